@@ -1,0 +1,64 @@
+/// What the subscribers of one server have got, and whether it was right: each event once, the same order everywhere.
+///
+/// The first connection that gets its n-th event says which one that is; every other must get the same as its n-th.
+/// Nothing is assumed of how the server orders posts that were under way together, and any loss, repeat or swap on
+/// one connection shows at once.
+struct DeliveryLog {
+    /// The sequence numbers in the order in which they were delivered.
+    private(set) var order: [Int64] = []
+    private var known: Set<Int64> = []
+    /// How many connections have got their n-th event.
+    private(set) var reached: [Int32] = []
+    /// Events that all connections have.
+    private(set) var completed = 0
+    private(set) var deliveries = 0
+    private(set) var bytes = 0
+    /// Deliveries that were wrong, with the first described.
+    private(set) var faults = 0
+    private(set) var firstFault: String?
+
+    /// Connections that there are; set when the last has opened.
+    var connections = 0
+    /// When the events from `firstTimed` on were due, while latency is measured.
+    var due: [Int64] = []
+    var firstTimed: Int64 = 0
+    var latencies = Latencies()
+
+    @inline(__always)
+    mutating func deliver(_ sequence: Int64, size: Int, position: Int, at time: Int64) {
+        deliveries += 1
+        bytes += size
+        if position == order.count {
+            order.append(sequence)
+            reached.append(0)
+            if !known.insert(sequence).inserted { fault("event \(sequence) came twice") }
+        }
+        if order[position] != sequence {
+            fault("event \(sequence) came where the others got \(order[position])")
+        }
+        reached[position] += 1
+        if Int(reached[position]) == connections { completed += 1 }
+        if time != 0 {
+            let index = Int(sequence - firstTimed)
+            if due.indices.contains(index) { latencies.record(nanoseconds: time - due[index]) }
+        }
+    }
+
+    mutating func fault(_ text: String) {
+        faults += 1
+        if firstFault == nil { firstFault = text }
+    }
+
+    /// Whether all connections have exactly the events after `base`, `count` of them.
+    ///
+    /// - Parameter ascending: whether they must have come by number. A server that gives the numbers itself promises
+    ///   that; of the others, only that all connections agree.
+    mutating func audit(after base: Int64, count: Int, ascending: Bool) {
+        let wanted = (0..<Int64(count)).map { base + 1 + $0 }
+        if order.sorted() != wanted { fault("\(order.count) different events came, \(count) were published") }
+        if ascending, order != order.sorted() { fault("events came out of order") }
+        if let index = reached.firstIndex(where: { Int($0) != connections }) {
+            fault("event \(order[index]) reached \(reached[index]) of \(connections) connections")
+        }
+    }
+}

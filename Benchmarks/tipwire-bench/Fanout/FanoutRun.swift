@@ -1,0 +1,238 @@
+import Glibc
+
+/// How much is asked of a server at one number of sockets.
+struct FanoutLoad {
+    var sockets: Int
+    /// Events of the scenario in which each waits until all have the one before.
+    var lockstepEvents: Int
+    /// Events of the scenario in which up to `inFlight` are under way.
+    var burstEvents: Int
+    /// Events of the scenario with a fixed rate.
+    var pacedEvents: Int
+    /// The fixed rate, in events a second.
+    var pacedRate = 10.0
+    /// Events that may be published and not yet everywhere. Several posts are then answered by one commit and several
+    /// frames can share a write: what a server does when tips come in a heap.
+    var inFlight = 16
+    /// New connections a second, at most: a reconnect storm that the server is meant to bear, not one that it refuses.
+    var handshakeRate = 4_000.0
+
+    /// - Parameter share: how much of the usual amount.
+    static func usual(sockets: Int, share: Double) -> FanoutLoad {
+        func events(_ deliveries: Int, _ range: ClosedRange<Int>) -> Int {
+            let wanted = Double(deliveries / sockets) * share
+            return min(max(Int(wanted), range.lowerBound), range.upperBound)
+        }
+        return FanoutLoad(
+            sockets: sockets,
+            lockstepEvents: events(120_000, 10...300),
+            burstEvents: events(480_000, 48...960),
+            pacedEvents: max(Int(25 * share), 8))
+    }
+}
+
+/// One server with one number of sockets: connect, rest, and the three scenarios, on one thread.
+final class FanoutRun {
+    private let load: FanoutLoad
+    private let server: RunningServer
+    private let poller: Poller
+    private let subscribers: Subscribers
+    private let publishers: Publishers
+    /// The sequence number before the first that the subscribers get.
+    private var base: Int64 = 0
+    private var lastPosted: Int64 = 0
+    private var values: [Metric: Double] = [:]
+
+    /// A server that makes no progress for this long has failed, in nanoseconds.
+    private static let patience: Int64 = 10_000_000_000
+    private static let warmUpPosts = 40
+    private static let warmUpEvents = 3
+
+    init(_ load: FanoutLoad, server: RunningServer) throws {
+        self.load = load
+        self.server = server
+        poller = try Poller()
+        let endpoint = server.endpoint
+        subscribers = Subscribers(
+            load.sockets, port: endpoint.subscribePort, path: endpoint.subscribePath, poller: poller)
+        publishers = try Publishers(load.inFlight, endpoint: endpoint, poller: poller)
+    }
+
+    /// All figures; throws at the first event that was lost, repeated or swapped.
+    func measure() throws -> [Metric: Double] {
+        try publishAlone()
+        try connect()
+        try lockstep(Self.warmUpEvents)
+        try lockstepMeasured()
+        try burst()
+        try paced()
+        values[.usedBytes] = try Double(settledMemory() - restingMemory) / Double(load.sockets)
+        subscribers.log.audit(
+            after: base, count: Int(lastPosted - base), ascending: server.endpoint.numbersItself)
+        try checkFaults()
+        values[.messageBytes] = Double(subscribers.log.bytes) / Double(max(subscribers.log.deliveries, 1))
+        return values
+    }
+
+    // MARK: The parts, in their order
+
+    private var restingMemory: Int64 = 0
+
+    /// Posts with nobody listening: the part of a fan-out's cost that is intake, and the warm-up of that path.
+    private func publishAlone() throws {
+        let cost = try stretch {
+            for number in 1...Self.warmUpPosts {
+                try publishers.post(Int64(number))
+                try waitUntil { publishers.answered == number }
+            }
+        }
+        values[.publishCPU] = cost.serverMicroseconds / Double(Self.warmUpPosts)
+        // One more whose answer is read: which number the log has come to.
+        let number = Int64(Self.warmUpPosts + 1)
+        let answer = try HTTPConnection(port: server.endpoint.publishPort).call(server.endpoint.request(number))
+        if server.endpoint.numbersItself {
+            guard let cursor = EventMessage.lastCursor(in: answer.body) else {
+                throw BenchError("no cursor in '\(String(decoding: answer.body.prefix(300), as: UTF8.self))'")
+            }
+            base = cursor
+        } else {
+            base = number
+        }
+        lastPosted = base
+        restingMemory = try settledMemory()
+    }
+
+    private func connect() throws {
+        let cost = try stretch {
+            let start = nanoseconds()
+            try waitUntil {
+                let allowed = min(load.sockets, 1 + Int(seconds(nanoseconds() - start) * load.handshakeRate))
+                while subscribers.started < allowed, subscribers.started - subscribers.opened < 256 {
+                    try subscribers.open()
+                }
+                return subscribers.opened == load.sockets
+            }
+        }
+        values[.handshakeCPU] = cost.serverMicroseconds / Double(load.sockets)
+        values[.idleBytes] = try Double(settledMemory() - restingMemory) / Double(load.sockets)
+    }
+
+    /// One event at a time: there is nothing to join, so this is what one fan-out costs.
+    private func lockstep(_ events: Int) throws {
+        for _ in 0..<events {
+            try post()
+            try waitUntil { allDelivered && allAnswered }
+        }
+    }
+
+    private func lockstepMeasured() throws {
+        let cost = try stretch { try lockstep(load.lockstepEvents) }
+        let deliveries = Double(load.lockstepEvents * load.sockets)
+        values[.lockstepCPU] = cost.serverMicroseconds / deliveries
+        values[.lockstepKernel] = cost.serverSystemMicroseconds / deliveries
+        values[.lockstepRate] = deliveries / cost.seconds
+        values[.clientCPU] = cost.clientMicroseconds / deliveries
+    }
+
+    private func burst() throws {
+        let last = lastPosted + Int64(load.burstEvents)
+        let cost = try stretch {
+            try waitUntil {
+                while lastPosted < last, undelivered < load.inFlight, publishers.canPost { try post() }
+                return lastPosted == last && allDelivered && allAnswered
+            }
+        }
+        let deliveries = Double(load.burstEvents * load.sockets)
+        values[.burstCPU] = cost.serverMicroseconds / deliveries
+        values[.burstRate] = deliveries / cost.seconds
+    }
+
+    /// A fixed rate, timed from when each post was due: a late client or a busy server can't hide a wait by posting
+    /// later.
+    private func paced() throws {
+        let interval = Int64(1e9 / load.pacedRate)
+        let start = nanoseconds() + interval
+        subscribers.log.firstTimed = lastPosted + 1
+        subscribers.log.due = (0..<load.pacedEvents).map { start + Int64($0) * interval }
+        subscribers.isTiming = true
+        let cost = try stretch {
+            for due in subscribers.log.due {
+                while true {
+                    let left = due - nanoseconds()
+                    if left <= 0 { break }
+                    // The last millisecond is spent asking again: epoll's clock has no finer steps.
+                    try turn(milliseconds: Int32(left / 1_000_000))
+                }
+                try post()
+            }
+            try waitUntil { allDelivered && allAnswered }
+        }
+        subscribers.isTiming = false
+        values[.pacedCPU] = cost.serverMicroseconds / Double(load.pacedEvents * load.sockets)
+        let shares = subscribers.log.latencies.milliseconds(at: [0.5, 0.99])
+        values[.pacedP50] = shares[0]
+        values[.pacedP99] = shares[1]
+    }
+
+    // MARK: What they are made of
+
+    private var undelivered: Int { Int(lastPosted - base) - subscribers.log.completed }
+    private var allDelivered: Bool { undelivered == 0 }
+    private var allAnswered: Bool { publishers.answered == publishers.posted }
+
+    private func post() throws {
+        lastPosted += 1
+        try publishers.post(lastPosted)
+    }
+
+    private func turn(milliseconds: Int32) throws {
+        for index in 0..<(try poller.wait(milliseconds: milliseconds)) {
+            let token = poller.token(at: index)
+            if token & Publishers.tokens != 0 {
+                try publishers.handle(Int(token & 0xFFFF_FFFF))
+            } else {
+                try subscribers.handle(Int(token), poller.interest(at: index))
+            }
+        }
+    }
+
+    private func waitUntil(_ isDone: () throws -> Bool) throws {
+        var seen = -1
+        var since = nanoseconds()
+        while try !isDone() {
+            try turn(milliseconds: 1)
+            try checkFaults()
+            let progress = subscribers.log.deliveries + subscribers.opened + publishers.answered
+            if progress != seen {
+                seen = progress
+                since = nanoseconds()
+            } else if nanoseconds() - since > Self.patience {
+                throw BenchError(
+                    "nothing happened for \(Self.patience / 1_000_000_000) s: \(subscribers.opened) of \(load.sockets) "
+                        + "sockets open, \(undelivered) events not everywhere, "
+                        + "\(publishers.posted - publishers.answered) posts not answered")
+            }
+        }
+    }
+
+    private func checkFaults() throws {
+        let faults = subscribers.log.faults
+        if faults > 0 { throw BenchError("\(faults) faults, first: \(subscribers.log.firstFault ?? "")") }
+    }
+
+    /// Resident memory once it no longer moves, at most 2 s later.
+    private func settledMemory() throws -> Int64 {
+        var last: Int64 = 0
+        var quiet = 0
+        for _ in 0..<20 where quiet < 3 {
+            let end = nanoseconds() + 100_000_000
+            while nanoseconds() < end { try turn(milliseconds: 20) }
+            let now = try ProcessUsage.ofTree(server.process.identifier, memory: true).residentBytes
+            quiet = abs(now - last) < max(now / 500, 16_384) ? quiet + 1 : 0
+            last = now
+        }
+        return last
+    }
+
+    private func stretch(_ body: () throws -> Void) throws -> Cost { try Cost(of: server.process, body) }
+}

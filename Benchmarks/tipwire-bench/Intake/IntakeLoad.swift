@@ -1,0 +1,99 @@
+import Glibc
+
+/// One way of posting tips: so many connections, so many tips in each request.
+struct IntakeSetting {
+    var connections: Int
+    /// Tips of one request; 1 is the call for single tips, more is the batch.
+    var tips: Int
+
+    /// The largest batches last: they leave the most in the log, and the others should not meet it grown.
+    static let all = [
+        IntakeSetting(connections: 1, tips: 1), IntakeSetting(connections: 16, tips: 1),
+        IntakeSetting(connections: 64, tips: 1), IntakeSetting(connections: 1, tips: 100),
+        IntakeSetting(connections: 4, tips: 100), IntakeSetting(connections: 1, tips: 1_000),
+        IntakeSetting(connections: 4, tips: 1_000),
+    ]
+
+    var label: String {
+        let how = tips == 1 ? "single tips" : "batches of \(Metric.grouped(Double(tips)))"
+        return "\(how), \(connections) connection\(connections == 1 ? "" : "s")"
+    }
+
+    /// The request, the same each time: without ids each tip is a new one.
+    func request(key: String) -> [UInt8] {
+        let path = "/api/v1/pages/\(EventMessage.slug)/tips"
+        guard tips > 1 else { return HTTPText.request("POST", path, key: key, body: Array(EventMessage.tip.utf8)) }
+        let list = Array(repeating: EventMessage.tip, count: tips).joined(separator: ",")
+        return HTTPText.request("POST", path + ":batch", key: key, body: Array(#"{"tips":[\#(list)]}"#.utf8))
+    }
+}
+
+/// Posts on some connections, each at once again when it was answered, for a while.
+final class IntakeLoad {
+    /// Tips that were answered 201.
+    private(set) var acknowledged = 0
+    /// Requests that were answered 503: the server said that it was full, and stored nothing.
+    private(set) var refused = 0
+    private(set) var latencies = Latencies()
+
+    private let setting: IntakeSetting
+    private let request: [UInt8]
+    private let poller: Poller
+    private var connections: [HTTPConnection] = []
+    private var busy = 0
+
+    init(_ setting: IntakeSetting, port: UInt16, key: String) throws {
+        self.setting = setting
+        request = setting.request(key: key)
+        poller = try Poller()
+        for index in 0..<setting.connections {
+            let connection = try HTTPConnection(port: port)
+            try poller.add(connection.descriptor, token: UInt64(index))
+            connections.append(connection)
+        }
+    }
+
+    /// Runs until the time is over and every request was answered: afterwards nothing is in doubt.
+    func run(seconds: Double) throws {
+        let end = nanoseconds() + Int64(seconds * 1e9)
+        let deadline = end + 20_000_000_000
+        for index in connections.indices { try start(index) }
+        while busy > 0 {
+            for event in 0..<(try poller.wait(milliseconds: 100)) {
+                let index = Int(poller.token(at: event))
+                let connection = connections[index]
+                if connection.wantsToWrite { try pushOn(index) }
+                guard let status = try connection.receive() else { continue }
+                try take(status, from: connection)
+                if nanoseconds() < end { try start(index) }
+            }
+            guard nanoseconds() < deadline else { throw BenchError("\(busy) requests were not answered within 20 s") }
+        }
+    }
+
+    private func start(_ index: Int) throws {
+        try connections[index].start(request)
+        busy += 1
+        if connections[index].wantsToWrite {
+            try poller.change(connections[index].descriptor, token: UInt64(index), to: [.readable, .writable])
+        }
+    }
+
+    private func pushOn(_ index: Int) throws {
+        try connections[index].flush()
+        if !connections[index].wantsToWrite {
+            try poller.change(connections[index].descriptor, token: UInt64(index), to: .readable)
+        }
+    }
+
+    private func take(_ status: Int, from connection: HTTPConnection) throws {
+        busy -= 1
+        switch status {
+        case 201:
+            acknowledged += setting.tips
+            latencies.record(nanoseconds: nanoseconds() - connection.startedAt)
+        case 503: refused += 1
+        default: throw BenchError("a tip was answered \(status)")
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/// A figure with a name: what it is called in JSON and how it stands in a table.
+enum Metric: String, CaseIterable, Codable {
+    case lockstepCPU, lockstepKernel, lockstepRate, burstCPU, burstRate, pacedP50, pacedP99, pacedCPU
+    case idleBytes, usedBytes, handshakeCPU, publishCPU, clientCPU, messageBytes
+    case tipsPerSecond, tipCPU, requestP50, requestP99
+
+    /// The rows of a fan-out table, in their order.
+    static let fanout: [Metric] = [
+        .lockstepCPU, .lockstepKernel, .lockstepRate, .burstCPU, .burstRate, .pacedP50, .pacedP99, .pacedCPU,
+        .idleBytes, .usedBytes, .handshakeCPU, .publishCPU, .clientCPU, .messageBytes,
+    ]
+    /// The rows of an intake table.
+    static let intake: [Metric] = [.tipsPerSecond, .tipCPU, .requestP50, .requestP99]
+
+    var label: String {
+        switch self {
+        case .lockstepCPU: "one at a time: server CPU µs/delivery"
+        case .lockstepKernel: "               of it in the kernel"
+        case .lockstepRate: "               deliveries/s"
+        case .burstCPU: "16 in flight:  server CPU µs/delivery"
+        case .burstRate: "               deliveries/s"
+        case .pacedP50: "10 a second:   POST to socket, p50 ms"
+        case .pacedP99: "               p99 ms"
+        case .pacedCPU: "               server CPU µs/delivery"
+        case .idleBytes: "memory:        idle bytes/socket"
+        case .usedBytes: "               bytes/socket after all this"
+        case .handshakeCPU: "handshake:     server CPU µs"
+        case .publishCPU: "a post alone:  server CPU µs"
+        case .clientCPU: "this client:   CPU µs/delivery"
+        case .messageBytes: "message:       bytes"
+        case .tipsPerSecond: "durable tips/s"
+        case .tipCPU: "server CPU µs/tip"
+        case .requestP50: "request p50 ms"
+        case .requestP99: "request p99 ms"
+        }
+    }
+
+    /// Whether a ratio between servers says anything: not for what the client did or how long the message was.
+    var isComparable: Bool { self != .clientCPU && self != .messageBytes }
+
+    func text(_ value: Double) -> String {
+        switch self {
+        case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond:
+            Self.grouped(value)
+        case .handshakeCPU, .publishCPU: Self.decimal(value, 1)
+        default: Self.decimal(value, 2)
+        }
+    }
+
+    /// `12,345`.
+    static func grouped(_ value: Double) -> String {
+        let digits = String(Int(abs(value).rounded()))
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return value < 0 ? "-" + text : text
+    }
+
+    /// At least one digit after the point; without Foundation's `String(format:)`, which is a C variadic.
+    static func decimal(_ value: Double, _ digits: Int) -> String {
+        var scale = 1
+        for _ in 0..<digits { scale *= 10 }
+        let rounded = Int((abs(value) * Double(scale)).rounded())
+        let fraction = String(rounded % scale)
+        let padding = String(repeating: "0", count: digits - fraction.count)
+        return (value < 0 ? "-" : "") + "\(rounded / scale).\(padding)\(fraction)"
+    }
+}

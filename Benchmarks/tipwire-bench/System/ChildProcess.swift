@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// The server that runs now, so that Ctrl-C doesn't leave it behind; 0 when none does. One at a time is measured.
+private let runningChild = Atomic<pid_t>(0)
+
+/// A server under test: started with its output captured, measured from outside, stopped for good.
+final class ChildProcess {
+    let identifier: pid_t
+    private let output: Int32
+    private var received: [UInt8] = []
+    private var isRunning = true
+
+    /// - Parameter errors: the file that takes the standard error.
+    init(_ arguments: [String], environment: [String: String] = [:], errors: String) throws {
+        var pipes: [Int32] = [0, 0]
+        guard pipe(&pipes) == 0 else { throw BenchError.call("pipe") }
+        for end in pipes { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, pipes[1], 1)
+        posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        let merged = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let words = arguments.map { strdup($0) } + [nil]
+        let variables = merged.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { (words + variables).forEach { free($0) } }
+        var process = pid_t()
+        let status = posix_spawnp(&process, arguments[0], &actions, nil, words, variables)
+        close(pipes[1])
+        output = pipes[0]
+        guard status == 0 else {
+            close(output)
+            throw BenchError("can't start \(arguments[0]): \(String(cString: strerror(status)))")
+        }
+        identifier = process
+        runningChild.store(process, ordering: .relaxed)
+    }
+
+    deinit { stop() }
+
+    /// The next line of the standard output that has the prefix, without it.
+    func line(startingWith prefix: String, within seconds: Double) throws -> String {
+        let deadline = nanoseconds() + Int64(seconds * 1e9)
+        while nanoseconds() < deadline {
+            while let end = received.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = String(decoding: received[..<end], as: UTF8.self)
+                received.removeSubrange(...end)
+                if line.hasPrefix(prefix) { return String(line.dropFirst(prefix.count)) }
+            }
+            guard Socket.wait(for: output, events: Int32(POLLIN), milliseconds: 100) else { continue }
+            let room = 4_096
+            let chunk = [UInt8](unsafeUninitializedCapacity: room) { $1 = max(0, read(output, $0.baseAddress, room)) }
+            guard !chunk.isEmpty else { throw BenchError("the server ended before it printed '\(prefix)…'") }
+            received += chunk
+        }
+        throw BenchError("the server printed no '\(prefix)…' within \(Int(seconds)) s")
+    }
+
+    /// Asks it to end and waits, then ends it. False when it had to be killed.
+    @discardableResult
+    func stop(patience: Double = 5) -> Bool {
+        guard isRunning else { return true }
+        isRunning = false
+        defer {
+            runningChild.store(0, ordering: .relaxed)
+            close(output)
+        }
+        kill(identifier, SIGTERM)
+        let deadline = nanoseconds() + Int64(patience * 1e9)
+        while nanoseconds() < deadline {
+            if waitpid(identifier, nil, WNOHANG) == identifier { return true }
+            usleep(5_000)
+        }
+        kill(identifier, SIGKILL)
+        waitpid(identifier, nil, 0)
+        return false
+    }
+
+    /// Takes the running server down with this process when someone interrupts it.
+    static func endWithUs() {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number) { number in
+                let child = runningChild.load(ordering: .relaxed)
+                // SIGTERM, because nginx's worker survives the SIGKILL of its master.
+                if child > 0 { kill(child, SIGTERM) }
+                _exit(128 + number)
+            }
+        }
+    }
+}

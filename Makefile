@@ -1,0 +1,50 @@
+# What people type. Everything that is missing is installed first, with a line that says so.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# Libraries that the build links, and what the live tests run on.
+BUILD_NEEDS := libsqlite3-dev zlib1g-dev
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv
+
+VENV := .venv
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+
+.PHONY: help run test check format bench release
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+run: ## Build for release and start a server to try, with a page and a key (ARGS="--port 9000" adds options)
+	@scripts/need $(BUILD_NEEDS)
+	@echo "Building Tipwire for release; the first time takes about eight minutes, later ones seconds."
+	@swift build -c release --product tipwire
+	@exec .build/release/tipwire serve --demo $(ARGS)
+
+test: ## Build and run every test, the live ones with foreign clients included
+	@scripts/need $(TEST_NEEDS)
+	@echo "Building the tests; the first time takes about six minutes."
+	swift build --build-tests
+	swift test --skip-build
+	@test -x $(VENV)/bin/pytest || { echo "Making $(VENV) for the live tests."; python3 -m venv $(VENV); }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
+	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
+
+check: ## Lint, then test
+	swift format lint --strict --recursive $(SWIFT_SOURCES)
+	$(MAKE) test
+
+format: ## Format all Swift sources in place
+	swift format --in-place --recursive $(SWIFT_SOURCES)
+
+bench: ## Measure intake and fan-out beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
+	@scripts/need $(BUILD_NEEDS)
+	swift build -c release --product tipwire
+	swift build -c release --product tipwire-bench
+	.build/release/tipwire-bench $(ARGS)
+
+release: ## Build the one binary to ship, .build-static/tipwire, stripped, with Swift linked in
+	@scripts/need $(BUILD_NEEDS)
+	@echo "Building in a folder of its own; the first time takes about ten minutes."
+	swift build -c release --product tipwire --static-swift-stdlib --scratch-path .build-static
+	strip -o .build-static/tipwire .build-static/release/tipwire
+	@ls -l .build-static/tipwire

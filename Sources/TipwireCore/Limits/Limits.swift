@@ -1,0 +1,41 @@
+/// Every bound on what callers may send, in one place: each has a name, a unit and a tested refusal.
+///
+/// Bounds that an operator may move are settings (`docs/configuration.md`); these are part of the wire contract and
+/// are the same on every server, so that a client can rely on them.
+public enum Limits {
+    /// Longest display name of a tipper, in Unicode scalars.
+    public static let displayNameScalars = 100
+    /// Longest message of a tip, in Unicode scalars. With the other limits it keeps one event under 16 KiB on the
+    /// wire, which a client that decodes UTF-8 chunk by chunk depends on.
+    public static let messageScalars = 1_000
+    /// Longest page title, in Unicode scalars.
+    public static let titleScalars = 200
+    /// Longest page URL, in characters; all of them printable ASCII.
+    public static let urlCharacters = 2_000
+    /// Longest name of an API key, in Unicode scalars.
+    public static let keyNameScalars = 100
+    /// Longest slug or account name, in characters.
+    public static let slugCharacters = 64
+    /// Longest tip id or idempotency key, in characters.
+    public static let identifierCharacters = 64
+    /// Gross amount of one tip, in minor units of the page's currency.
+    public static let grossAmountInCents = 1...100_000_000
+    /// Largest body of a request, in bytes.
+    public static let requestBytes = 64 * 1024
+    /// Largest body of a batch of tips, in bytes.
+    public static let batchRequestBytes = 8 * 1024 * 1024
+    /// Most tips of one batch.
+    public static let batchTips = 1_000
+    /// Rows of one page of a list.
+    public static let listRows = 1...1_000
+    /// Rows of a list when the caller names no limit.
+    public static let defaultListRows = 50
+    /// Shortest and longest password, in Unicode scalars.
+    public static let passwordScalars = 8...128
+    /// Most pages that one key can be limited to.
+    public static let keyPages = 1_000
+    /// Earliest `createdAt` of a tip, 2000-01-01T00:00:00.000Z: anything before is a unit mistake, not a tip.
+    public static let earliestCreatedAt = Timestamp(milliseconds: 946_684_800_000)
+    /// How far ahead of the server's clock a tip's `createdAt` may lie, in milliseconds.
+    public static let createdAtLeadMilliseconds: Int64 = 5 * 60 * 1_000
+}

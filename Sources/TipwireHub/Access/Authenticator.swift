@@ -1,0 +1,110 @@
+import Logging
+import ServiceLifecycle
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// Turns a credential into a principal, without asking the database for keys.
+public final class Authenticator: Service {
+    /// How often the last use of keys is written. A crash loses at most this much of it.
+    static let recordInterval = Duration.seconds(5)
+
+    /// Why a key was not accepted. Callers are told one thing for all of them.
+    public enum Failure: Error, Sendable, Equatable {
+        case missing
+        case invalid
+        /// The address has failed too often; seconds to wait.
+        case throttled(retryAfter: Int)
+    }
+
+    private let directory: Directory
+    private let store: any DirectoryStore
+    private let clock: WallClock
+    private let throttle: FailureThrottle
+    private let logger: Logger
+    private let uses = Mutex(KeyUses())
+
+    public init(
+        directory: Directory, store: any DirectoryStore, clock: WallClock, throttle: FailureThrottle, logger: Logger
+    ) {
+        self.directory = directory
+        self.store = store
+        self.clock = clock
+        self.throttle = throttle
+        self.logger = logger
+    }
+
+    /// - Parameters:
+    ///   - text: the key as it came; nil or empty when there was none.
+    ///   - address: whose failures these are.
+    public func principal(key text: String?, address: String) -> Result<Principal, Failure> {
+        guard let text, !text.isEmpty else { return .failure(.missing) }
+        let now = clock.now()
+        guard let key = APIKey(text), let record = directory.look({ $0.record(of: key) }), !record.isExpired(at: now)
+        else {
+            if let wait = throttle.recordFailure(of: address, at: now) {
+                return .failure(.throttled(retryAfter: wait))
+            }
+            return .failure(.invalid)
+        }
+        uses.withLock { uses in
+            uses.latest[record.id] = now
+            uses.unwritten.insert(record.id)
+        }
+        return .success(Principal(key: record))
+    }
+
+    /// The account behind a browser session, with the rights of its person.
+    public func principal(sessionToken token: String) async throws -> Principal? {
+        let hash = SecretHash(of: token)
+        guard let session = try await store.session(hash, at: clock.now()),
+            let account = directory.look({ $0.account(session.account) })
+        else { return nil }
+        let scopes: [Scope] =
+            account.name.text == Self.administrator
+            ? [.admin] : [.eventsRead, .tipsWrite, .manage, .eventsub]
+        return Principal(
+            account: account.id, credential: .session(hash), scopes: scopes, pageLimit: nil,
+            expiresAt: session.expiresAt)
+    }
+
+    /// The account that the first start makes, and that may administer the server.
+    public static let administrator = "admin"
+
+    /// When a key was last used, including what isn't written yet.
+    public func lastUse(of key: KeyRecord) -> Timestamp? {
+        let recent = uses.withLock { $0.latest[key.id] }
+        guard let recent else { return key.lastUsedAt }
+        return key.lastUsedAt.map { max($0, recent) } ?? recent
+    }
+
+    public func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: Self.recordInterval)
+                await self.recordUses()
+            }
+        }
+        await recordUses()
+    }
+
+    private func recordUses() async {
+        let batch = uses.withLock { uses in
+            defer { uses.unwritten = [] }
+            return uses.latest.filter { uses.unwritten.contains($0.key) }
+        }
+        guard !batch.isEmpty else { return }
+        do {
+            try await store.recordKeyUse(batch)
+        } catch {
+            uses.withLock { $0.unwritten.formUnion(batch.keys) }
+            logger.warning("the last use of keys was not written; it is tried again", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// When keys were last used, and which of that the store doesn't know yet. One entry for each key that was ever used.
+private struct KeyUses {
+    var latest: [String: Timestamp] = [:]
+    var unwritten: Set<String> = []
+}

@@ -1,0 +1,40 @@
+import Synchronization
+import TipwireCore
+
+/// Counts bad keys by address, and says when an address has had enough of them.
+///
+/// Only failures count and only failures are refused for it: many clients share a proxy's address, and one of them with
+/// an old key must not lock the others out.
+public final class FailureThrottle: Sendable {
+    /// Most addresses that are remembered. Past it all are forgotten at once: an attacker with more addresses than this
+    /// gains a minute's worth of attempts, and memory stays bounded without a clean-up thread.
+    static let maximumAddresses = 65_536
+    private static let window: Int64 = 60_000
+
+    private struct Failures {
+        var windowStart: Timestamp
+        var count: Int
+    }
+
+    private let failures = Mutex<[String: Failures]>([:])
+    private let maxPerMinute: Int
+
+    /// - Parameter maxPerMinute: failures of one address in a minute that are answered as such; 0 for no limit.
+    public init(maxPerMinute: Int) { self.maxPerMinute = maxPerMinute }
+
+    /// Records a failure. Returns the seconds to wait when the address is past its limit.
+    public func recordFailure(of address: String, at now: Timestamp) -> Int? {
+        guard maxPerMinute > 0 else { return nil }
+        return failures.withLock { failures in
+            if failures.count >= Self.maximumAddresses, failures[address] == nil { failures.removeAll() }
+            var entry = failures[address] ?? Failures(windowStart: now, count: 0)
+            let age = now.milliseconds - entry.windowStart.milliseconds
+            if age >= Self.window || age < 0 { entry = Failures(windowStart: now, count: 0) }
+            entry.count += 1
+            failures[address] = entry
+            guard entry.count > maxPerMinute else { return nil }
+            let left = Self.window - (now.milliseconds - entry.windowStart.milliseconds)
+            return max(1, Int((left + 999) / 1_000))
+        }
+    }
+}

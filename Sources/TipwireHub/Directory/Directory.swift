@@ -1,0 +1,123 @@
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// Accounts, pages, members and keys: the store's truth with a copy in memory, changed through one door.
+///
+/// A change is durable first, then seen by every look-up, then enforced on open connections; only then does the call
+/// return. So whoever is told that a key is revoked can rely on its streams being closed.
+public final class Directory: Sendable {
+    private let store: any DirectoryStore
+    private let state: Mutex<DirectoryView>
+    /// Changes happen one after another: two changes of one page must reach the copy in the order of the store.
+    private let turn = Turn()
+    private let enforcer = Mutex<(any AccessEnforcing)?>(nil)
+
+    public init(store: any DirectoryStore) async throws {
+        self.store = store
+        state = Mutex(DirectoryView(try await store.directory()))
+    }
+
+    /// The directory now. A value: take it once for look-ups that belong together.
+    public var view: DirectoryView { state.withLock { $0 } }
+
+    /// One look-up, without copying the whole.
+    public func look<Found>(_ body: (borrowing DirectoryView) -> Found) -> Found { state.withLock { body($0) } }
+
+    /// Whoever closes streams that lost their right; set once, when the fan-out exists.
+    public func enforce(with enforcer: any AccessEnforcing) {
+        self.enforcer.withLock { $0 = enforcer }
+    }
+
+    public func createAccount(_ new: NewAccount) async throws -> Account {
+        try await turn.take {
+            let account = try await store.createAccount(new)
+            state.withLock { $0.put(account) }
+            return account
+        }
+    }
+
+    public func createPage(_ new: NewPage) async throws -> Page {
+        try await turn.take {
+            let page = try await store.createPage(new)
+            state.withLock { $0.put(page) }
+            return page
+        }
+    }
+
+    /// Applies `change` to the page as it stands when its turn comes; nil if it is gone.
+    public func updatePage(_ id: Page.ID, _ change: @Sendable (inout Page) -> Void) async throws -> Page? {
+        try await turn.take {
+            guard var page = look({ $0.page(id) }) else { return nil }
+            change(&page)
+            try await store.updatePage(page)
+            state.withLock { $0.put(page) }
+            return page
+        }
+    }
+
+    public func deletePage(_ id: Page.ID) async throws {
+        try await turn.take {
+            try await store.deletePage(id)
+            state.withLock { $0.remove(page: id) }
+            await enforce(.pageDeleted(id))
+        }
+    }
+
+    public func addMember(_ account: Account.ID, to id: Page.ID) async throws {
+        try await turn.take {
+            try await store.addMember(account, to: id)
+            state.withLock { view in
+                guard var page = view.page(id) else { return }
+                page.members.insert(account)
+                view.put(page)
+            }
+        }
+    }
+
+    public func removeMember(_ account: Account.ID, from id: Page.ID) async throws {
+        try await turn.take {
+            try await store.removeMember(account, from: id)
+            state.withLock { view in
+                guard var page = view.page(id) else { return }
+                page.members.remove(account)
+                view.put(page)
+            }
+            await enforce(.memberRemoved(account, from: id))
+        }
+    }
+
+    public func createKey(_ key: KeyRecord) async throws {
+        try await turn.take {
+            try await store.createKey(key)
+            state.withLock { $0.put(key) }
+        }
+    }
+
+    /// False if there is no such key.
+    public func revokeKey(_ id: String) async throws -> Bool {
+        try await turn.take {
+            let existed = try await store.deleteKey(id)
+            state.withLock { $0.remove(key: id) }
+            await enforce(.keyRevoked(id))
+            return existed
+        }
+    }
+
+    private func enforce(_ loss: AccessLoss) async {
+        await enforcer.withLock { $0 }?.enforce(loss)
+    }
+}
+
+/// Something that a connection may have depended on is gone.
+public enum AccessLoss: Sendable {
+    case keyRevoked(String)
+    case sessionEnded(SecretHash)
+    case pageDeleted(Page.ID)
+    case memberRemoved(Account.ID, from: Page.ID)
+}
+
+/// Closes what has lost its right, and returns when that is done.
+public protocol AccessEnforcing: Sendable {
+    func enforce(_ loss: AccessLoss) async
+}

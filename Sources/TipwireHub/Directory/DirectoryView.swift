@@ -1,0 +1,82 @@
+import TipwireCore
+import TipwireStore
+
+/// Accounts, pages and keys in memory, found by whatever names them.
+///
+/// Every look-up of a handshake or an event is answered from here, so that clients who reconnect for ever, with good
+/// keys or bad ones, never reach the database.
+public struct DirectoryView: Sendable {
+    private(set) var accounts: [Account.ID: Account] = [:]
+    private var accountsByName: [Slug: Account.ID] = [:]
+    private(set) var pages: [Page.ID: Page] = [:]
+    private var pagesBySlug: [Slug: Page.ID] = [:]
+    private var pagesByOwner: [Account.ID: Set<Page.ID>] = [:]
+    private(set) var keys: [String: KeyRecord] = [:]
+    private var keysByPrefix: [String: [String]] = [:]
+
+    init(_ snapshot: DirectorySnapshot) {
+        for account in snapshot.accounts { put(account) }
+        for page in snapshot.pages { put(page) }
+        for key in snapshot.keys { put(key) }
+    }
+
+    public func account(_ id: Account.ID) -> Account? { accounts[id] }
+    public func account(named name: Slug) -> Account? { accountsByName[name].flatMap { accounts[$0] } }
+    public func page(_ id: Page.ID) -> Page? { pages[id] }
+    public func page(slug: Slug) -> Page? { pagesBySlug[slug].flatMap { pages[$0] } }
+    public func pages(ownedBy account: Account.ID) -> Set<Page.ID> { pagesByOwner[account] ?? [] }
+    public func key(_ id: String) -> KeyRecord? { keys[id] }
+    public var pageCount: Int { pages.count }
+    public var keyCount: Int { keys.count }
+
+    /// Pages in the order of their making that satisfy `condition`.
+    public func pages(where condition: (Page) -> Bool) -> [Page] {
+        pages.values.filter(condition).sorted { $0.id.rawValue < $1.id.rawValue }
+    }
+
+    public func accountsInOrder() -> [Account] {
+        accounts.values.sorted { $0.id.rawValue < $1.id.rawValue }
+    }
+
+    public func keys(where condition: (KeyRecord) -> Bool) -> [KeyRecord] {
+        keys.values.filter(condition).sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    }
+
+    /// The record of `key`, compared in constant time with each that shares its prefix.
+    func record(of key: APIKey) -> KeyRecord? {
+        let hash = key.hash
+        return keysByPrefix[key.prefix]?.lazy.compactMap { keys[$0] }.first { $0.hash.matches(hash) }
+    }
+
+    /// Whether `key` is known and in force.
+    public func holds(_ key: APIKey, at now: Timestamp) -> Bool {
+        record(of: key).map { !$0.isExpired(at: now) } ?? false
+    }
+
+    mutating func put(_ account: Account) {
+        accounts[account.id] = account
+        accountsByName[account.name] = account.id
+    }
+
+    mutating func put(_ page: Page) {
+        pages[page.id] = page
+        pagesBySlug[page.slug] = page.id
+        pagesByOwner[page.owner, default: []].insert(page.id)
+    }
+
+    mutating func put(_ key: KeyRecord) {
+        if keys.updateValue(key, forKey: key.id) == nil { keysByPrefix[key.prefix, default: []].append(key.id) }
+    }
+
+    mutating func remove(page id: Page.ID) {
+        guard let page = pages.removeValue(forKey: id) else { return }
+        pagesBySlug[page.slug] = nil
+        pagesByOwner[page.owner]?.remove(id)
+    }
+
+    mutating func remove(key id: String) {
+        guard let key = keys.removeValue(forKey: id) else { return }
+        keysByPrefix[key.prefix]?.removeAll { $0 == id }
+        if keysByPrefix[key.prefix]?.isEmpty == true { keysByPrefix[key.prefix] = nil }
+    }
+}

@@ -1,0 +1,107 @@
+import NIOCore
+import TipwireCore
+
+/// Every listener of this process: one shard for each event loop, one hop per batch to each.
+public final class Fanout: Sendable, AccessEnforcing {
+    public struct Settings: Sendable {
+        public let idleSeconds: Int
+        public let probeSeconds: Int
+        public let maxLagBytes: Int
+        public let maxLagSeconds: Int
+
+        public init(idleSeconds: Int, probeSeconds: Int, maxLagBytes: Int, maxLagSeconds: Int) {
+            self.idleSeconds = idleSeconds
+            self.probeSeconds = probeSeconds
+            self.maxLagBytes = maxLagBytes
+            self.maxLagSeconds = maxLagSeconds
+        }
+    }
+
+    /// Where the fan-out begins: events after this reach the shards.
+    let start: Int64
+    private let shards: [(eventLoop: any EventLoop, shard: NIOLoopBoundBox<Shard>)]
+    private let shardIndex: [ObjectIdentifier: Int]
+    private let ticks: [RepeatedTask]
+
+    public init(
+        eventLoops: [any EventLoop], settings: Settings, log: LogPosition, reader: CatchUpReader, clock: WallClock
+    ) {
+        start = log.bounds.head
+        let limits = Shard.Settings(
+            idleSeconds: UInt32(settings.idleSeconds), probeSeconds: UInt32(settings.probeSeconds),
+            delivery: Delivery.Limits(
+                lagBytes: settings.maxLagBytes, stallSeconds: UInt32(settings.maxLagSeconds)))
+        let count = eventLoops.count
+        shards = eventLoops.enumerated().map { index, eventLoop in
+            let shard = Shard(
+                eventLoop: eventLoop, index: index, count: count, settings: limits, log: log, reader: reader,
+                clock: clock)
+            return (eventLoop, NIOLoopBoundBox.makeBoxSendingValue(shard, as: Shard.self, eventLoop: eventLoop))
+        }
+        shardIndex = Dictionary(
+            uniqueKeysWithValues: eventLoops.enumerated().map { (ObjectIdentifier($1), $0) })
+        ticks = shards.map { eventLoop, shard in
+            eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in shard.value.tick() }
+        }
+    }
+
+    /// The shard of the event loop that the caller runs on.
+    public func shard(on eventLoop: any EventLoop) -> Shard {
+        guard let index = shardIndex[ObjectIdentifier(eventLoop)] else {
+            preconditionFailure("a connection on an event loop that the fan-out doesn't know")
+        }
+        return shards[index].shard.value
+    }
+
+    /// Hands a batch to every shard, and returns when all have offered it to their listeners.
+    func deliver(_ events: [EncodedEvent], through: Int64) async {
+        await onEach { $0.deliver(events, through: through) }
+    }
+
+    /// Closes every stream that depended on what is lost, before it returns.
+    public func enforce(_ loss: AccessLoss) async {
+        switch loss {
+        case .keyRevoked(let id):
+            await end(.keyRevoked) { $0.subscription.principal.credential == .key(id: id) }
+        case .sessionEnded(let hash):
+            await end(.keyRevoked) { $0.subscription.principal.credential == .session(hash) }
+        case .pageDeleted(let page):
+            await end(.accessLost) { $0.subscription.audience == .page(page) }
+        case .memberRemoved(let account, let page):
+            await end(.accessLost) {
+                $0.subscription.audience == .page(page) && $0.subscription.principal.account == account
+            }
+        }
+    }
+
+    private func end(_ reason: EndReason, where condition: @escaping @Sendable (Subscriber) -> Bool) async {
+        await onEach { _ = $0.end(reason, where: condition) }
+    }
+
+    public func connections() async -> [ConnectionInfo] {
+        await onEach(\.listeners).flatMap { $0 }.sorted { $0.id < $1.id }
+    }
+
+    /// Closes one connection; false if there is none of this id.
+    public func disconnect(_ id: Int64) async -> Bool {
+        await onEach { $0.end(.closedByOwner) { $0.id == id } }.contains { $0 > 0 }
+    }
+
+    public func statistics() async -> ShardStatistics {
+        await onEach(\.statistics).reduce(ShardStatistics(), +)
+    }
+
+    /// Stops the clocks. Listeners are closed by the front, whose connections they are.
+    public func stop() { for tick in ticks { tick.cancel() } }
+
+    @discardableResult
+    private func onEach<Value: Sendable>(_ body: @escaping @Sendable (Shard) -> Value) async -> [Value] {
+        let futures = shards.map { eventLoop, shard in eventLoop.submit { body(shard.value) } }
+        var values: [Value] = []
+        for future in futures {
+            // `submit` fails only when the loop has been shut down, and then there are no listeners.
+            if let value = try? await future.get() { values.append(value) }
+        }
+        return values
+    }
+}

@@ -1,0 +1,308 @@
+import NIOCore
+import TipwireCore
+
+/// The listeners of one event loop. Touched on that loop only.
+public final class Shard {
+    struct Settings: Sendable {
+        let idleSeconds: UInt32
+        let probeSeconds: UInt32
+        let delivery: Delivery.Limits
+    }
+
+    let eventLoop: any EventLoop
+    private let settings: Settings
+    private let log: LogPosition
+    private let reader: CatchUpReader
+    private let clock: WallClock
+
+    private var subscribers: [Subscriber] = []
+    private var groups: [SubscriberGroup.Key: SubscriberGroup] = [:]
+    private var groupsByPage: [Page.ID: [SubscriberGroup]] = [:]
+    private var groupsByOwner: [Account.ID: [SubscriberGroup]] = [:]
+    /// Everything up to here has been offered to this loop's listeners.
+    private var position: Int64
+    private var nextID: Int64
+    private let idStride: Int64
+    private let allocator = ByteBufferAllocator()
+    /// Seconds since this shard began; the time base of idle and stall limits.
+    private var now: UInt32 = 0
+    private let began = NIODeadline.now()
+    private(set) var statistics = ShardStatistics()
+
+    /// - Parameters:
+    ///   - index: this shard's place among `count`; ids of connections interleave, so that no two shards share one.
+    init(
+        eventLoop: any EventLoop, index: Int, count: Int, settings: Settings, log: LogPosition, reader: CatchUpReader,
+        clock: WallClock
+    ) {
+        self.eventLoop = eventLoop
+        self.settings = settings
+        self.log = log
+        self.reader = reader
+        self.clock = clock
+        position = log.bounds.head
+        nextID = Int64(index + 1)
+        idStride = Int64(count)
+    }
+
+    // MARK: Listeners
+
+    /// Takes a listener in. From here on it gets every event that is committed later, none twice.
+    public func subscribe(_ subscription: Subscription, sink: any SubscriberSink) -> Subscriber {
+        let key = SubscriberGroup.Key(dialect: subscription.dialect, audience: subscription.audience)
+        let group = group(for: key)
+        let head = log.bounds.head
+        let delivery: Delivery
+        switch subscription.start {
+        case .live, .now: delivery = Delivery(liveAfter: head)
+        case .position(let text): delivery = Delivery(readingAfter: Cursor(text)?.sequence ?? head)
+        }
+        let subscriber = Subscriber(
+            id: nextID, subscription: subscription, group: group, sink: sink, delivery: delivery, now: now)
+        nextID += idStride
+        subscriber.shardIndex = subscribers.count
+        subscribers.append(subscriber)
+        subscriber.groupIndex = group.subscribers.count
+        group.subscribers.append(subscriber)
+        statistics.connections += 1
+        return subscriber
+    }
+
+    /// Begins the stream of a listener whose handshake has been answered.
+    public func start(_ subscriber: Subscriber) {
+        switch subscriber.subscription.start {
+        case .live: break
+        case .now:
+            guard case .live(let head) = subscriber.delivery.state else { return }
+            subscriber.sink?.resumed(Resumption(status: .resumed, start: head), epoch: log.epoch)
+        case .position:
+            guard case .behind(let lag) = subscriber.delivery.state else { return }
+            read(subscriber, after: lag.through)
+        }
+    }
+
+    /// Takes a listener out; harmless when it is out already.
+    public func remove(_ subscriber: Subscriber) {
+        guard subscriber.sink != nil else { return }
+        subscriber.sink = nil
+        subscriber.delivery.end()
+        swapRemove(subscriber.shardIndex, from: &subscribers) { $0.shardIndex = $1 }
+        let group = subscriber.group
+        swapRemove(subscriber.groupIndex, from: &group.subscribers) { $0.groupIndex = $1 }
+        if group.subscribers.isEmpty { drop(group) }
+        statistics.connections -= 1
+    }
+
+    /// The peer was heard.
+    public func heard(_ subscriber: Subscriber) {
+        subscriber.lastHeard = now
+        subscriber.isProbed = false
+    }
+
+    /// The connection takes bytes again.
+    public func becameWritable(_ subscriber: Subscriber) {
+        perform(subscriber.delivery.becameWritable(), for: subscriber)
+    }
+
+    // MARK: Delivery
+
+    /// Offers a batch to every listener that it concerns: one write each, whatever the batch holds.
+    func deliver(_ events: [EncodedEvent], through: Int64) {
+        var touched: [SubscriberGroup] = []
+        for event in events {
+            for group in groupsByPage[event.page] ?? [] { add(event, to: group, touched: &touched) }
+            for group in groupsByOwner[event.owner] ?? [] {
+                if case .owner(_, let limit?) = group.key.audience, !limit.contains(event.page) { continue }
+                add(event, to: group, touched: &touched)
+            }
+        }
+        for group in touched { offerPending(of: group) }
+        position = through
+    }
+
+    private func add(_ event: EncodedEvent, to group: SubscriberGroup, touched: inout [SubscriberGroup]) {
+        guard let bytes = event.bytes(in: group.key.dialect) else { return }
+        if group.pending.isEmpty { touched.append(group) }
+        group.pending.append((event.sequence, bytes))
+    }
+
+    private func offerPending(of group: SubscriberGroup) {
+        let entries = group.pending
+        let joined = group.joined(allocator: allocator)
+        group.pending.removeAll(keepingCapacity: true)
+        let first = entries[0].sequence
+        let last = entries[entries.count - 1].sequence
+        let size = joined.readableBytes
+        var cut: [(Subscriber, Delivery.Cut)] = []
+        // A copy of the array: a failing write may take its subscriber out of it.
+        let subscribers = group.subscribers
+        for subscriber in subscribers {
+            guard let sink = subscriber.sink else { continue }
+            let action = subscriber.delivery.offer(
+                first: first, last: last, bytes: size, isWritable: sink.isWritable, now: now,
+                limits: settings.delivery)
+            switch action {
+            case .writeAll:
+                sink.write(joined)
+                subscriber.deliveries += entries.count
+                statistics.deliveries += entries.count
+                statistics.bytes += size
+            case .write(let above):
+                write(entries.filter { $0.sequence > above }.map(\.bytes), to: subscriber)
+            case .hold:
+                break
+            case .cut(let reason):
+                cut.append((subscriber, reason))
+            }
+        }
+        for (subscriber, reason) in cut { self.cut(subscriber, reason) }
+    }
+
+    private func write(_ entries: [ByteBuffer], to subscriber: Subscriber) {
+        guard let sink = subscriber.sink, !entries.isEmpty else { return }
+        var joined = allocator.buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
+        for entry in entries { joined.writeImmutableBuffer(entry) }
+        subscriber.deliveries += entries.count
+        statistics.deliveries += entries.count
+        statistics.bytes += joined.readableBytes
+        sink.write(joined)
+    }
+
+    // MARK: Catching up
+
+    private func read(_ subscriber: Subscriber, after sequence: Int64) {
+        let waiting = NIOLoopBound(subscriber, eventLoop: eventLoop)
+        let shard = NIOLoopBound(self, eventLoop: eventLoop)
+        let eventLoop = eventLoop
+        reader.read(after: sequence, key: subscriber.group.key) { result in
+            eventLoop.execute { shard.value.readEnded(result, for: waiting.value, after: sequence) }
+        }
+    }
+
+    private func readEnded(_ result: CatchUpReader.Answer?, for subscriber: Subscriber, after sequence: Int64) {
+        guard subscriber.sink != nil else { return }
+        guard let result else {
+            subscriber.delivery.readFailed()
+            return
+        }
+        log.advance(to: result.bounds)
+        var through = result.through
+        var entries = result.entries
+        if case .position(let text) = subscriber.subscription.start, !subscriber.hasBegun {
+            subscriber.hasBegun = true
+            let resumption = Resumption(position: text, log: result.bounds)
+            subscriber.delivery.begin(at: resumption.start)
+            subscriber.sink?.resumed(resumption, epoch: log.epoch)
+            if resumption.status == .reset {
+                entries = []
+                through = resumption.start
+            }
+            // With a gap, what was read after the old position is just what is kept: it begins where the gap ends.
+        } else if let reason = subscriber.delivery.lost(toRetention: result.bounds.prunedThrough) {
+            cut(subscriber, reason)
+            return
+        }
+        write(entries, to: subscriber)
+        guard let sink = subscriber.sink else { return }
+        let next = subscriber.delivery.caughtUp(
+            through: through, bytes: entries.reduce(0) { $0 + $1.readableBytes }, position: position,
+            isWritable: sink.isWritable, now: now)
+        perform(next, for: subscriber)
+    }
+
+    private func perform(_ next: Delivery.NextRead, for subscriber: Subscriber) {
+        switch next {
+        case .read(let after): read(subscriber, after: after)
+        case .none: break
+        case .cut(let reason): cut(subscriber, reason)
+        }
+    }
+
+    private func cut(_ subscriber: Subscriber, _ reason: Delivery.Cut) {
+        statistics.slowConsumersCut += 1
+        let text =
+            switch reason {
+            case .lagBytes: "too slow: more than \(settings.delivery.lagBytes) bytes behind"
+            case .stalled: "too slow: nothing taken for \(settings.delivery.stallSeconds) seconds"
+            case .retention: "too slow: the log no longer holds what is missing"
+            }
+        end(subscriber, .slow(text))
+    }
+
+    // MARK: Ending
+
+    /// Ends a listener's stream for a reason that it is told.
+    func end(_ subscriber: Subscriber, _ reason: EndReason) {
+        guard let sink = subscriber.sink else { return }
+        remove(subscriber)
+        sink.end(reason)
+    }
+
+    func end(_ reason: EndReason, where condition: (Subscriber) -> Bool) -> Int {
+        let ending = subscribers.filter(condition)
+        for subscriber in ending { end(subscriber, reason) }
+        return ending.count
+    }
+
+    var listeners: [ConnectionInfo] { subscribers.map { ConnectionInfo($0, head: log.bounds.head) } }
+
+    /// Called about once a second.
+    func tick() {
+        now = UInt32(truncatingIfNeeded: (NIODeadline.now() - began).nanoseconds / 1_000_000_000)
+        let wall = clock.now()
+        let everyone = subscribers
+        for subscriber in everyone {
+            guard let sink = subscriber.sink else { continue }
+            if let expiry = subscriber.subscription.principal.expiresAt, expiry <= wall {
+                end(subscriber, .keyExpired)
+                continue
+            }
+            let quiet = now - subscriber.lastHeard
+            if quiet >= settings.idleSeconds {
+                end(subscriber, .idle)
+                continue
+            }
+            if quiet >= settings.probeSeconds, !subscriber.isProbed {
+                subscriber.isProbed = true
+                sink.probe()
+            }
+            perform(
+                subscriber.delivery.tick(now: now, isWritable: sink.isWritable, limits: settings.delivery),
+                for: subscriber)
+        }
+    }
+
+    // MARK: Groups
+
+    private func group(for key: SubscriberGroup.Key) -> SubscriberGroup {
+        if let group = groups[key] { return group }
+        let group = SubscriberGroup(key: key)
+        groups[key] = group
+        switch key.audience {
+        case .page(let page): groupsByPage[page, default: []].append(group)
+        case .owner(let account, _): groupsByOwner[account, default: []].append(group)
+        }
+        return group
+    }
+
+    private func drop(_ group: SubscriberGroup) {
+        groups[group.key] = nil
+        switch group.key.audience {
+        case .page(let page):
+            groupsByPage[page]?.removeAll { $0 === group }
+            if groupsByPage[page]?.isEmpty == true { groupsByPage[page] = nil }
+        case .owner(let account, _):
+            groupsByOwner[account]?.removeAll { $0 === group }
+            if groupsByOwner[account]?.isEmpty == true { groupsByOwner[account] = nil }
+        }
+    }
+
+    private func swapRemove(
+        _ index: Int, from array: inout [Subscriber], moved: (Subscriber, Int) -> Void
+    ) {
+        let last = array.removeLast()
+        guard index < array.count else { return }
+        array[index] = last
+        moved(last, index)
+    }
+}

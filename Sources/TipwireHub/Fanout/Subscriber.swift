@@ -1,0 +1,116 @@
+import NIOCore
+import TipwireCore
+
+/// What a listener asked for.
+public struct Subscription: Sendable {
+    /// Where it begins.
+    public enum Start: Sendable, Equatable {
+        /// With the next event, silently.
+        case live
+        /// With the next event, after a word that says so.
+        case now
+        /// After a position that the client gave, unparsed.
+        case position(String)
+    }
+
+    public let dialect: Dialect
+    public let audience: Audience
+    public let principal: Principal
+    public let start: Start
+    public let remoteAddress: String
+    public let connectedAt: Timestamp
+
+    public init(
+        dialect: Dialect, audience: Audience, principal: Principal, start: Start, remoteAddress: String,
+        connectedAt: Timestamp
+    ) {
+        self.dialect = dialect
+        self.audience = audience
+        self.principal = principal
+        self.start = start
+        self.remoteAddress = remoteAddress
+        self.connectedAt = connectedAt
+    }
+}
+
+/// Why a stream is ended by the server.
+public enum EndReason: Hashable, Sendable {
+    case keyRevoked
+    case keyExpired
+    case accessLost
+    case idle
+    /// It takes events more slowly than they come; the text says which limit it broke.
+    case slow(String)
+    /// Cut by its owner through the API.
+    case closedByOwner
+}
+
+/// The connection of one listener: takes ready bytes, on its own event loop.
+///
+/// Implemented by the channel handlers. Nothing here waits; `write` is called only while `isWritable`, but for the few
+/// bytes of `resumed`.
+public protocol SubscriberSink: AnyObject {
+    var isWritable: Bool { get }
+    /// Sends bytes of the sink's dialect at once.
+    func write(_ bytes: ByteBuffer)
+    /// Says where the stream begins. Comes before any event, and only to who asked for a start.
+    func resumed(_ resumption: Resumption, epoch: String)
+    /// Asks the peer for a sign of life.
+    func probe()
+    /// Ends the stream in its dialect's way. The subscriber is already out of the fan-out.
+    func end(_ reason: EndReason)
+}
+
+/// One listener: an object of its event loop, without a task, a lock or a queue of its own.
+public final class Subscriber {
+    let id: Int64
+    let subscription: Subscription
+    let group: SubscriberGroup
+    /// Broken when the subscriber leaves the fan-out.
+    var sink: (any SubscriberSink)?
+    var delivery: Delivery
+    /// Its places in the shard's and its group's arrays, for removal without a search.
+    var shardIndex = 0
+    var groupIndex = 0
+    /// The shard's second in which the peer was last heard.
+    var lastHeard: UInt32
+    var isProbed = false
+    var deliveries = 0
+    /// A start that the client asked for has been answered.
+    var hasBegun = false
+
+    init(
+        id: Int64, subscription: Subscription, group: SubscriberGroup, sink: any SubscriberSink, delivery: Delivery,
+        now: UInt32
+    ) {
+        self.id = id
+        self.subscription = subscription
+        self.group = group
+        self.sink = sink
+        self.delivery = delivery
+        self.lastHeard = now
+    }
+}
+
+/// Listeners of one audience and dialect on one event loop, who get the same bytes at the same time.
+final class SubscriberGroup {
+    struct Key: Hashable {
+        let dialect: Dialect
+        let audience: Audience
+    }
+
+    let key: Key
+    var subscribers: [Subscriber] = []
+    /// The entries of the batch being delivered.
+    var pending: [(sequence: Int64, bytes: ByteBuffer)] = []
+
+    init(key: Key) { self.key = key }
+
+    /// The pending entries as one run of bytes; of a single one its own, uncopied.
+    func joined(allocator: ByteBufferAllocator) -> ByteBuffer {
+        if pending.count == 1 { return pending[0].bytes }
+        var joined = allocator.buffer(capacity: pending.reduce(0) { $0 + $1.bytes.readableBytes })
+        for entry in pending { joined.writeImmutableBuffer(entry.bytes) }
+        return joined
+    }
+}

@@ -1,0 +1,62 @@
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// A count that only grows.
+public final class Counter: Sendable {
+    private let count = Atomic<Int>(0)
+
+    public init() {}
+
+    public func add(_ amount: Int) { count.wrappingAdd(amount, ordering: .relaxed) }
+    public var value: Int { count.load(ordering: .relaxed) }
+}
+
+/// Durations in fixed buckets, as Prometheus wants them: each bucket counts what is at or below its bound.
+public final class DurationHistogram: Sendable {
+    /// Upper bounds in seconds; a last bucket without a bound follows.
+    public static let bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+    public struct Reading: Sendable {
+        /// One count for each bound and one for everything; cumulative.
+        public var buckets = [Int](repeating: 0, count: DurationHistogram.bounds.count + 1)
+        public var sum = 0.0
+    }
+
+    private let state = Mutex(Reading())
+
+    public init() {}
+
+    public func observe(_ duration: Duration) {
+        let seconds =
+            Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+        state.withLock { reading in
+            for (index, bound) in Self.bounds.enumerated() where seconds <= bound { reading.buckets[index] += 1 }
+            reading.buckets[Self.bounds.count] += 1
+            reading.sum += seconds
+        }
+    }
+
+    public var reading: Reading { state.withLock { $0 } }
+}
+
+/// What the hub counts. Per-delivery counts stay with the shards, where they cost no atomic.
+public final class HubMetrics: Sendable {
+    public let tipsAccepted = Counter()
+    public let tipsRepeated = Counter()
+    public let intakeRefused = Counter()
+    public let commitSeconds = DurationHistogram()
+    public let eventsPruned = Counter()
+
+    public init() {}
+
+    func countAccepted(_ answers: [LogAnswer]) {
+        for answer in answers {
+            if answer.isRepeat {
+                tipsRepeated.add(1)
+            } else if answer.events.first?.body.kind == .tipReceived {
+                tipsAccepted.add(1)
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Logging
+import ServiceLifecycle
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// The one door into the log.
+///
+/// Whatever arrives while a commit runs is committed together in the next one (group commit): one writer, one sync to
+/// disk for many callers, each answered after its own commit. What waits is bounded; a full intake refuses at once
+/// instead of queueing on.
+public final class TipIntake: Service {
+    /// Most tips of one commit: past this a larger batch gains little and lets its first caller wait longer. A single
+    /// command may exceed it, and then has a commit to itself.
+    static let commitWeight = 1_024
+
+    private struct Waiting {
+        let command: LogCommand
+        let answer: CheckedContinuation<[LogAnswer], any Error>
+    }
+
+    private struct State {
+        var waiting: [Waiting] = []
+        var weight = 0
+        var isClosed = false
+    }
+
+    private let store: any LogStore
+    private let position: LogPosition
+    private let wakeUp: WakeUp
+    private let clock: WallClock
+    /// Most tips that may wait for a commit. A tip's size is bounded, so this bounds memory too.
+    private let maximumWeight: Int
+    private let metrics: HubMetrics
+    private let logger: Logger
+
+    private let state = Mutex(State())
+    private let signals: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    public init(
+        store: any LogStore, position: LogPosition, wakeUp: WakeUp, clock: WallClock, maxPending: Int,
+        metrics: HubMetrics, logger: Logger
+    ) {
+        self.store = store
+        self.position = position
+        self.wakeUp = wakeUp
+        self.clock = clock
+        self.maximumWeight = maxPending
+        self.metrics = metrics
+        self.logger = logger
+        (signals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Keeps one command; returns once it is on disk.
+    ///
+    /// Throws `LogRefusal` when the log has a reason against it and `IntakeRefusal` when it was not looked at. Cancelling
+    /// the caller doesn't take a command back: it may have been committed already.
+    public func submit(_ command: LogCommand) async throws -> [LogAnswer] {
+        try await withCheckedThrowingContinuation { answer in
+            let refusal: IntakeRefusal? = state.withLock { state in
+                if state.isClosed { return .closed }
+                if state.weight + command.weight > maximumWeight { return .full }
+                state.waiting.append(Waiting(command: command, answer: answer))
+                state.weight += command.weight
+                return nil
+            }
+            if let refusal {
+                metrics.intakeRefused.add(1)
+                answer.resume(throwing: refusal)
+            } else {
+                continuation.yield()
+            }
+        }
+    }
+
+    /// Whether a tip that came now would be taken.
+    public var isAccepting: Bool {
+        state.withLock { !$0.isClosed && $0.weight < maximumWeight }
+    }
+
+    /// Tips that wait for their commit.
+    public var pending: Int { state.withLock(\.weight) }
+
+    public func run() async throws {
+        await withGracefulShutdownHandler {
+            for await _ in signals {
+                while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
+            }
+            // Closed: no further command gets in, and those that did are answered.
+            while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
+        } onGracefulShutdown: {
+            self.state.withLock { $0.isClosed = true }
+            self.continuation.finish()
+        }
+    }
+
+    private func takeBatch() -> [Waiting] {
+        state.withLock { state in
+            var count = 0
+            var weight = 0
+            while count < state.waiting.count {
+                let next = state.waiting[count].command.weight
+                if count > 0, weight + next > Self.commitWeight { break }
+                count += 1
+                weight += next
+            }
+            let batch = Array(state.waiting[..<count])
+            state.waiting.removeFirst(count)
+            state.weight -= weight
+            return batch
+        }
+    }
+
+    private func commit(_ batch: [Waiting]) async {
+        let began = ContinuousClock.now
+        let commit: Commit
+        do {
+            commit = try await store.commit(batch.map(\.command), at: clock.now())
+        } catch {
+            logger.error("a commit failed; its callers are refused", metadata: ["error": "\(error)"])
+            for waiting in batch { waiting.answer.resume(throwing: IntakeRefusal.storeFailed) }
+            return
+        }
+        metrics.commitSeconds.observe(began.duration(to: .now))
+        position.advance(to: commit.bounds)
+        // The relay is woken before the callers: their answers and the fan-out then run side by side.
+        wakeUp.signal(appended(by: commit))
+        for (waiting, result) in zip(batch, commit.results) {
+            if case .success(let answers) = result {
+                metrics.countAccepted(answers)
+            }
+            waiting.answer.resume(with: result.mapError { $0 })
+        }
+    }
+
+    private func appended(by commit: Commit) -> [Event] {
+        var events: [Event] = []
+        var last = Int64.min
+        for case .success(let answers) in commit.results {
+            for answer in answers where !answer.isRepeat {
+                // A repeat within one command is answered with its first's events; they count once.
+                for event in answer.events where event.sequence > last {
+                    events.append(event)
+                    last = event.sequence
+                }
+            }
+        }
+        return events
+    }
+}
+
+/// Why a command was not even looked at. Nothing of it was kept, and it can be sent again as it is.
+public enum IntakeRefusal: Error, Sendable {
+    /// `intake.maxPending` tips wait already.
+    case full
+    /// The server is shutting down.
+    case closed
+    /// The store failed; the log says why.
+    case storeFailed
+}

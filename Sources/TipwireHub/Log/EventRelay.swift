@@ -1,0 +1,93 @@
+import Logging
+import ServiceLifecycle
+import TipwireCore
+import TipwireStore
+
+/// Carries the log to the fan-out: reads what follows its position, has it encoded once, and hands it over.
+///
+/// It waits until every shard has taken a batch before it reads the next one. That is the back-pressure of the whole
+/// path (never more than one batch in memory), and what makes a burst cheap: whatever is committed while a fan-out runs
+/// goes out together, as one write to each listener.
+public struct EventRelay: Service {
+    /// Most events of one batch.
+    static let batchEvents = 512
+    /// How often the log is looked at without a wake-up, so that a lost one delays events and never loses them.
+    static let pollInterval = Duration.seconds(1)
+
+    private let store: any LogStore
+    private let position: LogPosition
+    private let wakeUp: WakeUp
+    private let fanout: Fanout
+    private let encoder: EventEncoder
+    private let logger: Logger
+
+    public init(
+        store: any LogStore, position: LogPosition, wakeUp: WakeUp, fanout: Fanout, encoder: EventEncoder,
+        logger: Logger
+    ) {
+        self.store = store
+        self.position = position
+        self.wakeUp = wakeUp
+        self.fanout = fanout
+        self.encoder = encoder
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await relay() }
+            group.addTask {
+                while (try? await Task.sleep(for: Self.pollInterval)) != nil { wakeUp.signal() }
+            }
+            try? await gracefulShutdown()
+            wakeUp.finish()
+            group.cancelAll()
+        }
+    }
+
+    private func relay() async {
+        var relayed = fanout.start
+        for await _ in wakeUp.signals {
+            do {
+                relayed = try await relayAll(after: relayed)
+            } catch is CancellationError {
+                return
+            } catch {
+                // Nothing is lost: the position stands, and the next signal, at most a second away, reads again.
+                logger.error("the log can't be read; listeners wait", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Relays until the log has nothing more; returns how far that was.
+    private func relayAll(after start: Int64) async throws -> Int64 {
+        var relayed = start
+        while true {
+            let batch = try await nextBatch(after: relayed)
+            if batch.through == relayed { return relayed }
+            await fanout.deliver(encoder.encode(batch.events), through: batch.through)
+            relayed = batch.through
+        }
+    }
+
+    private func nextBatch(after relayed: Int64) async throws -> (events: [Event], through: Int64) {
+        // Commits hand their events along. They serve only while they follow on without a hole; everything else, and
+        // everything another node wrote, comes from the log.
+        let offered = wakeUp.take().filter { $0.sequence > relayed }
+        if let last = offered.last, isContiguous(offered, after: relayed) {
+            return (offered, last.sequence)
+        }
+        let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
+        position.advance(to: slice.bounds)
+        return (slice.events, slice.through)
+    }
+
+    private func isContiguous(_ events: [Event], after start: Int64) -> Bool {
+        var previous = start
+        for event in events {
+            guard event.sequence == previous + 1 else { return false }
+            previous = event.sequence
+        }
+        return true
+    }
+}

@@ -1,0 +1,126 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import TipwireCore
+import TipwireHub
+
+/// The routes of the server, each with the scope that it asks for.
+///
+/// It remembers which methods a path has, so that a wrong one is told from a wrong path.
+struct APIRouter {
+    typealias Handler = @Sendable (Call) async throws -> Response
+
+    private let router = Router(context: AppContext.self)
+    private let guardian: Guardian
+    private let known: KnownPaths
+
+    init(guardian: Guardian, logger: Logger) {
+        self.guardian = guardian
+        known = KnownPaths()
+        router.add(middleware: ProblemMiddleware(known: known, logger: logger))
+    }
+
+    /// Adds a route that needs a key, or a session, with this scope.
+    func on(_ method: HTTPRequest.Method, _ path: String, scope: Scope?, _ handler: @escaping Handler) {
+        let guardian = guardian
+        add(method, path) { request, context in
+            let principal = try await guardian.principal(of: request, context: context)
+            if let scope, !principal.has(scope) {
+                throw Problem(.forbidden, "This needs a key with the scope '\(scope)'.")
+            }
+            return try await handler(Call(request: request, context: context, principal: principal))
+        }
+    }
+
+    /// Adds a route that is open to everyone.
+    func open(
+        _ method: HTTPRequest.Method, _ path: String,
+        _ handler: @escaping @Sendable (Request, AppContext) async throws -> Response
+    ) {
+        add(method, path, handler)
+    }
+
+    private func add(
+        _ method: HTTPRequest.Method, _ path: String,
+        _ handler: @escaping @Sendable (Request, AppContext) async throws -> Response
+    ) {
+        known.add(method, path)
+        router.on(RouterPath(path), method: method) { request, context in try await handler(request, context) }
+        if method == .get {
+            known.add(.head, path)
+            router.on(RouterPath(path), method: .head) { request, context in
+                try await handler(request, context).createHeadResponse()
+            }
+        }
+    }
+
+    func buildResponder() -> some HTTPResponder<AppContext> { router.buildResponder() }
+}
+
+/// One authenticated call.
+struct Call: Sendable {
+    let request: Request
+    let context: AppContext
+    let principal: Principal
+
+    /// A part of the path, percent-decoded.
+    func parameter(_ name: String) throws -> String { try context.parameters.require(name) }
+}
+
+/// Turns errors into answers, and puts what every answer carries onto it.
+private struct ProblemMiddleware: RouterMiddleware {
+    let known: KnownPaths
+    let logger: Logger
+
+    func handle(
+        _ request: Request, context: AppContext, next: (Request, AppContext) async throws -> Response
+    ) async throws -> Response {
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            response = answer(to: error, request: request).response
+        }
+        response.headers[.xContentTypeOptions] = "nosniff"
+        return response
+    }
+
+    private func answer(to error: any Error, request: Request) -> Problem {
+        guard let problem = Problem(error) else {
+            // The reason is for the operator; a caller learns that it isn't their fault.
+            logger.error(
+                "a request failed",
+                metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
+            return Problem(.internalServerError, "Something went wrong here; the server's log says what.")
+        }
+        if problem.status == .notFound, let allowed = known.methods(of: request.uri.path),
+            !allowed.contains(request.method)
+        {
+            let list = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+            return Problem(.methodNotAllowed, "This address takes \(list).", headers: [.allow: list])
+        }
+        return problem
+    }
+}
+
+/// The paths that exist, and their methods. Filled while the routes are built, read only afterwards.
+private final class KnownPaths: @unchecked Sendable {
+    // Proof of the annotation: `add` is called by `APIRouter` alone, which is built, complete, before the responder that
+    // reads exists; nothing writes afterwards.
+    private var paths: [(pattern: [Substring], method: HTTPRequest.Method)] = []
+
+    func add(_ method: HTTPRequest.Method, _ path: String) {
+        paths.append((path.split(separator: "/"), method))
+    }
+
+    /// The methods of a path, nil when no route has it.
+    func methods(of path: String) -> Set<HTTPRequest.Method>? {
+        let parts = path.split(separator: "/")
+        let matching = paths.filter { candidate in
+            candidate.pattern.count == parts.count
+                && zip(candidate.pattern, parts).allSatisfy { $0.first == "{" || $0 == $1 }
+        }
+        return matching.isEmpty ? nil : Set(matching.map(\.method))
+    }
+}

@@ -1,0 +1,61 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TipwireCore
+import TipwireHub
+import TipwireWire
+
+extension Call {
+    /// The body as JSON. Refuses other media types (415), too many bytes (413) and what isn't JSON (400).
+    func json(upTo limit: Int = Limits.requestBytes) async throws -> JSONValue {
+        let mediaType = request.headers[.contentType]?.split(separator: ";").first
+            .map { $0.lowercased().filter { $0 != " " } }
+        guard mediaType == "application/json" else {
+            throw Problem(.unsupportedMediaType, "Send JSON, with 'Content-Type: application/json'.")
+        }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
+            throw Problem.tooLarge(limit)
+        }
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: limit)
+        } catch is NIOTooManyBytesError {
+            throw Problem.tooLarge(limit)
+        } catch let error as HTTPError where error.status == .contentTooLarge {
+            throw Problem.tooLarge(limit)
+        }
+        do {
+            return try JSONValue.parse(body)
+        } catch {
+            throw Problem(.badRequest, "The body is not JSON: \(error)")
+        }
+    }
+
+    var query: QueryString { QueryString(target: request.uri.string) }
+
+    /// `limit` of a list.
+    func rowLimit() throws(InvalidInput) -> Int {
+        guard let text = query["limit"] else { return Limits.defaultListRows }
+        guard let limit = Int(text), Limits.listRows.contains(limit) else {
+            throw InvalidInput(
+                field: "limit",
+                "must be a whole number from \(Limits.listRows.lowerBound) to \(Limits.listRows.upperBound)")
+        }
+        return limit
+    }
+
+    /// The page that the path names, if this caller may see it. One answer for unknown and not visible.
+    func page(in directory: Directory) throws -> Page {
+        let text = try parameter("slug")
+        guard let slug = Slug(text), let page = directory.look({ $0.page(slug: slug) }), principal.maySee(page) else {
+            throw Problem(.notFound, "There is no page '\(Slug(text)?.text ?? "")' here.")
+        }
+        return page
+    }
+}
+
+extension Problem {
+    static func tooLarge(_ limit: Int) -> Problem {
+        Problem(.contentTooLarge, "The body is too large: at most \(limit) bytes.")
+    }
+}

@@ -1,0 +1,33 @@
+import HTTPTypes
+import Hummingbird
+import TipwireCore
+import TipwireHub
+
+/// Finds out who calls: by API key, or by the session of a browser.
+struct Guardian: Sendable {
+    let authenticator: Authenticator
+    let sessions: SessionCookie
+    let addresses: ClientAddress
+
+    func principal(of request: Request, context: AppContext) async throws -> Principal {
+        let address = addresses.resolve(
+            peer: context.peer, forwardedFor: request.headers[values: .forwardedFor])
+        let key = BearerToken.read(request.headers[values: .authorization])
+        if key == nil, let token = sessions.token(in: request.headers[values: .cookie]) {
+            return try await principal(session: token, of: request)
+        }
+        return try authenticator.principal(key: key, address: address).get()
+    }
+
+    private func principal(session token: String, of request: Request) async throws -> Principal {
+        let isChange = request.method != .get && request.method != .head
+        if isChange, !sessions.isSameOrigin(origin: request.headers[.origin], host: request.head.authority) {
+            throw Problem(.forbidden, "A session can make changes only from the dashboard's own pages.")
+        }
+        guard let principal = try await authenticator.principal(sessionToken: token) else {
+            throw Problem(
+                .unauthorized, "The session has ended; sign in again.", headers: [.wwwAuthenticate: "Bearer"])
+        }
+        return principal
+    }
+}

@@ -1,0 +1,135 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import TipwireWire
+
+/// A refused or failed call, as RFC 9457 has it: `application/problem+json`.
+struct Problem: Error, Sendable {
+    let status: HTTPResponse.Status
+    /// A sentence for the caller: what is wrong and what to do.
+    let detail: String
+    var errors: [FieldError] = []
+    var headers: HTTPFields = [:]
+
+    init(_ status: HTTPResponse.Status, _ detail: String, errors: [FieldError] = [], headers: HTTPFields = [:]) {
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+    }
+
+    var response: Response {
+        var writer = JSONWriter(capacity: 256)
+        writer.beginObject()
+        writer.member("type", "about:blank")
+        writer.member("title", status.reasonPhrase)
+        writer.member("status", Int(status.code))
+        writer.member("detail", detail)
+        if !errors.isEmpty {
+            writer.key("errors")
+            writer.beginArray()
+            for error in errors {
+                writer.beginObject()
+                writer.member("field", error.field)
+                writer.member("detail", error.detail)
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+        var fields = headers
+        fields[.contentType] = "application/problem+json"
+        fields[.cacheControl] = "no-store"
+        let body = writer.finish()
+        fields[.contentLength] = "\(body.readableBytes)"
+        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
+    }
+}
+
+extension Problem {
+    /// The one place where an error becomes a status. Nil for an error that no caller should be told of.
+    init?(_ error: any Error) {
+        switch error {
+        case let problem as Problem: self = problem
+        case let invalid as InvalidInput:
+            self.init(.unprocessableContent, "Some fields are not valid.", errors: invalid.errors)
+        case let failure as Authenticator.Failure: self.init(failure)
+        case let refusal as LogRefusal: self.init(refusal)
+        case let refusal as IntakeRefusal: self.init(refusal)
+        case let refusal as DirectoryRefusal: self.init(refusal)
+        case let error as HTTPError: self.init(error.status, error.body ?? Self.sentence(for: error.status))
+        case is NIOTooManyBytesError: self.init(.contentTooLarge, Self.sentence(for: .contentTooLarge))
+        default: return nil
+        }
+    }
+
+    private init(_ failure: Authenticator.Failure) {
+        let challenge: HTTPFields = [.wwwAuthenticate: "Bearer"]
+        switch failure {
+        case .missing:
+            self.init(
+                .unauthorized, "An API key is needed: send 'Authorization: Bearer YOUR_API_KEY'.", headers: challenge)
+        case .invalid:
+            self.init(.unauthorized, "This API key is unknown, expired or revoked.", headers: challenge)
+        case .throttled(let wait):
+            self.init(
+                .tooManyRequests, "Too many requests with a bad API key; wait \(wait) seconds.",
+                headers: [.retryAfter: "\(wait)"])
+        }
+    }
+
+    private init(_ refusal: LogRefusal) {
+        switch refusal {
+        case .unknownPage: self.init(.notFound, "There is no such page.")
+        case .unknownTip: self.init(.notFound, "There is no tip of this id on the page.")
+        case .conflict(let index, let field):
+            let name =
+                switch field {
+                case .tipID: "tips/\(index)/id"
+                case .idempotencyKey: "Idempotency-Key"
+                }
+            self.init(
+                .conflict, "This id was used before, for a tip with other content.",
+                errors: [FieldError(field: name, detail: "stands for a tip with other content")])
+        }
+    }
+
+    private init(_ refusal: IntakeRefusal) {
+        let detail =
+            switch refusal {
+            case .full: "Too many tips are waiting to be stored; send this again in a moment."
+            case .closed: "The server is shutting down; send this again in a moment."
+            case .storeFailed: "The tip could not be stored; send it again in a moment."
+            }
+        self.init(.serviceUnavailable, detail, headers: [.retryAfter: "1"])
+    }
+
+    private init(_ refusal: DirectoryRefusal) {
+        switch refusal {
+        case .taken: self.init(.conflict, "This name is taken.")
+        case .currencyInUse:
+            self.init(
+                .unprocessableContent, "Some fields are not valid.",
+                errors: [FieldError(field: "currency", detail: "can't be changed: the page has tips in another")])
+        case .missingReference: self.init(.notFound, "The page or account is gone.")
+        }
+    }
+
+    private static func sentence(for status: HTTPResponse.Status) -> String {
+        switch status {
+        case .notFound: "There is nothing at this address."
+        case .contentTooLarge: "The request's body is too large."
+        default: status.reasonPhrase
+        }
+    }
+}
+
+extension HTTPField.Name {
+    static let retryAfter = Self("Retry-After")!
+    static let idempotencyKey = Self("Idempotency-Key")!
+    static let forwardedFor = Self("X-Forwarded-For")!
+    static let forwardedProto = Self("X-Forwarded-Proto")!
+}

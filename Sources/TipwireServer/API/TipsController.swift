@@ -1,0 +1,126 @@
+import HTTPTypes
+import Hummingbird
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import TipwireWire
+
+/// Tips in, tips shown again, and the log.
+struct TipsController: Sendable {
+    let directory: Directory
+    let intake: TipIntake
+    let store: any Store
+    let position: LogPosition
+    let clock: WallClock
+
+    func addRoutes(to router: APIRouter) {
+        router.on(.post, "/api/v1/pages/{slug}/tips", scope: .tipsWrite, receive)
+        router.on(.post, "/api/v1/pages/{slug}/tips:batch", scope: .tipsWrite, receiveBatch)
+        router.on(.get, "/api/v1/pages/{slug}/tips", scope: .eventsRead, list)
+        router.on(.get, "/api/v1/pages/{slug}/tips/{id}", scope: .eventsRead, show)
+        router.on(.post, "/api/v1/pages/{slug}/tips/{id}/replay", scope: .manage, replay)
+        router.on(.get, "/api/v1/pages/{slug}/events", scope: .eventsRead, events)
+    }
+
+    /// 201 for a new tip, 200 for a repeat. Sent only once the tip is on disk.
+    @Sendable func receive(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        let draft = try TipInput.draft(try await call.json(), now: clock.now())
+        var key: TipIdentifier?
+        if let text = call.request.headers[.idempotencyKey] {
+            key = TipIdentifier(text)
+            if key == nil { throw InvalidInput(field: "Idempotency-Key", TipIdentifier.rule) }
+        }
+        let answers: [LogAnswer]
+        do {
+            answers = try await intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: key))
+        } catch LogRefusal.conflict(_, .tipID) {
+            throw Problem(
+                .conflict, "This id was used before, for a tip with other content.",
+                errors: [FieldError(field: "id", detail: "stands for a tip with other content")])
+        }
+        return Answer.json(answers[0].isRepeat ? .ok : .created, capacity: 1_024) { writer in
+            LogAnswerObject.write(answers[0], epoch: position.epoch, to: &writer)
+        }
+    }
+
+    /// All of the batch or nothing.
+    @Sendable func receiveBatch(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        if call.request.headers[.idempotencyKey] != nil {
+            throw InvalidInput(
+                field: "Idempotency-Key", "doesn't go with a batch; give each tip an 'id' of its own")
+        }
+        let drafts = try TipInput.batch(
+            try await call.json(upTo: Limits.batchRequestBytes), now: clock.now())
+        let answers = try await intake.submit(
+            .receive(page: page.id, drafts: drafts, idempotencyKey: nil))
+        let isRepeat = answers.allSatisfy(\.isRepeat)
+        return Answer.json(isRepeat ? .ok : .created, capacity: 1_024 * answers.count) { writer in
+            writer.beginObject()
+            writer.key("results")
+            writer.beginArray()
+            for answer in answers { LogAnswerObject.write(answer, epoch: position.epoch, to: &writer) }
+            writer.endArray()
+            writer.endObject()
+        }
+    }
+
+    /// The activity feed, newest first.
+    @Sendable func list(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        let limit = try call.rowLimit()
+        var before: Int64?
+        if let after = call.query.nonEmpty("after") {
+            before = Int64(after)
+            if before == nil { throw InvalidInput(field: "after", "must be the 'next' of an earlier answer") }
+        }
+        let tips = try await store.tips(page: page.id, before: before, limit: limit)
+        let next = tips.count == limit ? tips.last.map { String($0.sequence) } : nil
+        return Answer.list(tips, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
+    }
+
+    @Sendable func show(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        guard let id = TipIdentifier(try call.parameter("id")),
+            let stored = try await store.tip(page: page.id, id: id)
+        else { throw LogRefusal.unknownTip }
+        return Answer.json { TipObject.write(stored.tip, page: page.label, to: &$0) }
+    }
+
+    @Sendable func replay(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        guard let id = TipIdentifier(try call.parameter("id")) else { throw LogRefusal.unknownTip }
+        let answers = try await intake.submit(.replay(page: page.id, tip: id))
+        return Answer.json(.accepted) { LogAnswerObject.write(answers[0], epoch: position.epoch, to: &$0) }
+    }
+
+    /// The log itself, oldest first. `next` is where the next call goes on, even when there is nothing yet.
+    @Sendable func events(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        let limit = try call.rowLimit()
+        let bounds = try await store.bounds()
+        let resumption =
+            switch call.query.nonEmpty("since") {
+            case nil: Resumption(status: .resumed, start: bounds.prunedThrough)
+            case "now": Resumption(status: .resumed, start: bounds.head)
+            case let since?: Resumption(position: since, log: bounds)
+            }
+        var slice = EventSlice(events: [], through: resumption.start, bounds: bounds)
+        if resumption.status != .reset {
+            slice = try await store.events(after: resumption.start, pages: .some([page.id]), limit: limit)
+        }
+        return Answer.json(capacity: 512 * (slice.events.count + 1)) { writer in
+            writer.beginObject()
+            writer.key("data")
+            writer.beginArray()
+            for event in slice.events {
+                EventObject.write(event, page: page.label, epoch: position.epoch, to: &writer)
+            }
+            writer.endArray()
+            writer.member("next", Cursor(epoch: position.epoch, sequence: slice.through).description)
+            writer.member("status", resumption.status.rawValue)
+            writer.endObject()
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Configuration
+
+/// What `tipwire serve` was asked to do.
+public struct ServeInvocation: Sendable, Equatable {
+    /// The settings, checked.
+    public var configuration = ServerConfiguration()
+    /// `--demo`: make a page and a key to try it with.
+    public var isDemo = false
+    /// `--check`: stop here, the settings are good.
+    public var isCheck = false
+    /// Environment variables that begin like one of our sections but name no setting, sorted.
+    ///
+    /// Not an error: an environment is shared, and a newer version's variable must not stop an older server.
+    public var unknownEnvironment: [String] = []
+    /// Lines to log as warnings once there is a log; one for each of `unknownEnvironment` among them.
+    public var warnings: [String] = []
+
+    public init() {}
+}
+
+extension ServerConfiguration {
+    /// Reads the settings: options win over the environment, the environment over the file, the file over the defaults.
+    ///
+    /// - Parameters:
+    ///   - arguments: what follows `tipwire serve`.
+    ///   - environment: all variables of the process. An empty one counts as not set.
+    /// - Throws: the first fault, as one line that names the spelling that was used. Unknown options and names in the
+    ///   file are faults; an unknown name in the environment is listed in the result.
+    public static func read(
+        arguments: [String], environment: [String: String]
+    ) throws(ConfigurationError) -> ServeInvocation {
+        var invocation = ServeInvocation()
+        let options = try ServeOptions(arguments)
+        invocation.isDemo = options.isDemo
+        invocation.isCheck = options.isCheck
+
+        let environment = environment.filter { !$0.value.isEmpty }
+        var sources = [SettingSource(options: arguments), SettingSource(environment: environment)]
+        if let path = options.configurationPath {
+            sources.append(try SettingSource(file: path, askedBy: ServeOptions.config))
+        } else if let path = environment[ServeOptions.configEnvironment] {
+            sources.append(try SettingSource(file: path, askedBy: ServeOptions.configEnvironment))
+        }
+
+        // `ConfigReader` asks providers in this very order, but answers with the value alone. Our errors name the
+        // spelling that the user typed, so the order is walked here.
+        var origins: [String: String] = [:]
+        for setting in Setting.all {
+            for source in sources {
+                guard let value = source.value(of: setting) else { continue }
+                let spelling = source.spelling(of: setting)
+                try setting.apply(value, spelledAs: spelling, to: &invocation.configuration)
+                origins[setting.name] = spelling
+                break
+            }
+        }
+        try invocation.configuration.checkTogether(origins: origins)
+
+        invocation.unknownEnvironment = unknownNames(in: environment)
+        invocation.warnings =
+            invocation.unknownEnvironment.map { "\($0): there is no such setting; it has no effect" }
+            + invocation.configuration.doubts(origins: origins)
+        return invocation
+    }
+
+    /// Names that begin like `TIPWIRE_FEED_` and are none of ours. `TIPWIRE_SERVER` and `TIPWIRE_KEY`, which belong to
+    /// the client verbs, don't: a section's names go on behind the underscore.
+    private static func unknownNames(in environment: [String: String]) -> [String] {
+        let known = Set(Setting.all.map(\.environment))
+        let prefixes = Setting.sections.map { "TIPWIRE_\($0.uppercased())_" }
+        return environment.keys.filter { name in
+            !known.contains(name) && prefixes.contains { name.hasPrefix($0) }
+        }.sorted()
+    }
+}
+
+/// The options of `tipwire serve`, passed strictly before the library looks values up in them.
+///
+/// The library's own parser is made for programs that know some options among others': it takes every value up to the
+/// next option, joins repeated options and skips what it can't place. For a server each of these is a typing error.
+private struct ServeOptions {
+    static let config = "--config"
+    static let configEnvironment = "TIPWIRE_CONFIG"
+
+    var isDemo = false
+    var isCheck = false
+    var configurationPath: String?
+
+    init(_ arguments: [String]) throws(ConfigurationError) {
+        let valued = Set(Setting.all.map(\.option) + [Self.config])
+        let flags = ["--demo", "--check"]
+        var seen: Set<String> = []
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            guard argument.hasPrefix("--"), argument != "--" else {
+                throw ConfigurationError("serve: takes options only, not '\(argument.quotable)'")
+            }
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let name = parts[0]
+            guard valued.contains(name) || flags.contains(name) else {
+                throw ConfigurationError.unknown("option", name, among: valued.union(flags))
+            }
+            guard seen.insert(name).inserted else { throw ConfigurationError("\(name): given more than once") }
+            if flags.contains(name) {
+                guard parts.count == 1 else { throw ConfigurationError("\(name): takes no value") }
+                if name == "--demo" { isDemo = true } else { isCheck = true }
+                continue
+            }
+            let next = rest.first.flatMap { $0.hasPrefix("--") ? nil : $0 }
+            guard let value = parts.count == 2 ? parts[1] : next else {
+                throw ConfigurationError("\(name): needs a value")
+            }
+            if parts.count == 1 { rest.removeFirst() }
+            if name == Self.config {
+                guard !value.isEmpty else { throw ConfigurationError("\(name): needs a value") }
+                configurationPath = value
+            }
+        }
+    }
+}

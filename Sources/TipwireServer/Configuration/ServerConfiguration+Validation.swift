@@ -1,0 +1,174 @@
+import Foundation
+import Logging
+
+/// Why the settings can't be used: one line that names the spelling, the value and what is allowed.
+public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The line, ready for standard error: `--port: 'abc' is not a whole number from 0 to 65535`.
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+
+    /// A name that is in no table, with the nearest one that is.
+    static func unknown(
+        _ what: String, _ name: String, in file: String? = nil, among known: Set<String>
+    ) -> ConfigurationError {
+        let place = file.map { "\($0): " } ?? ""
+        // Two letters swapped in a short name are a typing error; half of a name wrong is another name.
+        let nearest = known.map { (name: $0, distance: editDistance($0, name)) }
+            .filter { $0.distance <= min(4, max(2, $0.name.count / 3)) }
+            .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
+        let hint = nearest.map { "; did you mean \($0.name)?" } ?? ""
+        return ConfigurationError("\(place)\(name.quotable): there is no such \(what)\(hint)")
+    }
+
+    private static func editDistance(_ left: String, _ right: String) -> Int {
+        let right = Array(right.lowercased().prefix(100))
+        var row = Array(0...right.count)
+        for (i, character) in left.lowercased().enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, other) in right.enumerated() {
+                let substituted = diagonal + (character == other ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[right.count]
+    }
+}
+
+extension String {
+    /// The text for a one-line error: no line ends or other control characters, no secrets that were typed in the wrong
+    /// place, and not longer than a line bears.
+    var quotable: String {
+        let text = Redaction.redacted(self)
+        return LogLine.escaped(text.count > 200 ? text.prefix(200) + "…" : text)
+    }
+}
+
+extension Setting {
+    /// Checks a value and puts it into the configuration.
+    func apply(
+        _ value: SettingSource.Value, spelledAs spelling: String, to configuration: inout ServerConfiguration
+    ) throws(ConfigurationError) {
+        guard case .networks(let path) = kind else {
+            guard case .text(let text) = value else {
+                throw ConfigurationError("\(spelling): a list is not \(allowed)")
+            }
+            guard set(text, in: &configuration) else {
+                throw ConfigurationError("\(spelling): '\(text.quotable)' is not \(allowed)")
+            }
+            return
+        }
+        var ranges: [AddressRange] = []
+        for text in Self.items(of: value) {
+            guard let range = AddressRange(text) else {
+                throw ConfigurationError(
+                    "\(spelling): '\(text.quotable)' is not an address or a CIDR block such as 10.0.0.0/8 or fd00::/8")
+            }
+            ranges.append(range)
+        }
+        configuration[keyPath: path] = ranges
+    }
+
+    private static func items(of value: SettingSource.Value) -> [String] {
+        switch value {
+        case .list(let list): list
+        case .text(""): []
+        case .text(let text):
+            text.split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+    }
+
+    /// Sets one value; `false` if it isn't allowed.
+    private func set(_ text: String, in configuration: inout ServerConfiguration) -> Bool {
+        switch kind {
+        case .text(let rule, let path):
+            guard rule.allows(text) else { return false }
+            configuration[keyPath: path] = text
+        case .number(let range, let path):
+            guard let number = Self.number(text, in: range) else { return false }
+            configuration[keyPath: path] = number
+        case .optionalNumber(let range, let path):
+            let number = Self.number(text, in: range)
+            guard number != nil || text.isEmpty else { return false }
+            configuration[keyPath: path] = number
+        case .optionalURL(let path):
+            guard text.isEmpty || Self.isBaseURL(text) else { return false }
+            configuration[keyPath: path] = text.isEmpty ? nil : text
+        case .logLevel(let path):
+            guard let level = Logger.Level(rawValue: text) else { return false }
+            configuration[keyPath: path] = level
+        case .logFormat(let path):
+            guard let format = LogFormat(rawValue: text) else { return false }
+            configuration[keyPath: path] = format
+        case .networks:
+            preconditionFailure("Lists are read by apply")
+        }
+        return true
+    }
+
+    /// Decimal digits only: `Int` alone would take "+5".
+    private static func number(_ text: String, in range: ClosedRange<Int>) -> Int? {
+        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text) else { return nil }
+        return range.contains(number) ? number : nil
+    }
+
+    /// `http(s)://host[:port][/path]`: others' paths are put behind it, so nothing may follow the path, and the path
+    /// must not end in a slash. A user name would be shown to everyone.
+    private static func isBaseURL(_ text: String) -> Bool {
+        guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else { return false }
+        let rest = text.dropFirst(scheme.count)
+        let authority = rest.prefix { $0 != "/" }
+        // Printable ASCII but what has a meaning of its own in a URL or in HTML.
+        let refused = Set("?#@\\\"'<>`{}|^".utf8)
+        guard rest.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !refused.contains($0) }) else { return false }
+        // The host ends at its port's colon; the colons of an IPv6 address stand in brackets.
+        let end = authority.lastIndex(of: "]").map(authority.index(after:)) ?? authority.firstIndex(of: ":")
+        let host = authority[..<(end ?? authority.endIndex)]
+        let port = authority[host.endIndex...]
+        guard port.isEmpty || port.hasPrefix(":") && number(String(port.dropFirst()), in: 1...65_535) != nil else {
+            return false
+        }
+        return !host.isEmpty && !rest.hasSuffix("/")
+    }
+}
+
+extension Setting.TextRule {
+    func allows(_ text: String) -> Bool {
+        switch self {
+        case .host:
+            // Names, IPv4, IPv6, and an IPv6 zone (`fe80::1%eth0`).
+            let others = Set(".:-_%".utf8)
+            return !text.isEmpty
+                && text.utf8.allSatisfy { byte in
+                    (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || others.contains(byte)
+                }
+        case .path:
+            return !text.isEmpty && !text.unicodeScalars.contains { $0.properties.generalCategory == .control }
+        }
+    }
+}
+
+extension ServerConfiguration {
+    /// Checks what no setting can be blamed for alone. `origins` has the spelling of each setting that was given.
+    func checkTogether(origins: [String: String]) throws(ConfigurationError) {
+        // Only a probe that was asked for: who lowers the idle limit alone gets what it says, see `doubts`.
+        if let spelling = origins["feed.probeSeconds"], feed.probeSeconds >= feed.idleSeconds {
+            throw ConfigurationError(
+                "\(spelling): '\(feed.probeSeconds)' is not below feed.idleSeconds (\(feed.idleSeconds))")
+        }
+        if let spelling = origins["metrics.port"], let metricsPort = metrics.port, metricsPort == port, port != 0 {
+            throw ConfigurationError("\(spelling): '\(metricsPort)' is the main port already (port)")
+        }
+    }
+
+    /// What is allowed but hardly meant, one line each.
+    func doubts(origins: [String: String]) -> [String] {
+        guard let spelling = origins["feed.idleSeconds"], feed.probeSeconds >= feed.idleSeconds else { return [] }
+        return [
+            "\(spelling): '\(feed.idleSeconds)' is not above feed.probeSeconds (\(feed.probeSeconds)), "
+                + "so clients that send nothing are closed without a ping"
+        ]
+    }
+}

@@ -1,0 +1,138 @@
+import Logging
+
+/// Everything that an operator can set, as one value with every default in place.
+///
+/// `ServerConfiguration()` is what `tipwire serve` runs with when nothing is set. Reading it from options, environment
+/// and file is `ServerConfiguration+Reading.swift`, checking it is `ServerConfiguration+Validation.swift`, and the
+/// names that users type are the table in `Settings.swift`.
+public struct ServerConfiguration: Sendable, Equatable {
+    /// The address or host name to listen on. The default is reachable from this machine only.
+    public var host = "127.0.0.1"
+    /// The TCP port to listen on; 0 picks a free one. A port in use ends the start with one line and status 1.
+    public var port = 8080
+    /// The folder of the database and the admin key file (setting `data`); made if it doesn't exist.
+    public var dataFolder = "./tipwire-data"
+    /// What stands before this server, and how the world sees it.
+    public var server = Server()
+    /// Limits of the live connections.
+    public var feed = Feed()
+    /// Limits of the one door that tips come in by.
+    public var intake = Intake()
+    /// How much of the event log is kept.
+    public var retention = Retention()
+    /// How the server stops.
+    public var drain = Drain()
+    /// What a guesser of keys meets.
+    public var auth = Auth()
+    /// Limits of plain requests and responses.
+    public var http = HTTP()
+    /// Where measurements are served.
+    public var metrics = Metrics()
+    /// What is logged, and in which shape.
+    public var log = Log()
+
+    public init() {}
+}
+
+extension ServerConfiguration {
+    /// What stands before this server, and how the world sees it.
+    public struct Server: Sendable, Equatable {
+        /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. From any other peer they are ignored.
+        public var trustedProxies: [AddressRange] = []
+        /// The URL that users reach this server by, without a slash at its end. `nil` means the address of the
+        /// 'listening' line.
+        public var publicURL: String?
+
+        public init() {}
+    }
+
+    /// Limits of the live connections.
+    public struct Feed: Sendable, Equatable {
+        /// Seconds without any inbound frame after which a WebSocket is closed with 1001.
+        public var idleSeconds = 120
+        /// Seconds without any inbound frame after which the server sends a control-frame ping. When it isn't below
+        /// `idleSeconds` no ping is ever sent, since the connection is closed first.
+        public var probeSeconds = 45
+        /// Bytes of the longest message that a client may send; a longer one closes its connection with 1009.
+        public var maxMessageBytes = 65_536
+        /// Open streams of all kinds together; beyond it a new one is refused with 503.
+        public var maxConnections = 100_000
+        /// Bytes that may wait for one slow connection; beyond it, it is closed with 1013 and catches up from the log.
+        public var maxLagBytes = 4_194_304
+        /// Seconds that the oldest waiting byte of one connection may be old; beyond it, it is closed with 1013.
+        public var maxLagSeconds = 30
+        /// Bytes of the kernel's send buffer for one connection; what doesn't fit waits here and counts as lag.
+        public var sendBufferBytes = 65_536
+
+        public init() {}
+    }
+
+    /// Limits of the one door that tips come in by.
+    public struct Intake: Sendable, Equatable {
+        /// Tips that may wait for the disk; beyond it a request is refused with 503 and nothing of it is stored. At
+        /// least 1,000, because a batch may be that long.
+        public var maxPending = 10_000
+
+        public init() {}
+    }
+
+    /// How much of the event log is kept. Tips and goals stay for good; only events are pruned.
+    public struct Retention: Sendable, Equatable {
+        /// Days after which an event is pruned; a client that resumes from before gets a `gap`.
+        public var days = 90
+        /// Bytes of events that are kept; beyond it the oldest are pruned, however young.
+        public var bytes = 2_147_483_648
+        /// Seconds between two looks at age and size.
+        public var checkSeconds = 60
+
+        public init() {}
+    }
+
+    /// How the server stops.
+    public struct Drain: Sendable, Equatable {
+        /// Seconds that open connections get after SIGTERM or SIGINT; then they are cut. It never waits longer than the
+        /// last connection lives.
+        public var seconds = 30
+
+        public init() {}
+    }
+
+    /// What a guesser of keys meets.
+    public struct Auth: Sendable, Equatable {
+        /// Requests with a bad key from one address in a minute; beyond it such requests get 429 with `Retry-After`,
+        /// while good keys still pass. 0 switches the limit off.
+        public var maxFailuresPerMinute = 60
+
+        public init() {}
+    }
+
+    /// Limits of plain requests and responses.
+    public struct HTTP: Sendable, Equatable {
+        /// Seconds from the first byte of a request to the end of its head; a slower connection is closed.
+        public var headSeconds = 10
+        /// Seconds from the end of the head to the end of the body; a slower request gets 408 and is closed.
+        public var bodySeconds = 30
+        /// Seconds that a kept-alive connection may be without a request; then it is closed.
+        public var idleSeconds = 60
+
+        public init() {}
+    }
+
+    /// Where measurements are served.
+    public struct Metrics: Sendable, Equatable {
+        /// A second TCP port, on which `/metrics` needs no key. `nil`: only on the main port, with an `admin` key.
+        public var port: Int?
+
+        public init() {}
+    }
+
+    /// What is logged, and in which shape.
+    public struct Log: Sendable, Equatable {
+        /// Entries below this level are not written.
+        public var level: Logger.Level = .info
+        /// The shape of one entry.
+        public var format: LogFormat = .text
+
+        public init() {}
+    }
+}

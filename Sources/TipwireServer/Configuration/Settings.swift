@@ -1,0 +1,245 @@
+import Logging
+
+/// One thing that an operator can set: its name, what may be written for it, and what it means.
+///
+/// The table `Setting.all` is the only list of settings. The three spellings, the help of `tipwire serve`, the reading,
+/// the checks and the refusal of unknown names come from it, and tests hold `docs/configuration.md` and
+/// `packaging/tipwire.yaml` against it.
+public struct Setting: Sendable {
+    /// The name as in the file: `port`, or `feed.idleSeconds` for `idleSeconds` below `feed`.
+    public let name: String
+    /// What one of the number is (`seconds`, `bytes`…); empty for what is no quantity.
+    public let unit: String
+    /// One sentence: what it does, and what happens at the limit.
+    public let meaning: String
+    let kind: Kind
+
+    /// What may be written, and where in the configuration it goes.
+    enum Kind: Sendable {
+        case text(TextRule, any Path<String>)
+        case number(ClosedRange<Int>, any Path<Int>)
+        case optionalNumber(ClosedRange<Int>, any Path<Int?>)
+        case optionalURL(any Path<String?>)
+        case networks(any Path<[AddressRange]>)
+        case logLevel(any Path<Logger.Level>)
+        case logFormat(any Path<LogFormat>)
+    }
+
+    enum TextRule: Sendable { case host, path }
+
+    typealias Path<Value> = WritableKeyPath<ServerConfiguration, Value> & Sendable
+
+    init(_ name: String, _ kind: Kind, unit: String = "", _ meaning: String) {
+        self.name = name
+        self.kind = kind
+        self.unit = unit
+        self.meaning = meaning
+    }
+}
+
+// MARK: - The table
+
+extension Setting {
+    /// Every setting, in the order of the documentation.
+    public static let all: [Setting] = listening + feed + storage + requests + watching
+
+    private static let ports = 0...65_535
+    private static let upToOneDay = 1...86_400
+    private static let upToOneHour = 1...3_600
+
+    private static let listening = [
+        Setting("host", .text(.host, \.host), "Address or host name to listen on."),
+        Setting("port", .number(ports, \.port), unit: "port", "TCP port to listen on; 0 picks a free one."),
+        Setting(
+            "data", .text(.path, \.dataFolder),
+            "Folder for the database and the admin key file; made if it is missing."),
+        Setting(
+            "server.trustedProxies", .networks(\.server.trustedProxies),
+            "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; from all others they are ignored."),
+        Setting(
+            "server.publicURL", .optionalURL(\.server.publicURL),
+            "URL that users reach this server by; without one, the address of the 'listening' line."),
+    ]
+
+    private static let feed = [
+        Setting(
+            "feed.idleSeconds", .number(upToOneDay, \.feed.idleSeconds), unit: "seconds",
+            "A WebSocket without any inbound frame for this long is closed (1001)."),
+        Setting(
+            "feed.probeSeconds", .number(upToOneDay, \.feed.probeSeconds), unit: "seconds",
+            "A WebSocket without any inbound frame for this long gets a ping; must be below `feed.idleSeconds`."),
+        Setting(
+            "feed.maxMessageBytes", .number(1_024...16_777_216, \.feed.maxMessageBytes), unit: "bytes",
+            "Longest message that a client may send; a longer one closes its connection (1009)."),
+        Setting(
+            "feed.maxConnections", .number(1...10_000_000, \.feed.maxConnections), unit: "connections",
+            "Open streams of all kinds together; beyond it new ones are refused (503)."),
+        Setting(
+            "feed.maxLagBytes", .number(1_024...1_073_741_824, \.feed.maxLagBytes), unit: "bytes",
+            "What may wait for one slow connection; beyond it, it is closed (1013) and can resume from the log."),
+        Setting(
+            "feed.maxLagSeconds", .number(upToOneHour, \.feed.maxLagSeconds), unit: "seconds",
+            "How long the oldest byte may wait for one slow connection; beyond it, it is closed (1013)."),
+        Setting(
+            "feed.sendBufferBytes", .number(4_096...16_777_216, \.feed.sendBufferBytes), unit: "bytes",
+            "The kernel's send buffer for one connection; what doesn't fit waits in the server and counts as lag."),
+    ]
+
+    private static let storage = [
+        Setting(
+            "intake.maxPending", .number(1_000...1_000_000, \.intake.maxPending), unit: "tips",
+            "Tips that may wait for the disk; beyond it requests are refused (503) and nothing of them is stored."),
+        Setting(
+            "retention.days", .number(1...36_500, \.retention.days), unit: "days",
+            "Events older than this are pruned; tips and goals stay."),
+        Setting(
+            "retention.bytes", .number(4_096...1_125_899_906_842_624, \.retention.bytes), unit: "bytes",
+            "Events that are kept; beyond it the oldest are pruned, however young."),
+        Setting(
+            "retention.checkSeconds", .number(upToOneDay, \.retention.checkSeconds), unit: "seconds",
+            "Time between two looks at the age and size of the log."),
+    ]
+
+    private static let requests = [
+        Setting(
+            "drain.seconds", .number(0...3_600, \.drain.seconds), unit: "seconds",
+            "What open connections get after SIGTERM or SIGINT before they are cut; 0 cuts them at once."),
+        Setting(
+            "auth.maxFailuresPerMinute", .number(0...1_000_000, \.auth.maxFailuresPerMinute), unit: "requests",
+            "Requests with a bad key from one address in a minute; beyond it they get 429; 0 switches the limit off."),
+        Setting(
+            "http.headSeconds", .number(upToOneHour, \.http.headSeconds), unit: "seconds",
+            "Time for the head of a request to arrive; a slower connection is closed."),
+        Setting(
+            "http.bodySeconds", .number(upToOneHour, \.http.bodySeconds), unit: "seconds",
+            "Time for the body of a request to arrive; a slower request is refused (408)."),
+        Setting(
+            "http.idleSeconds", .number(upToOneHour, \.http.idleSeconds), unit: "seconds",
+            "How long a kept-alive connection may be without a request; then it is closed."),
+    ]
+
+    private static let watching = [
+        Setting(
+            "metrics.port", .optionalNumber(ports, \.metrics.port), unit: "port",
+            "Second TCP port, on which `/metrics` needs no key; without one, `/metrics` asks for an `admin` key."),
+        Setting("log.level", .logLevel(\.log.level), "Entries below this level are not written."),
+        Setting("log.format", .logFormat(\.log.format), "One line of text, or one line of JSON, for each log entry."),
+    ]
+}
+
+// MARK: - Spellings
+
+extension Setting {
+    /// The option: `--feed-idle-seconds`, `--server-public-url`.
+    public var option: String {
+        "--" + words.joined().joined(separator: "-").lowercased()
+    }
+
+    /// The environment variable: `TIPWIRE_FEED_IDLE_SECONDS`, `TIPWIRE_SERVER_PUBLIC_URL`.
+    public var environment: String {
+        "TIPWIRE_" + words.joined().joined(separator: "_").uppercased()
+    }
+
+    /// The name's parts: `["feed", "idleSeconds"]`.
+    var components: [String] { name.split(separator: ".").map(String.init) }
+
+    /// The section that the setting stands under in the file; `nil` for those at the top.
+    var section: String? { components.count > 1 ? components[0] : nil }
+
+    /// The parts' words. A word begins where a capital follows a small letter, so `publicURL` has two.
+    private var words: [[String]] {
+        components.map { component in
+            var words = [""]
+            for character in component {
+                if character.isUppercase, words[words.count - 1].last?.isLowercase == true { words.append("") }
+                words[words.count - 1].append(character)
+            }
+            return words
+        }
+    }
+
+    /// The names that take several settings together in the file: `feed`, `log`…
+    static let sections = Set(all.compactMap(\.section))
+}
+
+// MARK: - Help
+
+extension Setting {
+    /// The value that this setting has in `configuration`, as one would write it.
+    public func value(in configuration: ServerConfiguration) -> String {
+        switch kind {
+        case .text(_, let path): configuration[keyPath: path]
+        case .number(_, let path): String(configuration[keyPath: path])
+        case .optionalNumber(_, let path): configuration[keyPath: path].map(String.init) ?? ""
+        case .optionalURL(let path): configuration[keyPath: path] ?? ""
+        case .networks(let path): configuration[keyPath: path].map(\.description).joined(separator: ",")
+        case .logLevel(let path): configuration[keyPath: path].rawValue
+        case .logFormat(let path): configuration[keyPath: path].rawValue
+        }
+    }
+
+    /// The default, as one would write it; empty for none.
+    public var defaultValue: String { value(in: ServerConfiguration()) }
+
+    /// What may be written, to follow 'is not': `a whole number from 1 to 86400`.
+    public var allowed: String {
+        switch kind {
+        case .text(.host, _): "an address or a host name"
+        case .text(.path, _): "a path"
+        case .number(let range, _), .optionalNumber(let range, _):
+            "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .optionalURL: "an http or https URL without a query and without a slash at its end"
+        case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
+        case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        case .logFormat: "one of " + LogFormat.allCases.map(\.rawValue).joined(separator: ", ")
+        }
+    }
+
+    private var placeholder: String {
+        switch kind {
+        case .text(.host, _): "ADDRESS"
+        case .text(.path, _): "PATH"
+        case .number, .optionalNumber: unit.uppercased()
+        case .optionalURL: "URL"
+        case .networks: "CIDR,…"
+        case .logLevel: "LEVEL"
+        case .logFormat: "FORMAT"
+        }
+    }
+
+    fileprivate var help: String {
+        let preset = defaultValue.isEmpty ? "none" : defaultValue
+        let sentences = meaning.replacing("`", with: "") + " Allowed: \(allowed). Default: \(preset)."
+        return "  \(option) \(placeholder)\n" + Self.wrapped(sentences.split(separator: " "))
+    }
+
+    private static func wrapped(_ words: [Substring], indent: String = "      ", width: Int = 80) -> String {
+        var lines = [indent]
+        for word in words {
+            if lines[lines.count - 1].count + 1 + word.count > width { lines.append(indent) }
+            lines[lines.count - 1] += (lines[lines.count - 1] == indent ? "" : " ") + word
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension ServerConfiguration {
+    /// What `tipwire serve --help` prints.
+    public static var help: String {
+        """
+        Starts the server. Everything has a default. Options win over the environment,
+        and the environment wins over the file. The option --feed-idle-seconds is
+        TIPWIRE_FEED_IDLE_SECONDS in the environment and feed.idleSeconds in the file.
+
+        usage: tipwire serve [--demo] [--check] [--config PATH] [--SETTING VALUE]…
+
+          --config PATH
+              A YAML file with any of the settings. Environment: TIPWIRE_CONFIG.
+          --demo
+              Makes a page 'demo' with a key and prints commands to try.
+          --check
+              Checks the settings and exits, 0 or 1.
+
+        """ + Setting.all.map(\.help).joined()
+    }
+}

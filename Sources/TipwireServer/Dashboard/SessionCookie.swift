@@ -1,0 +1,42 @@
+import Foundation
+import NIOHTTP1
+import TipwireCore
+
+/// The cookie that carries a signed-in browser's session.
+///
+/// `HttpOnly`, so that no script can read it; `SameSite=Strict`, so that no other site's page can use it; and since that
+/// is a promise of the browser, every change and every WebSocket must also come from this server's own origin.
+struct SessionCookie: Sendable {
+    static let name = "tipwire_session"
+    /// How long a session lasts.
+    static let lifetimeSeconds = 30 * 86_400
+
+    func token(in headers: HTTPHeaders) -> String? { token(in: headers["cookie"]) }
+
+    func token(in values: [String]) -> String? {
+        for pair in values.flatMap({ $0.split(separator: ";") }) {
+            let parts = pair.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2, parts[0].filter({ $0 != " " }) == Self.name else { continue }
+            return String(parts[1].filter { $0 != " " })
+        }
+        return nil
+    }
+
+    func isSameOrigin(_ headers: HTTPHeaders) -> Bool {
+        isSameOrigin(origin: headers.first(name: "origin"), host: headers.first(name: "host"))
+    }
+
+    /// Whether a request's `Origin` names the host that it was sent to. A browser always sends one with a WebSocket and
+    /// with a change; none at all is no browser, and has no business with a session.
+    func isSameOrigin(origin: String?, host: String?) -> Bool {
+        guard let origin, let host, let scheme = origin.range(of: "://") else { return false }
+        return origin[scheme.upperBound...].lowercased() == host.lowercased()
+    }
+
+    func set(_ token: String, isSecure: Bool) -> String {
+        "\(Self.name)=\(token); Path=/; Max-Age=\(Self.lifetimeSeconds); HttpOnly; SameSite=Strict"
+            + (isSecure ? "; Secure" : "")
+    }
+
+    func clear() -> String { "\(Self.name)=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict" }
+}

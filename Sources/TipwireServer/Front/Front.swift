@@ -1,0 +1,108 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOExtras
+import NIOHTTP1
+import NIOPosix
+import ServiceLifecycle
+
+/// The listening port: accepts every connection itself, and sends each where its first request says.
+///
+/// Hummingbird's own server would start a task and an async channel for each accept; a stream must cost neither.
+struct Front: Service {
+    /// Connections that may wait to be accepted: a reconnect storm arrives within a moment.
+    static let backlog: Int32 = 4_096
+    /// Accepts of one turn of the event loop, so that a storm is taken in without starving who is there already.
+    static let acceptBurst: UInt = 256
+
+    let channel: any Channel
+    private let quiescing: ServerQuiescingHelper
+    private let context: FrontContext
+    private let served: AsyncStream<HTTPBackend.Value>
+    private let drainLimit: Duration
+    private let onDrain: @Sendable () -> Void
+
+    /// Binds. Throws `IOError` when the address can't be had.
+    ///
+    /// - Parameters:
+    ///   - sendBufferBytes: `SO_SNDBUF` of each connection: without it the kernel hides megabytes of lag.
+    ///   - onDrain: called at once when the shutdown begins.
+    static func bind(
+        host: String, port: Int, group: any EventLoopGroup, sendBufferBytes: Int, drainLimit: Duration,
+        onDrain: @escaping @Sendable () -> Void,
+        context makeContext: (AsyncStream<HTTPBackend.Value>.Continuation) -> FrontContext
+    ) async throws -> Front {
+        // Unbounded, but at most one element for each open connection.
+        let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
+        let context = makeContext(continuation)
+        let quiescing = ServerQuiescingHelper(group: group)
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: backlog)
+            .serverChannelOption(.maxMessagesPerRead, value: acceptBurst)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        quiescing.makeServerChannelHandler(channel: channel))
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
+                    try channel.pipeline.syncOperations.addHandlers(
+                        ByteToMessageHandler(decoder), RequestGate(front: context))
+                }
+            }
+            .bind(host: host, port: port).get()
+        return Front(
+            channel: channel, quiescing: quiescing, context: context, served: served, drainLimit: drainLimit,
+            onDrain: onDrain)
+    }
+
+    private init(
+        channel: any Channel, quiescing: ServerQuiescingHelper, context: FrontContext,
+        served: AsyncStream<HTTPBackend.Value>, drainLimit: Duration, onDrain: @escaping @Sendable () -> Void
+    ) {
+        self.channel = channel
+        self.quiescing = quiescing
+        self.context = context
+        self.served = served
+        self.drainLimit = drainLimit
+        self.onDrain = onDrain
+    }
+
+    /// The port that was bound.
+    var port: Int { channel.localAddress?.port ?? 0 }
+
+    /// Serves until the graceful shutdown, then until the last connection is gone or the drain's time is up.
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await withDiscardingTaskGroup { connections in
+                    for await channel in served {
+                        connections.addTask { await context.backend.handle(value: channel, logger: context.logger) }
+                    }
+                }
+            }
+            try? await gracefulShutdown()
+            onDrain()
+            let closed = channel.eventLoop.makePromise(of: Void.self)
+            quiescing.initiateShutdown(promise: closed)
+            await wait(for: closed.futureResult)
+            context.served.finish()
+            group.cancelAll()
+        }
+    }
+
+    private func wait(for closed: EventLoopFuture<Void>) async {
+        let (ended, continuation) = AsyncStream<Void>.makeStream()
+        closed.whenComplete { _ in continuation.finish() }
+        let limit = TimeAmount.nanoseconds(drainLimit.components.seconds * 1_000_000_000)
+        let timer = channel.eventLoop.scheduleTask(in: limit) { continuation.finish() }
+        for await _ in ended {}
+        timer.cancel()
+    }
+}

@@ -1,0 +1,42 @@
+import NIOCore
+import NIOHTTP1
+import TipwireWire
+
+/// An answer that is given before the HTTP service is asked: `{"error":"…"}`, and the connection ends.
+struct Refusal {
+    let status: HTTPResponseStatus
+    let body: ByteBuffer
+    var headers: HTTPHeaders
+
+    init(status: HTTPResponseStatus, message: String, headers extra: HTTPHeaders = [:]) {
+        self.status = status
+        var writer = JSONWriter(capacity: 128)
+        writer.beginObject()
+        writer.member("error", message)
+        writer.endObject()
+        body = writer.finish()
+        headers = [
+            "content-type": "application/json", "cache-control": "no-store",
+            "content-length": "\(body.readableBytes)", "connection": "close",
+        ]
+        headers.add(contentsOf: extra)
+    }
+
+    static let shuttingDown = Refusal(
+        status: .serviceUnavailable, message: "The server is shutting down.", headers: ["retry-after": "5"])
+    static let unavailable = Refusal(
+        status: .serviceUnavailable, message: "The server can't look this up now; try again.",
+        headers: ["retry-after": "5"])
+
+    var head: HTTPResponseHead { HTTPResponseHead(version: .http1_1, status: status, headers: headers) }
+
+    /// The whole answer, for a pipeline without an encoder.
+    var bytes: ByteBuffer {
+        var buffer = ByteBuffer()
+        buffer.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\n")
+        for (name, value) in headers { buffer.writeString("\(name): \(value)\r\n") }
+        buffer.writeString("\r\n")
+        buffer.writeImmutableBuffer(body)
+        return buffer
+    }
+}

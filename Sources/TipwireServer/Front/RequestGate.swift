@@ -1,0 +1,293 @@
+import NIOCore
+import NIOHTTP1
+
+/// Stands behind the HTTP decoder of every connection and sends each request the way it must go.
+///
+/// A stream (a WebSocket upgrade) is taken over here: it never meets the router, costs no task and no async channel.
+/// Everything else goes to the HTTP service, one request at a time: while one is being answered, the next waits here, so
+/// that a stream request behind it finds a connection with nothing in flight. The gate also owns the connection's time
+/// limits, because it alone sees both ways in and out.
+final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private enum State {
+        /// Nothing has been asked yet; the pipeline holds the decoder and this.
+        case fresh
+        /// The HTTP service has the connection and waits for a request.
+        case idle
+        /// A request is being received or answered.
+        case busy(Exchange)
+        /// A stream's request has been recognised; its end is awaited.
+        case opening(HTTPRequestHead)
+        /// A stream's right is being looked up.
+        case deciding
+        /// The connection is another handler's, or closing.
+        case done
+    }
+
+    private struct Exchange {
+        var isReceived = false
+        var hasResponseBegun = false
+        /// The connection ends with this answer.
+        var isLast = false
+    }
+
+    private let front: FrontContext
+    private var state = State.fresh
+    private var isServing = false
+    /// Parts that came while a request was being answered; what one read brought, since reading stops then.
+    private var held: [HTTPServerRequestPart] = []
+    private var isReadHeld = false
+    private var isInputClosed = false
+    private var isQuiescing = false
+    private var deadline = NIODeadline.distantFuture
+    private var timer: Scheduled<Void>?
+
+    init(front: FrontContext) { self.front = front }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        expect(within: front.limits.head, context: context)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        state = .done
+        timer?.cancel()
+        timer = nil
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        if held.isEmpty { receive(part, context: context) } else { held.append(part) }
+    }
+
+    private func receive(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
+        switch (state, part) {
+        case (.fresh, .head(let head)), (.idle, .head(let head)):
+            begin(head, context: context)
+        case (.busy(var exchange), .end):
+            if exchange.isReceived {
+                hold(part)
+            } else {
+                exchange.isReceived = true
+                state = .busy(exchange)
+                expect(within: nil, context: context)
+                context.fireChannelRead(wrapInboundOut(part))
+            }
+        case (.busy(let exchange), _):
+            if exchange.isReceived { hold(part) } else { context.fireChannelRead(wrapInboundOut(part)) }
+        case (.opening(let head), .end):
+            open(head, context: context)
+        case (.opening, .body), (.deciding, _), (.done, _), (.fresh, _), (.idle, _):
+            // A stream's request has no body worth reading, and nothing follows a refusal.
+            break
+        case (.opening, .head):
+            preconditionFailure("the decoder began a request inside another")
+        }
+    }
+
+    private func begin(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+        if let problem = HeadCheck.problem(with: head) {
+            refuse(Refusal(status: .badRequest, message: problem), context: context)
+            return
+        }
+        if StreamRoute.isStream(head) {
+            state = .opening(head)
+            return
+        }
+        if !isServing {
+            do {
+                try front.serve(context: context, gate: self)
+                isServing = true
+            } catch {
+                context.close(promise: nil)
+                return
+            }
+        }
+        // After a request that names another protocol the decoder reads no further, so the connection must end.
+        state = .busy(Exchange(isLast: !head.isKeepAlive || head.headers.contains(name: "upgrade")))
+        expect(within: front.limits.body, context: context)
+        if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+            context.writeAndFlush(
+                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+        }
+        context.fireChannelRead(wrapInboundOut(.head(head)))
+    }
+
+    private func hold(_ part: HTTPServerRequestPart) { held.append(part) }
+
+    func read(context: ChannelHandlerContext) {
+        if held.isEmpty { context.read() } else { isReadHeld = true }
+    }
+
+    // MARK: Answers
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard case .busy(var exchange) = state else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch unwrapOutboundIn(data) {
+        case .head(var head) where head.status.code >= 200:
+            exchange.hasResponseBegun = true
+            if exchange.isLast || isQuiescing {
+                exchange.isLast = true
+                head.headers.replaceOrAdd(name: "connection", value: "close")
+            }
+            state = .busy(exchange)
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .end(let trailers):
+            let isLast = exchange.isLast || isQuiescing || !exchange.isReceived
+            state = isLast ? .done : .idle
+            expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
+            context.writeAndFlush(wrapOutboundOut(.end(trailers)), promise: promise)
+            if isLast { finish(context: context) } else { releaseHeld(context: context) }
+        case let part:
+            context.write(wrapOutboundOut(part), promise: promise)
+        }
+    }
+
+    private func releaseHeld(context: ChannelHandlerContext) {
+        let parts = held
+        held = []
+        for part in parts {
+            if held.isEmpty { receive(part, context: context) } else { held.append(part) }
+        }
+        guard held.isEmpty else { return }
+        if isInputClosed, case .idle = state {
+            finish(context: context)
+        } else if isReadHeld {
+            isReadHeld = false
+            context.read()
+        }
+    }
+
+    /// Ends the connection after what was written: our side first, so that an answer isn't lost to bytes that the peer is
+    /// still sending; the deadline ends the rest.
+    private func finish(context: ChannelHandlerContext) {
+        state = .done
+        if isInputClosed {
+            context.close(promise: nil)
+        } else {
+            context.close(mode: .output, promise: nil)
+        }
+    }
+
+    private func refuse(_ refusal: Refusal, context: ChannelHandlerContext) {
+        state = .done
+        expect(within: front.limits.close, context: context)
+        if isServing {
+            // The encoder is in the pipeline: the answer takes its form.
+            context.write(wrapOutboundOut(.head(refusal.head)), promise: nil)
+            context.write(wrapOutboundOut(.body(.byteBuffer(refusal.body))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        } else {
+            context.writeAndFlush(NIOAny(refusal.bytes), promise: nil)
+        }
+        finish(context: context)
+    }
+
+    // MARK: Streams
+
+    private func open(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+        guard let streams = front.streams else {
+            refuse(Refusal(status: .notFound, message: "There is no WebSocket here."), context: context)
+            return
+        }
+        state = .deciding
+        let decided = streams.decide(head, remote: context.remoteAddress, on: context.eventLoop)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        decided.whenComplete { result in
+            let (gate, context) = bound.value
+            gate.decided(result, context: context)
+        }
+    }
+
+    private func decided(_ result: Result<StreamDecision, any Error>, context: ChannelHandlerContext) {
+        guard case .deciding = state, context.channel.isActive else { return }
+        switch result {
+        case .success(.accept(let stream)) where !isQuiescing:
+            state = .done
+            timer?.cancel()
+            front.takeOver(stream, context: context, gate: self, hasEncoder: isServing)
+        case .success(.refuse(let refusal)):
+            refuse(refusal, context: context)
+        case .success(.accept):
+            refuse(.shuttingDown, context: context)
+        case .failure:
+            refuse(.unavailable, context: context)
+        }
+    }
+
+    // MARK: Ends
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is ChannelShouldQuiesceEvent:
+            isQuiescing = true
+            switch state {
+            case .fresh, .idle, .opening: context.close(promise: nil)
+            case .busy, .deciding, .done: break
+            }
+        case ChannelEvent.inputClosed:
+            isInputClosed = true
+            switch state {
+            case .fresh, .idle, .opening, .deciding, .done: context.close(promise: nil)
+            case .busy(let exchange):
+                // The answer still goes out; a request that was cut short has none.
+                if exchange.isReceived { break }
+                context.close(promise: nil)
+            }
+        default:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError else {
+            context.close(promise: nil)
+            return
+        }
+        switch state {
+        case .fresh, .idle, .opening:
+            refuse(HeadCheck.refusal(for: error), context: context)
+        case .busy(let exchange) where !exchange.hasResponseBegun && !exchange.isReceived:
+            refuse(HeadCheck.refusal(for: error), context: context)
+        case .busy, .deciding, .done:
+            context.close(promise: nil)
+        }
+    }
+
+    /// Sets the time by which something must have happened; one timer serves all, re-armed only when it fires.
+    private func expect(within limit: TimeAmount?, context: ChannelHandlerContext) {
+        deadline = limit.map { .now() + $0 } ?? .distantFuture
+        if timer == nil, limit != nil { arm(context: context) }
+    }
+
+    private func arm(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(deadline: deadline) {
+            let (gate, context) = bound.value
+            gate.timerFired(context: context)
+        }
+    }
+
+    private func timerFired(context: ChannelHandlerContext) {
+        timer = nil
+        guard deadline != .distantFuture else { return }
+        guard deadline <= .now() else {
+            arm(context: context)
+            return
+        }
+        if case .busy(let exchange) = state, !exchange.hasResponseBegun {
+            refuse(
+                Refusal(status: .requestTimeout, message: "The request's body did not come in time."), context: context)
+        } else {
+            context.close(promise: nil)
+        }
+    }
+}

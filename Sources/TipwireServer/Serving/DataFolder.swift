@@ -1,0 +1,54 @@
+import Foundation
+import TipwireCore
+
+/// The folder that holds everything durable, used by one server at a time.
+struct DataFolder {
+    let path: String
+    /// Held open, and so locked, for the life of the process.
+    private let lock: Int32
+
+    var database: String { "\(path)/tipwire.db" }
+    var adminKeyFile: String { "\(path)/admin.key" }
+    var demoKeyFile: String { "\(path)/demo.key" }
+
+    /// Makes the folder if need be, and locks it against another server.
+    static func open(_ path: String) throws(StartupError) -> DataFolder {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw StartupError("can't make the data folder \(path): \(reason()); choose another with --data")
+        }
+        let lock = Glibc.open("\(path)/tipwire.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else {
+            throw StartupError("can't write to the data folder \(path): \(reason()); choose another with --data")
+        }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            throw StartupError(
+                "the data folder \(path) is in use by another tipwire; stop it, or choose another folder with --data")
+        }
+        return DataFolder(path: path, lock: lock)
+    }
+
+    private static func reason() -> String { String(cString: strerror(errno)).lowercased() }
+
+    /// The key in a file, nil if there is none that is a key.
+    func readKey(_ file: String) -> APIKey? {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return nil }
+        return APIKey(text.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+
+    /// Writes a key and a newline, readable by the owner alone, complete or not at all.
+    func writeKey(_ key: APIKey, to file: String) throws(StartupError) {
+        let temporary = "\(file).new"
+        unlink(temporary)
+        let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StartupError("can't write \(file): \(Self.reason())") }
+        let bytes = Array((key.reveal() + "\n").utf8)
+        let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
+        close(descriptor)
+        guard isWritten, rename(temporary, file) == 0 else {
+            throw StartupError("can't write \(file): \(Self.reason())")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import TipwireCore
+import TipwireHub
+import TipwireStore
+
+/// The parts of a server and how they hang together: the path of a tip, downward.
+struct Parts: Sendable {
+    let configuration: ServerConfiguration
+    let store: any Store
+    let logger: Logger
+    let clock = WallClock.system
+    let eventLoops = MultiThreadedEventLoopGroup.singleton
+    let startedAt: Timestamp
+
+    let publicURL: PublicURL
+    let position: LogPosition
+    let directory: Directory
+    let throttle: FailureThrottle
+    let authenticator: Authenticator
+    let metrics = HubMetrics()
+    let refusals = RefusalCounts()
+    let drain = DrainState()
+    let sessions = SessionCookie()
+    let addresses: ClientAddress
+    let links: LoginLinks
+
+    let intake: TipIntake
+    let reader: CatchUpReader
+    let fanout: Fanout
+    let relay: EventRelay
+    let retention: Retention
+    let quota: StreamQuota
+
+    init(configuration: ServerConfiguration, store: any Store, logger: Logger) async throws {
+        self.configuration = configuration
+        self.store = store
+        self.logger = logger
+        startedAt = clock.now()
+        let publicURL = PublicURL(setting: configuration.server.publicURL)
+        self.publicURL = publicURL
+        position = LogPosition(try await store.bounds())
+        directory = try await Directory(store: store)
+        throttle = FailureThrottle(maxPerMinute: configuration.auth.maxFailuresPerMinute)
+        authenticator = Authenticator(
+            directory: directory, store: store, clock: clock, throttle: throttle, logger: logger)
+        addresses = ClientAddress(trustedProxies: configuration.server.trustedProxies)
+        links = LoginLinks(store: store, clock: clock, publicURL: { publicURL.current })
+
+        let wakeUp = WakeUp()
+        intake = TipIntake(
+            store: store, position: position, wakeUp: wakeUp, clock: clock,
+            maxPending: configuration.intake.maxPending, metrics: metrics, logger: logger)
+        let encoder = EventEncoder(
+            directory: directory, epoch: position.epoch, publicURL: { publicURL.current })
+        reader = CatchUpReader(store: store, directory: directory, encoder: encoder, logger: logger)
+        fanout = Fanout(
+            eventLoops: Array(eventLoops.makeIterator()),
+            settings: .init(
+                idleSeconds: configuration.feed.idleSeconds, probeSeconds: configuration.feed.probeSeconds,
+                maxLagBytes: configuration.feed.maxLagBytes, maxLagSeconds: configuration.feed.maxLagSeconds),
+            log: position, reader: reader, clock: clock)
+        directory.enforce(with: fanout)
+        relay = EventRelay(
+            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: logger)
+        retention = Retention(
+            store: store, position: position, clock: clock, days: configuration.retention.days,
+            bytes: Int64(configuration.retention.bytes), interval: .seconds(configuration.retention.checkSeconds),
+            metrics: metrics, logger: logger)
+        let fitting = DescriptorLimit.fit(maxConnections: configuration.feed.maxConnections)
+        if let warning = fitting.warning { logger.warning("\(warning)") }
+        quota = StreamQuota(maximum: fitting.maxConnections)
+    }
+
+    var door: FeedDoor {
+        FeedDoor(
+            directory: directory, authenticator: authenticator, sessions: sessions, quota: quota,
+            addresses: addresses, clock: clock, refusals: refusals, logger: logger)
+    }
+
+    func frontContext(
+        responder: some HTTPResponder<AppContext>, door: FeedDoor?,
+        served: AsyncStream<HTTPBackend.Value>.Continuation
+    ) -> FrontContext {
+        FrontContext(
+            limits: .init(
+                head: .seconds(Int64(configuration.http.headSeconds)),
+                body: .seconds(Int64(configuration.http.bodySeconds)),
+                idle: .seconds(Int64(configuration.http.idleSeconds))),
+            streams: door, fanout: fanout, maxMessageBytes: configuration.feed.maxMessageBytes,
+            backend: HTTPBackend(answering: responder, logger: logger), served: served, logger: logger)
+    }
+
+    /// Everything that the main port answers.
+    func responder() -> some HTTPResponder<AppContext> {
+        let router = makeRouter()
+        let publicURL = publicURL
+        let passwords = Passwords()
+        TipsController(directory: directory, intake: intake, store: store, position: position, clock: clock)
+            .addRoutes(to: router)
+        PagesController(directory: directory, clock: clock, publicURL: { publicURL.current }).addRoutes(to: router)
+        KeysController(directory: directory, authenticator: authenticator, clock: clock).addRoutes(to: router)
+        AccountsController(directory: directory, links: links, passwords: passwords, clock: clock)
+            .addRoutes(to: router)
+        ConnectionsController(directory: directory, fanout: fanout).addRoutes(to: router)
+        operating.addRoutes(to: router)
+        DashboardController(
+            directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,
+            sessions: sessions, throttle: throttle, addresses: addresses, fanout: fanout, clock: clock,
+            publicURL: { publicURL.current }
+        ).addRoutes(to: router)
+        return router.buildResponder()
+    }
+
+    /// What the metrics' own port answers.
+    func metricsResponder() -> some HTTPResponder<AppContext> {
+        let router = makeRouter()
+        operating.addOpenRoutes(to: router)
+        return router.buildResponder()
+    }
+
+    private func makeRouter() -> APIRouter {
+        APIRouter(
+            guardian: Guardian(authenticator: authenticator, sessions: sessions, addresses: addresses),
+            logger: logger)
+    }
+
+    private var operating: OperatingController {
+        OperatingController(
+            store: store, intake: intake, drain: drain,
+            exposition: MetricsExposition(
+                metrics: metrics, intake: intake, fanout: fanout, store: store, directory: directory,
+                position: position, refusals: refusals, quota: quota, startedAt: startedAt))
+    }
+}

@@ -1,0 +1,119 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import UnixSignals
+
+/// A whole server: made of its configuration, run until a signal ends it.
+public struct Server {
+    private let configuration: ServerConfiguration
+    private let isDemo: Bool
+    /// How the program was called, for the commands that `--demo` prints.
+    private let program: String
+    private let logger: Logger
+
+    public init(_ configuration: ServerConfiguration, isDemo: Bool, program: String, logger: Logger) {
+        self.configuration = configuration
+        self.isDemo = isDemo
+        self.program = program
+        self.logger = logger
+    }
+
+    /// Serves until SIGTERM or SIGINT, and returns when everything that was taken in is kept and answered.
+    ///
+    /// Throws `StartupError` or `StoreUnusable`, each one line for the operator, when it can't start.
+    public func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let folder = try DataFolder.open(configuration.dataFolder)
+        let store = try SQLiteStore.open(at: folder.database)
+        let parts = try await Parts(configuration: configuration, store: store, logger: logger)
+        let setup = Setup(directory: parts.directory, folder: folder, clock: parts.clock, logger: logger)
+        let (administrator, isFirstStart) = try await setup.administrator()
+        let demoKey = isDemo ? try await setup.demo(owner: administrator.id) : nil
+
+        let front = try await bind(parts)
+        let url = "http://\(Self.shown(configuration.host)):\(front.port)"
+        parts.publicURL.settle(on: url)
+        var services: [any Service] = [
+            parts.authenticator, parts.retention, parts.reader, parts.relay, parts.intake,
+        ]
+        if let port = configuration.metrics.port { services.append(try await bindMetrics(parts, port: port)) }
+        let announce: @Sendable () async throws -> Void = { [parts, program, isDemo] in
+            var text = Announcement.listening(on: url)
+            if isFirstStart || isDemo {
+                text += Announcement.link(try await parts.links.make(for: administrator.id).url)
+            }
+            if let demoKey { text += Announcement.demo(key: demoKey, url: url, program: program) }
+            Announcement.print(text)
+        }
+        services.append(AnnouncedService(service: front, announce: announce))
+        // The front is last in, and so first out: what it has taken is committed and answered before the rest stops.
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger)))
+        try await group.run()
+        parts.fanout.stop()
+        try await store.close()
+        logger.info("stopped")
+    }
+
+    private func bind(_ parts: Parts) async throws -> Front {
+        let host = configuration.host
+        do {
+            return try await Front.bind(
+                host: host, port: configuration.port, group: parts.eventLoops,
+                sendBufferBytes: configuration.feed.sendBufferBytes,
+                drainLimit: .seconds(configuration.drain.seconds), onDrain: { parts.drain.begin() },
+                context: { served in
+                    parts.frontContext(responder: parts.responder(), door: parts.door, served: served)
+                })
+        } catch {
+            throw StartupError(binding: host, port: configuration.port, error)
+        }
+    }
+
+    /// A second port with `/metrics` alone.
+    private func bindMetrics(_ parts: Parts, port: Int) async throws -> Front {
+        do {
+            return try await Front.bind(
+                host: configuration.host, port: port, group: parts.eventLoops,
+                sendBufferBytes: configuration.feed.sendBufferBytes, drainLimit: .seconds(1), onDrain: {},
+                context: { served in
+                    parts.frontContext(responder: parts.metricsResponder(), door: nil, served: served)
+                })
+        } catch {
+            throw StartupError(binding: configuration.host, port: port, error)
+        }
+    }
+
+    /// The host as a link shows it: an address that can be opened, also when the server listens on all.
+    private static func shown(_ host: String) -> String {
+        switch host {
+        case "0.0.0.0", "::": "127.0.0.1"
+        default: host.contains(":") ? "[\(host)]" : host
+        }
+    }
+
+    /// The service group tells of every step of its life; here only what went wrong is news.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .error)
+        return logger
+    }
+}
+
+/// Runs a service and, once signals are handled and the service is up, says so.
+private struct AnnouncedService: Service {
+    let service: any Service
+    let announce: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await announce()
+        try await service.run()
+    }
+}

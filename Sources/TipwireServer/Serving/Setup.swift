@@ -1,0 +1,71 @@
+import Logging
+import TipwireCore
+import TipwireHub
+import TipwireStore
+
+/// Makes what a server needs before anyone can talk to it: the administrator, their key, and the demo.
+struct Setup {
+    let directory: Directory
+    let folder: DataFolder
+    let clock: WallClock
+    let logger: Logger
+
+    static let administrator = Slug(Authenticator.administrator)!
+
+    /// The account `admin` and `DATA/admin.key`. A lost file is replaced by a new key; the old one stays valid until it
+    /// is revoked.
+    ///
+    /// - Returns: the account, and whether this is the first start of this data folder.
+    func administrator() async throws -> (account: Account, isFirstStart: Bool) {
+        let known = directory.look { $0.account(named: Self.administrator) }
+        let account: Account
+        if let known {
+            account = known
+        } else {
+            account = try await directory.createAccount(
+                NewAccount(name: Self.administrator, passwordHash: nil, createdAt: clock.now()))
+        }
+        if folder.readKey(folder.adminKeyFile) == nil {
+            if known != nil {
+                logger.warning(
+                    "admin.key was missing or unreadable; a new one was made",
+                    metadata: ["file": "\(folder.adminKeyFile)"])
+            }
+            let key = try await makeKey(name: "admin.key", scopes: [.admin], pages: nil, account: account.id)
+            try folder.writeKey(key, to: folder.adminKeyFile)
+        }
+        return (account, known == nil)
+    }
+
+    /// The page `demo` and a key for it, kept in `DATA/demo.key` and used again while it is valid.
+    func demo(owner: Account.ID) async throws -> APIKey {
+        let slug = Slug("demo")!
+        let page: Page
+        if let known = directory.look({ $0.page(slug: slug) }) {
+            page = known
+        } else {
+            page = try await directory.createPage(
+                NewPage(
+                    slug: slug, title: "Demo page", customURL: nil, currency: .usd, owner: owner,
+                    createdAt: clock.now()))
+        }
+        if let key = folder.readKey(folder.demoKeyFile), directory.look({ $0.holds(key, at: clock.now()) }) {
+            return key
+        }
+        let key = try await makeKey(
+            name: "demo.key", scopes: [.eventsRead, .tipsWrite, .manage], pages: [page.id], account: owner)
+        try folder.writeKey(key, to: folder.demoKeyFile)
+        return key
+    }
+
+    private func makeKey(
+        name: String, scopes: [Scope], pages: Set<Page.ID>?, account: Account.ID
+    ) async throws -> APIKey {
+        let key = APIKey.random()
+        try await directory.createKey(
+            KeyRecord(
+                id: PublicID.random(), prefix: key.prefix, hash: key.hash, name: name, account: account,
+                scopes: scopes, pages: pages, createdAt: clock.now(), expiresAt: nil))
+        return key
+    }
+}

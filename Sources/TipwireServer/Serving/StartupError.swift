@@ -1,0 +1,21 @@
+import Foundation
+import NIOCore
+
+/// Why the server doesn't start: one line for the person who started it.
+public struct StartupError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+
+    /// A refused bind, in words.
+    init(binding host: String, port: Int, _ error: any Error) {
+        let reason: String
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE?: reason = "the port is in use; choose another with --port"
+        case EACCES?: reason = "ports below 1024 need a privilege; choose another with --port"
+        case EADDRNOTAVAIL?: reason = "this machine doesn't have the address; choose another with --host"
+        default: reason = "\(error)"
+        }
+        self.init("can't listen on \(host):\(port): \(reason)")
+    }
+}

@@ -1,0 +1,126 @@
+import TipwireCore
+
+/// One change that goes into the log, whole or not at all.
+public enum LogCommand: Sendable {
+    /// New tips to one page.
+    ///
+    /// A tip whose `id` the page has already, with the same content, is answered as the first time and adds nothing; with
+    /// other content the whole command is refused. Repeats within `drafts` are answered as their first. An
+    /// `idempotencyKey` does the same for the command as a whole and goes with exactly one draft.
+    case receive(page: Page.ID, drafts: [TipDraft], idempotencyKey: TipIdentifier?)
+    /// Shows a stored tip again.
+    case replay(page: Page.ID, tip: TipIdentifier)
+
+    /// Entries that it may add, for bounding a batch.
+    public var weight: Int {
+        switch self {
+        case .receive(_, let drafts, _): drafts.count
+        case .replay: 1
+        }
+    }
+}
+
+/// What a command put into the log, or had put there the first time.
+public struct LogAnswer: Sendable, Equatable {
+    public let tip: Tip
+    /// The page as its events name it.
+    public let page: PageLabel
+    /// Empty for a repeat whose first events retention has removed.
+    public let events: [Event]
+    /// The last event's sequence; known even when the events are gone.
+    public let lastSequence: Int64
+    /// Nothing was added: this is an earlier call's answer.
+    public let isRepeat: Bool
+
+    public init(tip: Tip, page: PageLabel, events: [Event], lastSequence: Int64, isRepeat: Bool) {
+        self.tip = tip
+        self.page = page
+        self.events = events
+        self.lastSequence = lastSequence
+        self.isRepeat = isRepeat
+    }
+}
+
+/// Why a command was not kept.
+public enum LogRefusal: Error, Sendable, Equatable {
+    case unknownPage
+    case unknownTip
+    /// The tip at `index` has an id that stands for other content, `field` says which kind of id.
+    case conflict(index: Int, field: ConflictField)
+
+    public enum ConflictField: Sendable, Equatable {
+        case tipID
+        case idempotencyKey
+    }
+}
+
+/// The outcome of a batch.
+public struct Commit: Sendable {
+    /// One for each command, in order; of a `receive` one answer for each draft.
+    public let results: [Result<[LogAnswer], LogRefusal>]
+    /// The log after it.
+    public let bounds: LogBounds
+
+    public init(results: [Result<[LogAnswer], LogRefusal>], bounds: LogBounds) {
+        self.results = results
+        self.bounds = bounds
+    }
+}
+
+/// Which pages' entries a reader wants.
+public enum PageSelection: Hashable, Sendable {
+    case all
+    case some(Set<Page.ID>)
+}
+
+/// A stretch of the log.
+public struct EventSlice: Sendable {
+    public let events: [Event]
+    /// Every wanted entry up to here is in `events` (or was in an earlier slice): the next read starts here.
+    public let through: Int64
+    /// The log when it was read, in the same snapshot.
+    public let bounds: LogBounds
+
+    public init(events: [Event], through: Int64, bounds: LogBounds) {
+        self.events = events
+        self.through = through
+        self.bounds = bounds
+    }
+}
+
+/// What `prune` did.
+public struct Pruning: Sendable, Equatable {
+    public let removed: Int
+    /// There is more to remove: call again.
+    public let isPartial: Bool
+
+    public init(removed: Int, isPartial: Bool) {
+        self.removed = removed
+        self.isPartial = isPartial
+    }
+}
+
+public struct LogStatistics: Sendable, Equatable {
+    public let events: Int64
+    /// What retention by size counts: the stored events' data and a fixed allowance each.
+    public let bytes: Int64
+    /// The commit time of the oldest kept event.
+    public let oldest: Timestamp?
+
+    public init(events: Int64, bytes: Int64, oldest: Timestamp?) {
+        self.events = events
+        self.bytes = bytes
+        self.oldest = oldest
+    }
+}
+
+/// A tip and its place in the page's list.
+public struct StoredTip: Sendable, Equatable {
+    public let tip: Tip
+    public let sequence: Int64
+
+    public init(tip: Tip, sequence: Int64) {
+        self.tip = tip
+        self.sequence = sequence
+    }
+}

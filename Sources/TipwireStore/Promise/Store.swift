@@ -1,0 +1,84 @@
+import TipwireCore
+
+/// Everything durable, as one promise.
+///
+/// Each part is its own protocol, because each has its own readers: the hub needs the log, the API the tips and the
+/// directory. One contract suite (`StoreContract` in the tests) runs over every implementation.
+public typealias Store = LogStore & TipStore & DirectoryStore
+
+/// The log: the one ordered history that everything else is read from.
+///
+/// - **Order**: sequences rise in commit order. Whoever has read through `n` never finds an entry at or below `n` later.
+/// - **Atomicity**: a command is kept whole or leaves nothing; its events stand consecutively.
+/// - **Durability**: when `commit` returns, what it says was kept survives the loss of power.
+/// - **Cancellation**: cancelling the caller doesn't undo or stop a commit that was begun.
+public protocol LogStore: Sendable {
+    /// Where the log begins and ends now.
+    func bounds() async throws -> LogBounds
+
+    /// Decides and keeps a batch of commands in their order, in one transaction, synced to disk.
+    ///
+    /// A refused command (`LogRefusal`) leaves nothing and doesn't disturb its neighbours. When the call throws, none of
+    /// the batch was kept.
+    ///
+    /// - Parameter now: the clock. The commit's time is this, or the last commit's if the clock went back.
+    func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit
+
+    /// Entries after a sequence, oldest first, of some pages or of all.
+    ///
+    /// - Parameters:
+    ///   - limit: most entries of the answer. An answer may hold fewer, even none, and still not be the end:
+    ///     `EventSlice.through` says how far the log was read.
+    func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice
+
+    /// Removes the oldest entries that are older than `horizon`, and as many more as it takes for the log to fit into
+    /// `bytes`; at most `limit` entries a call, so that one call never holds the writer for long. Tips stay.
+    func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning
+
+    /// Size and age of the log, for metrics.
+    func logStatistics() async throws -> LogStatistics
+}
+
+/// The tips themselves, which outlive their events.
+public protocol TipStore: Sendable {
+    /// A page's tips, newest first, those that were committed before `before` (a `StoredTip.sequence`) only.
+    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip]
+    func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip?
+}
+
+/// Accounts, pages, members, keys and browser sessions.
+///
+/// Every method is one durable transaction. Names are unique: a taken one throws `DirectoryRefusal.taken`.
+public protocol DirectoryStore: Sendable {
+    /// All of it, consistent with itself; sessions and login codes excepted.
+    func directory() async throws -> DirectorySnapshot
+
+    func createAccount(_ new: NewAccount) async throws -> Account
+    /// The scrypt hash of the account's password, nil if it has none.
+    func passwordHash(of account: Account.ID) async throws -> String?
+    func setPasswordHash(_ hash: String, of account: Account.ID) async throws
+
+    func createPage(_ new: NewPage) async throws -> Page
+    /// Writes `title`, `customURL` and `currency`. Throws `.currencyInUse` when the page has tips in another currency.
+    func updatePage(_ page: Page) async throws
+    /// Removes the page with its tips, events, members and places in keys.
+    func deletePage(_ id: Page.ID) async throws
+    /// Idempotent, as is its opposite.
+    func addMember(_ account: Account.ID, to page: Page.ID) async throws
+    func removeMember(_ account: Account.ID, from page: Page.ID) async throws
+
+    func createKey(_ key: KeyRecord) async throws
+    /// False if there is none of this id.
+    func deleteKey(_ id: String) async throws -> Bool
+    /// Keeps when keys were last used: later times win, unknown keys are passed over.
+    func recordKeyUse(_ uses: [String: Timestamp]) async throws
+
+    func createLoginCode(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws
+    /// The account of an unexpired code, which is spent by this call whatever comes after; nil otherwise.
+    func redeemLoginCode(_ hash: SecretHash, at now: Timestamp) async throws -> Account.ID?
+    func createSession(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws
+    func session(_ hash: SecretHash, at now: Timestamp) async throws -> SessionRecord?
+    func deleteSession(_ hash: SecretHash) async throws
+    /// Removes sessions and codes that expired.
+    func deleteExpiredSessions(at now: Timestamp) async throws
+}

@@ -1,0 +1,153 @@
+import Dispatch
+import GRDB
+import TipwireCore
+
+/// The whole `Store` promise on one SQLite file.
+///
+/// One connection writes, on a dispatch queue of its own; up to `maximumReaders` others read committed snapshots beside
+/// it and never wait for it (WAL). Nothing here blocks an event loop or Swift's cooperative pool.
+///
+/// The file belongs to one process at a time: locking the data folder is the server's business.
+public final class SQLiteStore: Store, Sendable {
+    /// Connections for reading. Reads are short; more of them would only wait for the same few cores, and each holds
+    /// a page cache of 2 MB.
+    static let maximumReaders = 4
+    /// Seconds to wait for a lock that someone else holds, such as an operator's `sqlite3` shell, before giving up.
+    static let busyTimeoutSeconds: Double = 5
+    /// `PRAGMA synchronous`: 2 is FULL, every commit is synced to disk before it returns.
+    static let fullSynchronous = 2
+    /// Pages (4 KiB) in the write-ahead log that start a checkpoint; SQLite's default is 1,000. A checkpoint copies each
+    /// changed page once, however often it is in the log, and tips to many fan pages change the same index pages again
+    /// and again: with 1,000 fan pages this is a fifth more tips per second.
+    static let checkpointPages = 4_000
+    /// Bytes that the `-wal` file is cut back to after it has grown past them: twice what `checkpointPages` take.
+    static let writeAheadLogBytes = 32 * 1024 * 1024
+    /// Page cache of the writer, in KiB. Its index pages are spread over all fan pages; SQLite's 2 MB read them back from
+    /// the file again and again.
+    static let writerCacheKiB = 16 * 1024
+
+    let pool: DatabasePool
+
+    private init(pool: DatabasePool) {
+        self.pool = pool
+    }
+
+    /// Opens the database file at `path`, makes it if there is none, and brings its schema up to date. The folder
+    /// must exist.
+    ///
+    /// Blocks, for as long as migrations take: meant for the start of the process. Throws `StoreUnusable` when the file
+    /// is no database, is damaged, belongs to another program or to a newer Tipwire, or can't be synced as promised.
+    public static func open(at path: String) throws -> SQLiteStore {
+        do {
+            let pool = try DatabasePool(path: path, configuration: configuration(path: path))
+            // Only now: opening a pool sets NORMAL, after `prepareDatabase` and whatever that has set.
+            try pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+                try requireFullSynchronous(db, path: path)
+            }
+            try Schema.migrator.migrate(pool)
+            // A database that has lost this row is noticed now, not by the first tip.
+            _ = try pool.read { db in try LogRow.read(db) }
+            return SQLiteStore(pool: pool)
+        } catch let error as DatabaseError {
+            throw StoreUnusable("the database \(path) can't be used: \(explanation(of: error))")
+        } catch let error as DamagedRow {
+            throw StoreUnusable("the database \(path) is damaged: \(error)")
+        }
+    }
+
+    /// Waits for what is running, folds the write-ahead log back into the database file, and closes it. Every later
+    /// call on the store throws.
+    public func close() async throws {
+        // A checkpoint that doesn't get through (a foreign reader holds the file) loses nothing: the next `open` reads
+        // the write-ahead log that is left behind.
+        _ = try? await onWriter { db in try db.checkpoint(.truncate) }
+        // GRDB's `close` waits for readers by blocking its thread, which must not be one that they need.
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            DispatchQueue.global().async { [pool] in
+                continuation.resume(with: Result { try pool.close() })
+            }
+        }
+    }
+}
+
+// MARK: - Access
+
+extension SQLiteStore {
+    /// Runs `body` on one committed snapshot.
+    func read<T: Sendable>(_ body: @Sendable (Database) throws -> T) async throws -> T {
+        try await pool.read(body)
+    }
+
+    /// Runs `body` in one transaction, which is kept, synced to disk, when it returns, and undone when it throws.
+    func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await onWriter { db in
+            var result: T?
+            try db.inTransaction(.immediate) {
+                result = try body(db)
+                return .commit
+            }
+            return result!
+        }
+    }
+
+    /// Runs `body` on the writer's queue.
+    ///
+    /// Not GRDB's own `async` writes: those roll back when the calling task is cancelled, and what was begun here
+    /// is finished whatever becomes of its caller.
+    private func onWriter<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in
+            pool.asyncWriteWithoutTransaction { db in
+                continuation.resume(with: Result { try body(db) })
+            }
+        }
+    }
+}
+
+// MARK: - Opening
+
+extension SQLiteStore {
+    private static func configuration(path: String) -> Configuration {
+        var configuration = Configuration()
+        configuration.label = "tipwire.store"
+        configuration.maximumReaderCount = maximumReaders
+        configuration.foreignKeysEnabled = true
+        configuration.busyMode = .timeout(busyTimeoutSeconds)
+        configuration.prepareDatabase { db in
+            guard !db.configuration.readonly else { return }
+            // First of all, so that someone else's file is left exactly as it was found.
+            try Schema.requireReadable(db, path: path)
+            // SQLite's automatic checkpoint stays on: it is what bounds the write-ahead log. Readers here hold a
+            // snapshot for milliseconds, so after a checkpoint the log is written from its start again. What one huge
+            // transaction left behind is given back by the size limit.
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPages)")
+            try db.execute(sql: "PRAGMA journal_size_limit = \(writeAheadLogBytes)")
+            try db.execute(sql: "PRAGMA cache_size = -\(writerCacheKiB)")
+            // macOS: a plain fsync stops at the drive's cache. No effect elsewhere.
+            try db.execute(sql: "PRAGMA fullfsync = ON")
+        }
+        return configuration
+    }
+
+    private static func requireFullSynchronous(_ db: Database, path: String) throws {
+        let effective = try Int.fetchOne(db, sql: "PRAGMA synchronous")
+        guard effective == fullSynchronous else {
+            throw StoreUnusable(
+                "the database \(path) can't be used: SQLite doesn't sync commits to disk "
+                    + "(PRAGMA synchronous is \(effective.map(String.init) ?? "unknown"), not \(fullSynchronous))")
+        }
+    }
+
+    private static func explanation(of error: DatabaseError) -> String {
+        switch error.resultCode {
+        case .SQLITE_NOTADB: "it is not an SQLite database"
+        case .SQLITE_CORRUPT: "it is damaged; restore a backup"
+        case .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_READONLY, .SQLITE_AUTH:
+            "it can't be opened for reading and writing; check the file, its folder and their permissions"
+        case .SQLITE_BUSY, .SQLITE_LOCKED: "another program holds it"
+        case .SQLITE_FULL: "the disk is full"
+        case .SQLITE_IOERR: "the disk reported an error"
+        default: "\(error.message ?? "SQLite error") (code \(error.extendedResultCode.rawValue))"
+        }
+    }
+}

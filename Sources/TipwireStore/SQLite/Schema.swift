@@ -1,0 +1,174 @@
+import GRDB
+import TipwireCore
+
+/// The tables, and how a database of any earlier version gets to them.
+///
+/// Migrations only go forward, and one that was released is never edited: the tests keep each old schema as text and
+/// migrate from it. Constraints come first, so that a mistake in this program is refused rather than stored. Times are
+/// milliseconds since 1970, `Timestamp`'s own unit.
+enum Schema {
+    /// "Tipw" in the file's header: says whose database this is.
+    static let applicationID = 0x5469_7077
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("0001-tips-and-log") { db in
+            try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+            try db.execute(sql: log + directory + tips + sessions)
+            try db.execute(
+                sql: """
+                    INSERT INTO log (id, epoch, head, pruned_through, committed_at, events, bytes)
+                    VALUES (1, ?, 0, 0, 0, 0, 0)
+                    """,
+                arguments: [PublicID.epoch()])
+        }
+        return migrator
+    }
+
+    /// Throws `StoreUnusable` unless the file is empty, or a Tipwire database of this version or an older one.
+    static func requireReadable(_ db: Database, path: String) throws {
+        let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") == 0
+        guard !isEmpty else { return }
+        guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
+            throw StoreUnusable("the database \(path) can't be used: it belongs to another program")
+        }
+        guard try !migrator.hasBeenSuperseded(db) else {
+            throw StoreUnusable(
+                "the database \(path) can't be used: a newer version of Tipwire has written it; run that version, "
+                    + "or restore a backup that this one made")
+        }
+    }
+}
+
+// MARK: - 0001-tips-and-log
+
+extension Schema {
+    private static let log = """
+        -- Always one row. Every commit that adds events reads it first and writes it last.
+        CREATE TABLE log (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch TEXT NOT NULL CHECK (length(epoch) > 0),
+            head INTEGER NOT NULL,
+            pruned_through INTEGER NOT NULL CHECK (pruned_through BETWEEN 0 AND head),
+            committed_at INTEGER NOT NULL,
+            events INTEGER NOT NULL CHECK (events BETWEEN 0 AND head - pruned_through),
+            bytes INTEGER NOT NULL CHECK (bytes >= 0)
+        ) STRICT;
+
+        """
+
+    /// AUTOINCREMENT, so that the number of a deleted account or page never comes to stand for another one.
+    ///
+    /// A page keeps its account from being deleted: nobody loses a page, its tips and its events by the way.
+    private static let directory = """
+        CREATE TABLE accounts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            public_id TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            password_hash TEXT,
+            created_at INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE pages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            public_id TEXT NOT NULL UNIQUE,
+            slug TEXT NOT NULL UNIQUE,
+            title TEXT NOT NULL,
+            custom_url TEXT,
+            currency TEXT NOT NULL CHECK (length(currency) = 3),
+            owner INTEGER NOT NULL REFERENCES accounts (id),
+            created_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX pages_by_owner ON pages (owner);
+
+        CREATE TABLE members (
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            PRIMARY KEY (page_id, account_id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX members_by_account ON members (account_id);
+
+        -- scopes: separated by spaces, in the order they were given.
+        -- is_limited: the key sees only the pages in key_pages, even when all of those are gone.
+        CREATE TABLE keys (
+            id TEXT NOT NULL PRIMARY KEY,
+            prefix TEXT NOT NULL,
+            hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+            name TEXT NOT NULL,
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            scopes TEXT NOT NULL,
+            is_limited INTEGER NOT NULL CHECK (is_limited IN (0, 1)),
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER,
+            last_used_at INTEGER
+        ) STRICT;
+        CREATE INDEX keys_by_account ON keys (account_id);
+
+        CREATE TABLE key_pages (
+            key_id TEXT NOT NULL REFERENCES keys (id) ON DELETE CASCADE,
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            PRIMARY KEY (key_id, page_id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX key_pages_by_page ON key_pages (page_id);
+
+        """
+
+    /// `tips` and `events` are stored in the order of the log, under their sequence; a page's own are found by an index
+    /// on `page_id` alone, because SQLite ends every index entry with that very number.
+    private static let tips = """
+        -- first_sequence, last_sequence: the events that the tip caused when it was new.
+        CREATE TABLE tips (
+            last_sequence INTEGER PRIMARY KEY,
+            first_sequence INTEGER NOT NULL CHECK (first_sequence BETWEEN 1 AND last_sequence),
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            id TEXT NOT NULL CHECK (length(id) BETWEEN 1 AND 64),
+            display_name TEXT NOT NULL,
+            message TEXT NOT NULL,
+            gross INTEGER NOT NULL CHECK (gross > 0),
+            fee INTEGER NOT NULL CHECK (fee BETWEEN 0 AND gross),
+            is_anonymous INTEGER NOT NULL CHECK (is_anonymous = (display_name = '')),
+            stated_created_at INTEGER,
+            created_at INTEGER NOT NULL CHECK (created_at = coalesce(stated_created_at, processed_at)),
+            processed_at INTEGER NOT NULL,
+            refunded_at INTEGER,
+            UNIQUE (page_id, id)
+        ) STRICT;
+        CREATE INDEX tips_by_page ON tips (page_id);
+
+        -- Which tip a call with this Idempotency-Key made or met.
+        CREATE TABLE idempotency (
+            page_id INTEGER NOT NULL,
+            key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 64),
+            tip_id TEXT NOT NULL,
+            PRIMARY KEY (page_id, key),
+            FOREIGN KEY (page_id, tip_id) REFERENCES tips (page_id, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+
+        -- data: the JSON of EventData.
+        CREATE TABLE events (
+            sequence INTEGER PRIMARY KEY CHECK (sequence > 0),
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            kind TEXT NOT NULL,
+            time INTEGER NOT NULL,
+            data TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX events_by_page ON events (page_id);
+
+        """
+
+    private static let sessions = """
+        CREATE TABLE login_codes (
+            hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX login_codes_by_account ON login_codes (account_id);
+
+        CREATE TABLE sessions (
+            hash BLOB NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX sessions_by_account ON sessions (account_id);
+        """
+}

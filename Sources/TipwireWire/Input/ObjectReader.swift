@@ -1,0 +1,84 @@
+import TipwireCore
+
+/// Reads the members of a JSON object that a caller sent, and collects everything that is wrong with them.
+///
+/// A caller gets one answer that names every bad field: wrong types, missing members and unknown ones together, so that
+/// nobody has to find their mistakes one request at a time. `null` counts as absent.
+public struct ObjectReader {
+    private let members: JSONObject
+    private var read: Set<String> = []
+    private var errors: [FieldError] = []
+
+    /// Throws when `value` is not an object.
+    public init(_ value: JSONValue) throws(InvalidInput) {
+        guard case .object(let members) = value else {
+            throw InvalidInput(field: "", "must be a JSON object")
+        }
+        self.members = members
+    }
+
+    /// The member, nil when absent or `null`.
+    public mutating func value(_ name: String) -> JSONValue? {
+        read.insert(name)
+        guard let value = members[name], value != .null else { return nil }
+        return value
+    }
+
+    public mutating func string(_ name: String) -> String? {
+        guard let value = value(name) else { return nil }
+        if case .string(let text) = value { return text }
+        fail(name, "must be a string")
+        return nil
+    }
+
+    public mutating func integer(_ name: String) -> Int? {
+        guard let value = value(name) else { return nil }
+        if case .number(let number) = value, let integer = number.integer { return integer }
+        fail(name, "must be a whole number")
+        return nil
+    }
+
+    public mutating func bool(_ name: String) -> Bool? {
+        guard let value = value(name) else { return nil }
+        if case .bool(let flag) = value { return flag }
+        fail(name, "must be true or false")
+        return nil
+    }
+
+    public mutating func strings(_ name: String) -> [String]? {
+        guard let value = value(name) else { return nil }
+        if case .array(let values) = value {
+            let texts = values.compactMap { if case .string(let text) = $0 { text } else { nil } }
+            if texts.count == values.count { return texts }
+        }
+        fail(name, "must be a list of strings")
+        return nil
+    }
+
+    public mutating func timestamp(_ name: String) -> Timestamp? {
+        guard let text = string(name) else { return nil }
+        if let time = Timestamp(rfc3339: text) { return time }
+        fail(name, "must be a time like 2024-03-13T18:02:33.743Z (RFC 3339)")
+        return nil
+    }
+
+    /// Records that a member is needed, unless something is wrong with it already.
+    public mutating func require(_ name: String, _ isPresent: Bool) {
+        guard !isPresent, !errors.contains(where: { $0.field == name }) else { return }
+        fail(name, "is missing")
+    }
+
+    public mutating func fail(_ name: String, _ detail: String) {
+        errors.append(FieldError(field: name, detail: detail))
+    }
+
+    public mutating func merge(_ invalid: InvalidInput) { errors.append(contentsOf: invalid.errors) }
+
+    /// Throws everything that was found, members that nobody read included.
+    public mutating func finish() throws(InvalidInput) {
+        for member in members.members where !read.contains(member.name) {
+            fail(member.name, "is not known here")
+        }
+        if !errors.isEmpty { throw InvalidInput(errors) }
+    }
+}

@@ -1,0 +1,226 @@
+import NIOCore
+
+/// Writes one JSON text, front to back, into a buffer that can go out as it is.
+///
+/// Every event passes here once per dialect, so there is no tree and no reflection between a value and its bytes.
+/// The caller is trusted with the structure; commas are the writer's:
+///
+///     var json = JSONWriter(capacity: 512)
+///     json.beginObject()
+///     json.member("type", "campaigntip.notify")
+///     json.key("amounts")
+///     json.beginArray()
+///     json.value(500)
+///     json.endArray()
+///     json.endObject()
+///     let bytes = json.finish()
+public struct JSONWriter: Sendable {
+    /// What has been written so far.
+    public private(set) var buffer: ByteBuffer
+
+    /// A comma stands between a value and what follows it in the same container; after an opening bracket or a
+    /// name there is none. So the last thing written decides alone, and nesting needs no stack.
+    private var needsComma = false
+
+    /// Open containers, to catch a forgotten `end`.
+    private var depth = 0
+
+    public init(capacity: Int) {
+        buffer = ByteBufferAllocator().buffer(capacity: capacity)
+    }
+
+    /// The text, complete. To leave a container open is a mistake in the program.
+    public consuming func finish() -> ByteBuffer {
+        precondition(depth == 0, "a JSON container was left open")
+        return buffer
+    }
+
+    private mutating func separate() {
+        if needsComma { buffer.writeInteger(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+
+    /// `separate` for what begins with a quote: the two go in as one.
+    private mutating func separateAndQuote() {
+        buffer.writeStaticString(needsComma ? ",\"" : "\"")
+        needsComma = true
+    }
+
+    private mutating func begin(_ bracket: UInt8) {
+        separate()
+        buffer.writeInteger(bracket)
+        needsComma = false
+        depth += 1
+    }
+
+    private mutating func end(_ bracket: UInt8) {
+        buffer.writeInteger(bracket)
+        needsComma = true
+        depth -= 1
+    }
+}
+
+// MARK: - Structure
+
+extension JSONWriter {
+    public mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    public mutating func endObject() { end(UInt8(ascii: "}")) }
+    public mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    public mutating func endArray() { end(UInt8(ascii: "]")) }
+
+    /// The name of the next value. A name in the source code needs no look at its characters: it must be one that
+    /// JSON writes as it is.
+    public mutating func key(_ name: StaticString) {
+        assert(
+            name.withUTF8Buffer { Self.firstEscape(in: $0, from: 0) } == name.utf8CodeUnitCount,
+            "write this name with key(String)")
+        separateAndQuote()
+        buffer.writeStaticString(name)
+        buffer.writeStaticString("\":")
+        needsComma = false
+    }
+
+    /// The name of the next value, any string. Disfavoured, or each literal would come here.
+    @_disfavoredOverload
+    public mutating func key(_ name: String) {
+        writeQuoted(name)
+        buffer.writeInteger(UInt8(ascii: ":"))
+        needsComma = false
+    }
+}
+
+// MARK: - Values
+
+extension JSONWriter {
+    public mutating func value(_ string: String) {
+        writeQuoted(string)
+    }
+
+    /// The string, or `null`.
+    public mutating func value(_ string: String?) {
+        if let string { value(string) } else { null() }
+    }
+
+    public mutating func value(_ integer: Int) {
+        value(Int64(integer))
+    }
+
+    public mutating func value(_ integer: Int64) {
+        separate()
+        buffer.writeString(String(integer))
+    }
+
+    public mutating func value(_ bool: Bool) {
+        separate()
+        buffer.writeStaticString(bool ? "true" : "false")
+    }
+
+    public mutating func null() {
+        separate()
+        buffer.writeStaticString("null")
+    }
+
+    /// A value that is JSON already. It is not looked at.
+    public mutating func raw(_ json: ByteBuffer) {
+        separate()
+        buffer.writeImmutableBuffer(json)
+    }
+
+    /// A value that is JSON already. It is not looked at.
+    public mutating func raw(_ json: [UInt8]) {
+        separate()
+        buffer.writeBytes(json)
+    }
+
+    /// A value that is JSON already. It is not looked at.
+    public mutating func raw(_ json: String) {
+        separate()
+        buffer.writeString(json)
+    }
+}
+
+// MARK: - Members
+
+extension JSONWriter {
+    public mutating func member(_ name: StaticString, _ value: String) {
+        key(name)
+        self.value(value)
+    }
+
+    /// The member is there in any case; without a string it is `null`.
+    public mutating func member(_ name: StaticString, _ value: String?) {
+        key(name)
+        self.value(value)
+    }
+
+    public mutating func member(_ name: StaticString, _ value: Int) {
+        key(name)
+        self.value(value)
+    }
+
+    public mutating func member(_ name: StaticString, _ value: Int64) {
+        key(name)
+        self.value(value)
+    }
+
+    public mutating func member(_ name: StaticString, _ value: Bool) {
+        key(name)
+        self.value(value)
+    }
+}
+
+// MARK: - Escapes
+
+extension JSONWriter {
+    private mutating func writeQuoted(_ string: String) {
+        separateAndQuote()
+        var string = string
+        string.withUTF8 { utf8 in
+            var start = 0
+            while start < utf8.count {
+                let end = Self.firstEscape(in: utf8, from: start)
+                buffer.writeBytes(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: utf8[start..<end])))
+                guard end < utf8.count else { return }
+                start = end + writeEscape(of: utf8, at: end)
+            }
+        }
+        buffer.writeInteger(UInt8(ascii: "\""))
+    }
+
+    /// Where the next character stands that may not stand for itself, or the end.
+    ///
+    /// Beside what JSON demands these are U+2028 and U+2029: JSON allows them, JavaScript before 2019 takes them
+    /// for ends of lines, and messages end up in scripts and in `data:` lines.
+    private static func firstEscape(in utf8: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        var index = start
+        while index < utf8.count {
+            let byte = utf8[index]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return index }
+            // Swift's strings are valid UTF-8: behind E2 there are two more bytes.
+            if byte == 0xE2, utf8[index + 1] == 0x80, utf8[index + 2] | 1 == 0xA9 { return index }
+            index += 1
+        }
+        return index
+    }
+
+    /// Writes the escape for the character at `index` and returns the bytes that the character takes.
+    private mutating func writeEscape(of utf8: UnsafeBufferPointer<UInt8>, at index: Int) -> Int {
+        switch utf8[index] {
+        case UInt8(ascii: "\""): buffer.writeStaticString("\\\"")
+        case UInt8(ascii: "\\"): buffer.writeStaticString("\\\\")
+        case 0x08: buffer.writeStaticString("\\b")
+        case 0x09: buffer.writeStaticString("\\t")
+        case 0x0A: buffer.writeStaticString("\\n")
+        case 0x0C: buffer.writeStaticString("\\f")
+        case 0x0D: buffer.writeStaticString("\\r")
+        case 0xE2:
+            buffer.writeStaticString(utf8[index + 2] == 0xA8 ? "\\u2028" : "\\u2029")
+            return 3
+        case let control:
+            buffer.writeStaticString(control < 0x10 ? "\\u000" : "\\u001")
+            let digit = control & 0x0F
+            buffer.writeInteger(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        }
+        return 1
+    }
+}

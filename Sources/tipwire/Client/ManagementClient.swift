@@ -1,0 +1,173 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import TipwireCore
+
+/// One call of the management API.
+struct APIRequest: Sendable {
+    enum Method: String, Sendable {
+        case get = "GET"
+        case post = "POST"
+        case put = "PUT"
+        case delete = "DELETE"
+    }
+
+    let method: Method
+    /// Segments after `/api/v1`, not yet escaped.
+    let path: [String]
+    var query: [(name: String, value: String)] = []
+    /// JSON, or nothing.
+    var body: Data?
+    var idempotencyKey: TipIdentifier?
+    /// What the address names, for a 404 that says what to do.
+    var subject: Refusal.Subject = .other
+
+    init(_ method: Method, _ path: String...) {
+        self.method = method
+        self.path = path
+    }
+
+    func about(_ subject: Refusal.Subject) -> APIRequest {
+        var copy = self
+        copy.subject = subject
+        return copy
+    }
+
+    /// With `value` as its JSON body; nil members are left out, which the API takes as absent.
+    func sending(_ value: some Encodable) throws -> APIRequest {
+        var copy = self
+        copy.body = try JSONEncoder().encode(value)
+        return copy
+    }
+}
+
+/// What the server answered, whatever it was.
+struct APIAnswer: Sendable {
+    let status: Int
+    let location: String?
+    /// `Retry-After` in seconds; the other form of that header, a date, Tipwire never sends.
+    let retryAfterSeconds: Int?
+    let body: Data
+
+    var isSuccess: Bool { (200..<300).contains(status) }
+
+    /// The body and a line end, nothing for an empty body.
+    var jsonLine: String {
+        let text = VisibleText.harmlessJSON(String(decoding: body, as: UTF8.self))
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        return text.isEmpty ? "" : text + "\n"
+    }
+
+    func decoded<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
+        do {
+            return try JSONDecoder().decode(Value.self, from: body)
+        } catch {
+            throw Failure("the server's answer (\(status)) is not what this version expects; is --server right?")
+        }
+    }
+}
+
+/// Calls of the management API with one key, over connections that are kept.
+///
+/// A client of its own rather than `HTTPClient.shared`: the shared one waits ninety seconds for a connection, tries a
+/// refused one again until then, and follows redirects, with the key in hand, to wherever it is sent.
+struct ManagementClient: Sendable {
+    static let connectSeconds: Int64 = 10
+    static let answerSeconds: Int64 = 30
+    /// Requests at a time on HTTP/1.1, so many connections; the same bound as `TipBurst` has.
+    static let connections = 16
+    /// Largest answer that is read, in bytes: a list of 1,000 rows at their largest (a tip takes about 8 KiB) and
+    /// some room.
+    static let answerBytes = 16 * 1024 * 1024
+
+    let address: ServerAddress
+    let key: PresentedKey
+    private let http: HTTPClient
+
+    init(address: ServerAddress, key: PresentedKey) {
+        self.address = address
+        self.key = key
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            timeout: .init(connect: .seconds(Self.connectSeconds), read: .seconds(Self.answerSeconds)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.connections
+        http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// Closing can only fail for a client that is closed already.
+    func close() async { try? await http.shutdown() }
+
+    /// The answer to `request`, a refusal included. Throws a `TransportFault` if there is none.
+    func answer(_ request: APIRequest) async throws(TransportFault) -> APIAnswer {
+        var call = HTTPClientRequest(url: address.url(path: request.path, query: request.query))
+        call.method = HTTPMethod(rawValue: request.method.rawValue)
+        call.headers.add(name: "Authorization", value: "Bearer \(key.key.reveal())")
+        call.headers.add(name: "Accept", value: "application/json, application/problem+json")
+        call.headers.add(name: "User-Agent", value: "tipwire/\(Tipwire.version)")
+        if let body = request.body {
+            call.headers.add(name: "Content-Type", value: "application/json")
+            call.body = .bytes(ByteBuffer(bytes: body))
+        }
+        if let idempotencyKey = request.idempotencyKey {
+            call.headers.add(name: "Idempotency-Key", value: idempotencyKey.text)
+        }
+        do {
+            let response = try await http.execute(call, timeout: .seconds(Self.answerSeconds))
+            let body = try await response.body.collect(upTo: Self.answerBytes)
+            return APIAnswer(
+                status: Int(response.status.code),
+                location: response.headers.first(name: "Location"),
+                retryAfterSeconds: response.headers.first(name: "Retry-After").flatMap { Int($0) },
+                body: Data(body.readableBytesView))
+        } catch is NIOTooManyBytesError {
+            throw .other("its answer is larger than \(Self.answerBytes / 1024 / 1024) MiB")
+        } catch {
+            throw TransportFault(error)
+        }
+    }
+
+    /// The answer to `request` if the server did what was asked, else a `Failure` with what to do about it.
+    func call(_ request: APIRequest) async throws -> APIAnswer {
+        let answer: APIAnswer
+        do {
+            answer = try await self.answer(request)
+        } catch {
+            throw Failure(error.message(address))
+        }
+        guard answer.isSuccess else { throw await refusal(of: request, answer) }
+        return answer
+    }
+
+    /// The words for a refused call.
+    ///
+    /// A 404 for something on a page may as well mean the page itself, and the API doesn't say which; one more request
+    /// does, and saves the user from listing the tips of a page that is not there.
+    func refusal(of request: APIRequest, _ answer: APIAnswer) async -> Failure {
+        var subject = request.subject
+        if answer.status == 404, let page = subject.enclosingPage {
+            let onPage = try? await self.answer(APIRequest(.get, "pages", page.text))
+            if onPage?.status == 404 { subject = .page(page) }
+        }
+        return Refusal(answer: answer, subject: subject, source: key.source, address: address).failure
+    }
+
+    /// Most requests for one list, so that a server whose `next` runs in a circle can't hold the command for ever.
+    static let listRequests = 1_000
+
+    /// Every row of a list, following `next`.
+    func allRows<Row: Decodable>(_ request: APIRequest) async throws -> [Row] {
+        var rows: [Row] = []
+        var after: String?
+        for _ in 0..<Self.listRequests {
+            var page = request
+            if let after { page.query.append(("after", after)) }
+            let list: ListAnswer<Row> = try await call(page).decoded()
+            rows += list.data
+            guard let next = list.next else { return rows }
+            after = next
+        }
+        throw Failure("the server's list does not end after \(Self.listRequests) requests")
+    }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import TipwireCore
+
+/// The key that a command shows the server, and where it was found: when it is refused, the second is what helps.
+struct PresentedKey: Sendable {
+    enum Source: Hashable, Sendable, CustomStringConvertible {
+        case option
+        case environment
+        case file(String)
+
+        var description: String {
+            switch self {
+            case .option: "--key"
+            case .environment: "TIPWIRE_KEY"
+            case .file(let path): VisibleText(path).description
+            }
+        }
+    }
+
+    let key: APIKey
+    let source: Source
+
+    /// The first of `--key`, `TIPWIRE_KEY` and the file `admin.key` in the data folder that is there.
+    ///
+    /// An empty variable counts as absent. A key that can't be one is refused here: it goes into a header and an
+    /// address, and a line break or a path pasted by mistake deserves a better answer than 401.
+    static func find(option: String?, environment: [String: String]) throws -> PresentedKey {
+        if let option { return try PresentedKey(text: option, source: .option) }
+        if let value = environment["TIPWIRE_KEY"], !value.isEmpty {
+            return try PresentedKey(text: value, source: .environment)
+        }
+        let folder = environment["TIPWIRE_DATA"].flatMap { $0.isEmpty ? nil : $0 } ?? "./tipwire-data"
+        let path = folder + (folder.hasSuffix("/") ? "" : "/") + "admin.key"
+        return try PresentedKey(text: contents(of: path), source: .file(path))
+    }
+
+    private init(text: String, source: Source) throws {
+        let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard let key = APIKey(trimmed) else {
+            throw Failure("what \(source) holds is not a key: a key is tw_ and 64 of the characters 0-9 and a-f")
+        }
+        self.key = key
+        self.source = source
+    }
+
+    private static func contents(of path: String) throws -> String {
+        let name = VisibleText(path)
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure(
+                """
+                no key found. Give one in one of three places:
+                  --key KEY
+                  TIPWIRE_KEY in the environment
+                  \(name), which the server writes; TIPWIRE_DATA names another folder
+                """)
+        }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw Failure(
+                "cannot read the key file \(name): \(String(cString: strerror(errno))). "
+                    + "Give a key with --key or in TIPWIRE_KEY")
+        }
+        // Bounded, since TIPWIRE_DATA may point anywhere; a key is 67 bytes.
+        let data = try? handle.read(upToCount: 4_096)
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
+}

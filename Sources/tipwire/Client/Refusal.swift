@@ -1,0 +1,102 @@
+import Foundation
+import TipwireCore
+
+/// A refusal of the server, put in words: the one place where a status becomes a sentence.
+struct Refusal {
+    /// What a call is about.
+    enum Subject: Hashable, Sendable {
+        case page(Slug)
+        case tip(TipIdentifier, on: Slug)
+        case member(Slug, of: Slug)
+        case key(String)
+        case account(Slug)
+        /// Nothing that has a name in the address; the server's own words must do.
+        case other
+
+        /// The page whose absence would look the same.
+        var enclosingPage: Slug? {
+            switch self {
+            case .tip(_, let page), .member(_, let page): page
+            case .page, .key, .account, .other: nil
+            }
+        }
+    }
+
+    let answer: APIAnswer
+    let subject: Subject
+    let source: PresentedKey.Source
+    let address: ServerAddress
+
+    var failure: Failure {
+        switch answer.status {
+        case 300..<400:
+            let target = answer.location.map { " to \(VisibleText($0))" } ?? ""
+            return Failure("\(address) redirects\(target); give the server's own address with --server")
+        case 401: return Failure(unknownKey)
+        case 403:
+            let detail = problem?.sentence ?? "the key may not do this"
+            return Failure("\(detail) (403; the key is from \(source))")
+        case 404: return Failure(missing)
+        case 429, 503:
+            let reason = problem?.sentence ?? (answer.status == 429 ? "too many requests" : "the server is not ready")
+            let wait = answer.retryAfterSeconds.map { "; try again in \($0) s" } ?? "; try again later"
+            return Failure("\(reason) (\(answer.status))\(wait)")
+        default: return Failure(problem?.lines ?? foreign)
+        }
+    }
+
+    private var unknownKey: String {
+        let refused = "the server at \(address) does not accept the key from \(source) (401): "
+        let reason = "it is wrong, expired or revoked"
+        return switch source {
+        case .option, .environment:
+            refused + reason + ". Make another with 'tipwire key create' where the admin key is"
+        case .file:
+            refused + reason + ", or of another server. Set TIPWIRE_DATA to that server's data folder, or give a key "
+                + "with --key or in TIPWIRE_KEY"
+        }
+    }
+
+    private var missing: String {
+        guard let problem else { return foreign }
+        return switch subject {
+        case .page(let slug): "page '\(slug)' does not exist; create it with: tipwire page create \(slug)"
+        case .tip(let id, let page): "page '\(page)' has no tip '\(id)'; list its tips with: tipwire tips \(page)"
+        case .member(let account, _), .account(let account):
+            "account '\(account)' does not exist; create it with: tipwire account create \(account)"
+        case .key(let id): "there is no key '\(VisibleText(id))'; list them with: tipwire key list"
+        case .other: problem.lines
+        }
+    }
+
+    private var foreign: String {
+        "\(address) answered \(answer.status), but not in Tipwire's way; is --server right?"
+    }
+
+    private var problem: Problem? { try? JSONDecoder().decode(Problem.self, from: answer.body) }
+}
+
+/// RFC 9457's problem, as far as it is shown. All of it is the server's text, so none of it is trusted.
+struct Problem: Decodable {
+    struct Field: Decodable {
+        let field: String
+        let detail: String
+    }
+
+    let title: String?
+    let status: Int
+    let detail: String?
+    let errors: [Field]?
+
+    var sentence: String? {
+        (detail ?? title).map { VisibleText($0).description }
+    }
+
+    /// The bad fields, one a line; without any the sentence.
+    ///
+    /// The sentence is left out when fields are named: it only says that they are bad.
+    var lines: String {
+        let fields = (errors ?? []).map { "\(VisibleText($0.field)): \(VisibleText($0.detail))" }
+        return fields.isEmpty ? "\(sentence ?? "the server refused this") (\(status))" : fields.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,56 @@
+import NIOCore
+import NIOWebSocket
+
+/// One connection to the feed: what each frame and each tick of the ping clock lead to.
+///
+/// A value without IO: `FeedConnection` carries its actions out.
+struct FeedSession {
+    enum Action: Equatable {
+        case sendText(String)
+        case sendPong(ByteBuffer)
+        /// A message for the user, with its JSON as it came.
+        case show(FeedMessage, json: String)
+        case end(FeedEnding)
+    }
+
+    /// Time between pings. Half of the server's idle limit (120 s), so that one may be lost.
+    static let pingInterval: Duration = .seconds(60)
+    /// Pings without an answer after which the connection counts as lost: a half-open socket is silent, and so is a
+    /// quiet page.
+    static let toleratedPings = 2
+    /// Largest frame that is taken, in bytes; the feed promises to stay under 16 KiB.
+    static let frameBytes = 65_536
+
+    private var unansweredPings = 0
+
+    mutating func received(_ frame: WebSocketFrame) -> Action? {
+        // Servers don't mask, but unmasking what isn't costs nothing.
+        var data = frame.unmaskedData
+        switch frame.opcode {
+        case .text:
+            return received(String(buffer: data))
+        case .ping: return .sendPong(data)
+        case .connectionClose:
+            let code = data.readInteger(as: UInt16.self).map(Int.init) ?? 1005
+            return .end(.closed(code: code, reason: String(buffer: data)))
+        default: return nil
+        }
+    }
+
+    mutating func pingIsDue() -> Action {
+        guard unansweredPings < Self.toleratedPings else { return .end(.silent) }
+        unansweredPings += 1
+        return .sendText("ping")
+    }
+
+    private mutating func received(_ text: String) -> Action? {
+        let message = FeedMessage(text)
+        switch message {
+        case .pong:
+            unansweredPings = 0
+            return nil
+        case .unreadable: return nil
+        case .resumed, .tip, .other: return .show(message, json: text)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import TipwireCore
+
+/// Decides, after each connection's end, whether to try again and when.
+///
+/// Exponential backoff with full jitter: the wait is drawn evenly from zero to a ceiling that doubles. A server that
+/// restarts loses all its listeners in the same moment, and only randomness over the whole range spreads their return.
+struct Reconnection: Equatable {
+    enum Decision: Equatable {
+        case again(in: Duration)
+        /// Another attempt would be answered the same; the command ends with these words.
+        case final(String)
+    }
+
+    /// The first ceiling of the wait, and the highest.
+    static let shortestCeiling: Duration = .milliseconds(500)
+    static let longestCeiling: Duration = .seconds(30)
+    /// A connection that was up for so long was a good one, and the backoff starts anew. One that is cut off as soon as
+    /// it stands is no sign of health: it would otherwise be made twice a second for ever.
+    static let goodConnection: Duration = .seconds(10)
+    /// Longest `Retry-After` that is heeded, in seconds.
+    static let longestRetryAfterSeconds = 300
+
+    private var ceiling = Self.shortestCeiling
+
+    /// - Parameters:
+    ///   - lived: How long the connection was up; zero if it never was.
+    ///   - random: From 0 to 1, evenly.
+    mutating func decide(
+        after ending: FeedEnding, lived: Duration, random: Double, address: ServerAddress, source: PresentedKey.Source
+    ) -> Decision {
+        if let words = Self.finalWords(ending, address: address, source: source) { return .final(words) }
+        if lived >= Self.goodConnection { ceiling = Self.shortestCeiling }
+        var wait = ceiling * random
+        ceiling = min(ceiling * 2, Self.longestCeiling)
+        if case .refused(_, _, let seconds?) = ending {
+            // The jitter is added: everyone was told the same number.
+            wait += .seconds(min(max(seconds, 0), Self.longestRetryAfterSeconds))
+        }
+        return .again(in: wait)
+    }
+
+    private static func finalWords(
+        _ ending: FeedEnding, address: ServerAddress, source: PresentedKey.Source
+    ) -> String? {
+        switch ending {
+        case .refused(429, _, _), .refused(408, _, _), .refused(500..., _, _), .unreachable, .lost, .silent: return nil
+        case .refused(401, _, _):
+            return "the server at \(address) does not accept the key from \(source) (401): it is wrong, expired or "
+                + "revoked, or may not read events. Make one with: tipwire key create --name listen"
+        case .refused(403, let detail, _):
+            let reason = detail.map { VisibleText($0).description } ?? "no access"
+            return "\(reason) (403): the page does not exist or the key from \(source) may not see it; "
+                + "'tipwire page list' shows the pages"
+        case .refused(400, let detail, _):
+            return "the server does not take the request (400): \(VisibleText(detail ?? "no reason given"))"
+        case .refused(let status, _, _):
+            return "\(address) answered \(status) and has no feed there; is --server right?"
+        case .closed(1008, let reason):
+            let words = reason.isEmpty ? "the key was revoked or has expired" : VisibleText(reason).description
+            return "the server ended the connection for good (1008): \(words)"
+        case .closed: return nil
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import os
+import random
+import shutil
+
+import pytest
+
+pytest.register_assert_rewrite("support.http", "support.server", "support.feed", "support.rawsocket")
+
+from support.commandline import CommandLine  # noqa: E402  (after the line above, or its asserts stay mute)
+from support.server import Server, binary  # noqa: E402
+
+SEED = int(os.environ.get("TIPWIRE_SEED") or random.SystemRandom().randrange(1 << 32))
+
+
+def pytest_sessionstart(session):
+    if not os.access(binary(), os.X_OK):
+        pytest.exit(f"there is no binary at {binary()}: `swift build` makes it, TIPWIRE_BINARY names another", 2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"seed: TIPWIRE_SEED={SEED}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs(tmp_path_factory):
+    """Where the output of every server of the run is collected."""
+    Server.logs = tmp_path_factory.mktemp("logs")
+    yield Server.logs
+    for server in list(Server.running):
+        server.kill()
+
+
+@pytest.fixture
+def rng(request):
+    """Random choices that repeat with TIPWIRE_SEED."""
+    return random.Random(f"{SEED} {request.node.name}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for a module's tests, which keep out of each other's way by using pages and keys of their own.
+
+    Counting of failed keys is off: the tests' refusals all come from one address.
+    """
+    server = Server(tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Makes servers of a test's own, in `tmp_path/data` if no other folder is named. They are killed after it."""
+    made = []
+
+    def make(*options, data=None, start=True, **more):
+        server = Server(data or tmp_path / "data", *options, **more)
+        made.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in made:
+        server.__exit__()
+
+
+@pytest.fixture
+def tipwire(server):
+    return CommandLine(server)
+
+
+@pytest.fixture
+def node():
+    """Node's own WebSocket client."""
+    path = shutil.which("node")
+    if not path:
+        pytest.skip("node is not installed")
+    return path

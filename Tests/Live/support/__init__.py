@@ -1,0 +1,1 @@
+"""What the live tests share: a server, clients, and ways to wait."""
