@@ -15,8 +15,8 @@ struct AccountCommand: AsyncParsableCommand {
 
         @OptionGroup var client: ClientOptions
 
-        @Argument(help: "Its name: letters, digits, hyphens.", transform: CommandArguments.slug)
-        var name: Slug
+        @Argument(help: "Its name: letters, digits, hyphens.")
+        var name: String
 
         /// Never an option with the password in it: arguments are seen by every user of the machine.
         @Flag(help: "Read its password from the first line of standard input.")
@@ -28,7 +28,7 @@ struct AccountCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let body = Body(name: name.text, password: passwordStdin ? try Self.password() : nil)
+            let body = Body(name: name, password: passwordStdin ? try Self.password() : nil)
             try await client.connected { api in
                 let answer = try await api.call(APIRequest(.post, "accounts").sending(body))
                 try client.print(answer, of: AccountObject.self) { "account \(VisibleText($0.name)) is made\n" }

@@ -14,8 +14,8 @@ struct PageCommand: AsyncParsableCommand {
 
         @OptionGroup var client: ClientOptions
 
-        @Argument(help: "Its name in addresses: letters, digits, hyphens.", transform: CommandArguments.slug)
-        var slug: Slug
+        @Argument(help: "Its name in addresses: letters, digits, hyphens.")
+        var slug: String
 
         @Option(help: "What people call it.")
         var title: String?
@@ -39,7 +39,7 @@ struct PageCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await client.connected { api in
-                let body = Body(slug: slug.text, title: title, url: url, currency: currency, owner: owner?.text)
+                let body = Body(slug: slug, title: title, url: url, currency: currency, owner: owner?.text)
                 let answer = try await api.call(APIRequest(.post, "pages").sending(body))
                 try client.print(answer, of: PageObject.self) { PageCommand.properties(of: $0) }
             }

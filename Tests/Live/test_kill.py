@@ -16,7 +16,7 @@ from support.feed import Feed
 from support.server import binary, environment
 from support.waiting import eventually
 
-ROUNDS = int(os.environ.get("TIPWIRE_KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("TIPWIRE_KILL_ROUNDS", "40"))
 
 
 class Writer(threading.Thread):
@@ -119,7 +119,7 @@ class Follower(threading.Thread):
             self.cursor = event["cursor"]
 
 
-def test_no_acknowledged_tip_is_lost_or_doubled_by_twenty_kills(make_server):
+def test_no_acknowledged_tip_is_lost_or_doubled_by_forty_kills(make_server):
     print(f"TIPWIRE_SEED={SEED}")
     choices = random.Random(f"{SEED} kills")
     server = make_server(log_level="info")

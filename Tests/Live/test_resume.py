@@ -101,11 +101,11 @@ def test_a_client_cut_off_during_catch_up_loses_nothing_by_the_cursor_of_its_res
 def test_a_catch_up_longer_than_any_page_of_the_log_is_whole(server, cast):
     seen = server.head(cast.two)
     missed = []
-    for _ in range(5):
+    for _ in range(3):
         missed += [result["cursor"] for result in server.batch(cast.two, [{"grossAmountInCents": 1}] * 1000)]
     with server.feed(cast.key, since=seen) as feed:
         feed.resumed()
-        assert cursors(feed, 5000) == missed
+        assert cursors(feed, 3000) == missed
         feed.says_nothing_but_pong()
 
 
@@ -126,8 +126,9 @@ def test_nothing_is_lost_or_doubled_by_clients_that_connect_amid_intake(server, 
         cursor = start
         try:
             while True:
-                with server.feed(cast.key, channel, room, since=cursor) as feed:
-                    assert feed.resumed() == {"status": "resumed", "cursor": cursor}
+                feed = server.feed(cast.key, channel, room, since=cursor)
+                try:
+                    assert feed.resumed(10) == {"status": "resumed", "cursor": cursor}
                     for _ in range(choices.randrange(0, 60)):
                         event = feed.event(10)
                         cursor = event["cursor"]
@@ -135,6 +136,8 @@ def test_nothing_is_lost_or_doubled_by_clients_that_connect_amid_intake(server, 
                         if event["payload"]["campaignTip"]["message"] == end:
                             feed.says_nothing_but_pong()
                             return
+                finally:
+                    feed.cut()
         except BaseException as error:  # Any end but the good one is told by the main thread.
             failures.append(repr(error))
 
@@ -147,7 +150,7 @@ def test_nothing_is_lost_or_doubled_by_clients_that_connect_amid_intake(server, 
         for slug in (cast.one, cast.two) for batches in (True, False)]
     for thread in writers + followers:
         thread.start()
-    eventually(lambda: failures or all(len(got) >= 400 for *_, got in views), "400 events each", 40)
+    eventually(lambda: failures or all(len(got) >= 300 for *_, got in views), "300 events each", 40)
     stop.set()
     for thread in writers:
         thread.join(20)
@@ -156,6 +159,7 @@ def test_nothing_is_lost_or_doubled_by_clients_that_connect_amid_intake(server, 
     for thread in followers:
         thread.join(30)
     assert not failures, failures
+    assert not any(thread.is_alive() for thread in followers), "a follower never came to the end"
     logs = {slug: [event["cursor"] for event in server.log(slug, start)] for slug in (cast.one, cast.two)}
     for _, room, _, got in views:
         if room:

@@ -1,1 +1,194 @@
+import Foundation
+import GRDB
 import Testing
+import TipwireCore
+
+@testable import TipwireStore
+
+@Suite struct SQLiteStoreTests {
+    private func withSQLite<T>(_ body: (SQLiteStore, String) async throws -> T) async throws -> T {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("tipwire.db").path
+            let store = try SQLiteStore.open(at: path)
+            let result = try await body(store, path)
+            try await store.close()
+            return result
+        }
+    }
+
+    private func walBytes(_ path: String) throws -> UInt64 {
+        let attributes = try FileManager.default.attributesOfItem(atPath: path + "-wal")
+        return try #require(attributes[.size] as? UInt64)
+    }
+
+    // MARK: Settings
+
+    @Test func `commits are synced, before and after work was done`() async throws {
+        try await withSQLite { store, _ in
+            for _ in 0..<2 {
+                let effective = try await store.pool.writeWithoutTransaction { db in
+                    try Int.fetchOne(db, sql: "PRAGMA synchronous")
+                }
+                #expect(effective == 2)
+                try await Scene.sendOne(to: store)
+            }
+        }
+    }
+
+    @Test func `the writer keeps foreign keys, WAL and the automatic checkpoint`() async throws {
+        try await withSQLite { store, _ in
+            let settings = try await store.pool.writeWithoutTransaction { db in
+                try ["foreign_keys", "journal_mode", "wal_autocheckpoint", "busy_timeout"].map {
+                    try String.fetchOne(db, sql: "PRAGMA \($0)")
+                }
+            }
+            #expect(settings == ["1", "wal", "4000", "5000"])
+        }
+    }
+
+    @Test func `a reader does not wait for the writer`() async throws {
+        try await withSQLite { store, _ in
+            let scene = try await Scene(store)
+            try await scene.receive([draft()])
+            let (isWriting, writing) = AsyncStream.makeStream(of: Void.self)
+            let release = DispatchSemaphore(value: 0)
+            let write = Task {
+                try await store.write { db in
+                    try db.execute(sql: "DELETE FROM events")
+                    writing.finish()
+                    release.wait()
+                }
+            }
+            for await _ in isWriting {}
+            // The transaction stands open, and doesn't end before this line has read.
+            #expect(try await scene.events().count == 1)
+            release.signal()
+            try await write.value
+            #expect(try await scene.events().count == 0)
+        }
+    }
+
+    @Test func `the write-ahead log is folded in by close`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("tipwire.db").path
+            let store = try SQLiteStore.open(at: path)
+            try await Scene.sendOne(to: store)
+            #expect(try walBytes(path) > 0)
+            try await store.close()
+            // GRDB's readers close last and may not remove the file, but there is nothing in it.
+            #expect(try walBytes(path) == 0)
+        }
+    }
+
+    @Test func `a closed store refuses every call`() async throws {
+        try await withFolder { folder in
+            let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
+            try await store.close()
+            await #expect(throws: DatabaseError.self) { try await store.bounds() }
+            await #expect(throws: DatabaseError.self) { try await store.commit([], at: .zero) }
+            await #expect(throws: DatabaseError.self) { try await store.deleteSession(SecretHash(of: "x")) }
+        }
+    }
+
+    // MARK: Indexes
+
+    @Test(arguments: [
+        ("SELECT * FROM events WHERE sequence > ? AND page_id = ? ORDER BY sequence LIMIT ?", "events_by_page"),
+        (
+            "SELECT * FROM tips WHERE page_id = ? AND last_sequence < ? ORDER BY last_sequence DESC LIMIT ?",
+            "tips_by_page"
+        ),
+    ])
+    func `one page's rows are found by an index and need no sorting`(sql: String, index: String) async throws {
+        try await withSQLite { store, _ in
+            let plan = try await store.read { db in
+                try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN \(sql)", arguments: [1, 1, 1])
+                    .map { $0["detail"] as String }
+            }
+            #expect(plan.count == 1)
+            #expect(plan[0].contains("USING INDEX \(index) (page_id=? AND rowid"), "\(plan)")
+        }
+    }
+
+    @Test func `a read of several pages looks at a bounded stretch of the log`() async throws {
+        try await withSQLite { store, _ in
+            let scene = try await Scene(store)
+            let third = try await store.createPage(.named("third", owner: scene.account))
+            let window = SQLiteStore.windowRows
+            try await scene.receive((0..<window + 1).map { _ in draft() })
+            let quiet = PageSelection.some([scene.other.id, third.id])
+            let slice = try await store.events(after: 0, pages: quiet, limit: 1)
+            #expect(slice.events.isEmpty && slice.through == Int64(window) && slice.bounds.head == Int64(window) + 1)
+        }
+    }
+
+    // MARK: Constraints
+
+    @Test(arguments: [
+        "UPDATE log SET id = 2",
+        "INSERT INTO log SELECT 2, epoch, head, pruned_through, committed_at, events, bytes FROM log",
+        "UPDATE log SET pruned_through = head + 1",
+        "UPDATE log SET events = head + 1",
+        "UPDATE log SET bytes = -1",
+        "UPDATE log SET head = 'x'",
+        "UPDATE tips SET gross = 0",
+        "UPDATE tips SET fee = gross + 1",
+        "UPDATE tips SET fee = -1",
+        "UPDATE tips SET display_name = ''",
+        "UPDATE tips SET is_anonymous = 1",
+        "UPDATE tips SET created_at = created_at + 1",
+        "UPDATE tips SET first_sequence = last_sequence + 1",
+        "UPDATE tips SET id = ''",
+        "UPDATE tips SET page_id = 99",
+        "UPDATE events SET page_id = 99",
+        "UPDATE events SET data = NULL",
+        "UPDATE events SET data = x'00'",
+        "UPDATE pages SET currency = 'EURO'",
+        "UPDATE pages SET slug = 'same'",
+        "UPDATE keys SET hash = x'00'",
+        "UPDATE keys SET is_limited = 2",
+        "DELETE FROM accounts",
+    ])
+    func `what must not be is refused by the schema`(sql: String) async throws {
+        try await withSQLite { store, _ in
+            let scene = try await Scene(store)
+            try await scene.receive([draft(id: "a")])
+            try await store.createKey(.sample("k", account: scene.account.id))
+            let refusal = await #expect(throws: DatabaseError.self) {
+                try await store.write { db in try db.execute(sql: sql) }
+            }
+            #expect(refusal?.resultCode == .SQLITE_CONSTRAINT)
+        }
+    }
+
+    @Test func `a batch that meets a database error leaves nothing`() async throws {
+        try await withSQLite { store, _ in
+            let scene = try await Scene(store)
+            try await scene.receive([draft(id: "a")])
+            try await store.write { db in
+                try db.execute(
+                    sql: """
+                        CREATE TRIGGER full BEFORE INSERT ON tips WHEN NEW.id = 'c'
+                        BEGIN SELECT RAISE(ABORT, 'disk full'); END
+                        """)
+            }
+            await #expect(throws: DatabaseError.self) {
+                try await store.commit([scene.tip(draft(id: "b")), scene.tip(draft(id: "c"))], at: .seconds(9))
+            }
+            #expect(try await store.bounds().head == 1)
+            #expect(try await scene.events().count == 1)
+            #expect(try await scene.receive([draft(id: "d")], at: .seconds(1))[0].lastSequence == 2)
+            #expect(try await store.tip(page: scene.page.id, id: TipIdentifier("b")!) == nil)
+        }
+    }
+}
+
+extension Scene {
+    /// A scene's worth of rows and one tip, on a store that may hold some already.
+    static func sendOne(to store: SQLiteStore) async throws {
+        let directory = try await store.directory()
+        let page: Page
+        if let first = directory.pages.first { page = first } else { page = try await Scene(store).page }
+        _ = try await store.commit([.receive(page: page.id, drafts: [draft()], idempotencyKey: nil)], at: .zero)
+    }
+}

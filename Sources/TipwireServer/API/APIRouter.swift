@@ -15,10 +15,10 @@ struct APIRouter {
     private let guardian: Guardian
     private let known: KnownPaths
 
-    init(guardian: Guardian, logger: Logger) {
+    init(guardian: Guardian, clock: WallClock, logger: Logger) {
         self.guardian = guardian
         known = KnownPaths()
-        router.add(middleware: ProblemMiddleware(known: known, logger: logger))
+        router.add(middleware: ProblemMiddleware(known: known, clock: clock, logger: logger))
     }
 
     /// Adds a route that needs a key, or a session, with this scope.
@@ -71,6 +71,7 @@ struct Call: Sendable {
 /// Turns errors into answers, and puts what every answer carries onto it.
 private struct ProblemMiddleware: RouterMiddleware {
     let known: KnownPaths
+    let clock: WallClock
     let logger: Logger
 
     func handle(
@@ -82,6 +83,7 @@ private struct ProblemMiddleware: RouterMiddleware {
         } catch {
             response = answer(to: error, request: request).response
         }
+        response.headers[.date] = clock.now().httpDate
         response.headers[.xContentTypeOptions] = "nosniff"
         return response
     }

@@ -57,12 +57,12 @@ struct DashboardController: Sendable {
             response.headers[.cacheControl] = "no-store"
             return response
         }
-        return Response(
-            status: .seeOther,
-            headers: [
-                .location: "/", .setCookie: sessions.set(token, isSecure: isSecure(request)),
-                .cacheControl: "no-store", HTTPField.Name("Referrer-Policy")!: "no-referrer",
-            ])
+        // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
+        // redirect without the new, strict cookie. The page then drops the spent code from its address.
+        var response = file(.live, request)
+        response.headers[.setCookie] = sessions.set(token, isSecure: isSecure)
+        response.headers[.cacheControl] = "no-store"
+        return response
     }
 
     /// `POST /api/v1/session {account,password}`.
@@ -84,7 +84,7 @@ struct DashboardController: Sendable {
         {
             let token = try await links.begin(account.id)
             return Response(
-                status: .noContent, headers: [.setCookie: sessions.set(token, isSecure: isSecure(request))])
+                status: .noContent, headers: [.setCookie: sessions.set(token, isSecure: isSecure)])
         }
         let address = addresses.resolve(
             peer: context.peer, forwardedFor: request.headers[values: .forwardedFor])
@@ -113,7 +113,7 @@ struct DashboardController: Sendable {
         return Response(status: .noContent, headers: [.setCookie: sessions.clear()])
     }
 
-    private func isSecure(_ request: Request) -> Bool {
+    private var isSecure: Bool {
         publicURL().hasPrefix("https://")
     }
 
@@ -149,7 +149,7 @@ struct Asset: Sendable {
         self.name = name
         self.mediaType = mediaType
         bytes = ByteBuffer(bytes: content)
-        tag = "\"" + SHA256.hash(data: content).prefix(12).map { String($0, radix: 16) }.joined() + "\""
+        tag = "\"" + SHA256.hash(data: content).prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "\""
     }
 
     static let live = Asset("live.html", "text/html; charset=utf-8", PackageResources.live_html)
@@ -159,10 +159,16 @@ struct Asset: Sendable {
     }
 
     static let all = [
-        live, signIn, script("api.js", PackageResources.api_js),
-        script("commands.js", PackageResources.commands_js), script("feed.js", PackageResources.feed_js),
-        script("live.js", PackageResources.live_js), script("money.js", PackageResources.money_js),
-        script("row.js", PackageResources.row_js), script("tips.js", PackageResources.tips_js),
+        live, signIn,
+        script("api.js", PackageResources.api_js),
+        script("connect.js", PackageResources.connect_js),
+        script("document.js", PackageResources.document_js),
+        script("feed.js", PackageResources.feed_js),
+        script("live.js", PackageResources.live_js),
+        script("money.js", PackageResources.money_js),
+        script("row.js", PackageResources.row_js),
+        script("signin.js", PackageResources.signin_js),
+        script("tips.js", PackageResources.tips_js),
         script("watch.js", PackageResources.watch_js),
         Asset("style.css", "text/css; charset=utf-8", PackageResources.style_css),
         Asset("icon.svg", "image/svg+xml", PackageResources.icon_svg),

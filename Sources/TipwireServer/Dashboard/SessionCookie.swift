@@ -11,6 +11,9 @@ struct SessionCookie: Sendable {
     /// How long a session lasts.
     static let lifetimeSeconds = 30 * 86_400
 
+    /// The server's address as the world sees it; a proxy in front may have put another `Host` on the request.
+    var publicURL: @Sendable () -> String = { "" }
+
     func token(in headers: HTTPHeaders) -> String? { token(in: headers["cookie"]) }
 
     func token(in values: [String]) -> String? {
@@ -29,8 +32,15 @@ struct SessionCookie: Sendable {
     /// Whether a request's `Origin` names the host that it was sent to. A browser always sends one with a WebSocket and
     /// with a change; none at all is no browser, and has no business with a session.
     func isSameOrigin(origin: String?, host: String?) -> Bool {
-        guard let origin, let host, let scheme = origin.range(of: "://") else { return false }
-        return origin[scheme.upperBound...].lowercased() == host.lowercased()
+        guard let origin = origin?.lowercased(), let scheme = origin.range(of: "://") else { return false }
+        return origin[scheme.upperBound...] == host?.lowercased() ?? "" || origin == Self.origin(of: publicURL())
+    }
+
+    /// The scheme, host and port of a URL.
+    private static func origin(of url: String) -> String {
+        let url = url.lowercased()
+        guard let scheme = url.range(of: "://") else { return url }
+        return String(url[..<scheme.upperBound] + url[scheme.upperBound...].prefix { $0 != "/" })
     }
 
     func set(_ token: String, isSecure: Bool) -> String {

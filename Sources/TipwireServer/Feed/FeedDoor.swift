@@ -40,8 +40,10 @@ struct FeedDoor: Sendable {
         let query = QueryString(target: head.uri)
         let key = query.nonEmpty("auth") ?? BearerToken.read(head.headers[canonicalForm: "authorization"])
         if key == nil, let token = sessions.token(in: head.headers), sessions.isSameOrigin(head.headers) {
-            return eventLoop.makeFutureWithTask {
-                guard let principal = try await authenticator.principal(sessionToken: token) else {
+            let found = eventLoop.makeFutureWithTask { try await authenticator.principal(sessionToken: token) }
+            // Back on the loop, in the turn that subscribes: an access that ends now is either seen here or ends the stream.
+            return found.map { principal in
+                guard let principal else {
                     return refuse(.unauthorized, "The session has ended; sign in again.", because: "session", address)
                 }
                 return decide(principal, query: query, accept: accept, address: address)

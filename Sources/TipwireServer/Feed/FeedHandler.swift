@@ -43,6 +43,8 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         self.subscriber = subscriber
         context.writeAndFlush(wrapOutboundOut(stream.handshake), promise: nil)
         shard.start(subscriber)
+        // The gate may have held a read back while an earlier request of this connection was answered.
+        context.read()
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }

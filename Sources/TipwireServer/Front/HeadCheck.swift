@@ -7,10 +7,19 @@ enum HeadCheck {
         let hosts = head.headers[canonicalForm: "host"].count
         if hosts > 1 { return "There is more than one Host header." }
         if hosts == 0, head.version == .http1_1 { return "The Host header is missing." }
-        guard head.uri.hasPrefix("/") || head.uri == "*" || head.uri.lowercased().hasPrefix("http") else {
+        guard head.uri.hasPrefix("/") || head.uri == "*" else {
             return "The request target must be a path."
         }
         return nil
+    }
+
+    /// A request target in origin form. Proxies send the absolute form, which a server must take too (RFC 9112, 3.2.2).
+    static func originForm(_ target: String) -> String {
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
+        let name = target[..<scheme.lowerBound].lowercased()
+        guard name == "http" || name == "https" || name == "ws" || name == "wss" else { return target }
+        let rest = target[scheme.upperBound...].drop { $0 != "/" && $0 != "?" }
+        return rest.hasPrefix("/") ? String(rest) : "/" + rest
     }
 
     /// The answer to bytes that the decoder refused.

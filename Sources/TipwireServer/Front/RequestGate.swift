@@ -90,7 +90,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    private func begin(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+    private func begin(_ received: HTTPRequestHead, context: ChannelHandlerContext) {
+        var head = received
+        head.uri = HeadCheck.originForm(head.uri)
         if let problem = HeadCheck.problem(with: head) {
             refuse(Refusal(status: .badRequest, message: problem), context: context)
             return
@@ -157,6 +159,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         for part in parts {
             if held.isEmpty { receive(part, context: context) } else { held.append(part) }
         }
+        // The service takes what it was given when a read is complete, and the read that brought these parts has been.
+        if !parts.isEmpty { context.fireChannelReadComplete() }
         guard held.isEmpty else { return }
         if isInputClosed, case .idle = state {
             finish(context: context)
@@ -174,7 +178,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             context.close(promise: nil)
         } else {
             context.close(mode: .output, promise: nil)
+            context.read()
         }
+    }
+
+    /// Reads on past the last answer: the service behind takes no more, and bytes left unread would turn our close into a
+    /// reset that destroys the answer on its way.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        if case .done = state { context.read() }
     }
 
     private func refuse(_ refusal: Refusal, context: ChannelHandlerContext) {

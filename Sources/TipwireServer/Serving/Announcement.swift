@@ -13,10 +13,15 @@ enum Announcement {
         return """
             Demo key: \(key.reveal())
 
-            Paste these into other terminals:
-              1. listen:          \(program) listen --page demo \(options)
-              2. send a tip:      \(program) tip demo --amount 5.00 --name Ada --message "Hello" \(options)
-              3. or by any HTTP:  curl -sS \(url)/api/v1/pages/demo/tips -H "Authorization: Bearer \(key.reveal())" \
+            Now open another terminal, paste this, and leave it running; it prints each tip as it comes:
+
+            \(program) listen --page demo \(options)
+
+            In a third one, send a tip by the command line, or by any HTTP client:
+
+            \(program) tip demo --amount 5.00 --name Ada --message "Hello" \(options)
+
+            curl -sS \(url)/api/v1/pages/demo/tips -H "Authorization: Bearer \(key.reveal())" \
             -H "Content-Type: application/json" -d '{"displayName":"Grace","grossAmountInCents":700,"message":"Hi"}'
 
             """

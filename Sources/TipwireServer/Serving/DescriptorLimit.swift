@@ -2,8 +2,9 @@ import Foundation
 
 /// Fits `feed.maxConnections` to the descriptors that this process may have.
 enum DescriptorLimit {
-    /// Descriptors that aren't listeners: the database and its readers, event loops, logs, and requests in flight.
-    static let reserve = 256
+    /// Descriptors that aren't listeners: the database and its readers, event loops, logs, and requests in flight. Of a
+    /// small limit a quarter, but never less than the server needs to run at all.
+    static func reserve(of descriptors: Int) -> Int { min(256, max(48, descriptors / 4)) }
 
     struct Fitting: Equatable {
         let maxConnections: Int
@@ -16,7 +17,7 @@ enum DescriptorLimit {
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         guard getrlimit(resource, &limit) == 0 else { return Fitting(maxConnections: wanted, warning: nil) }
-        let needed = rlim_t(wanted + reserve)
+        let needed = rlim_t(wanted + reserve(of: .max))
         if limit.rlim_cur < needed {
             var raised = limit
             raised.rlim_cur = min(needed, limit.rlim_max)
@@ -26,7 +27,7 @@ enum DescriptorLimit {
     }
 
     static func fit(maxConnections wanted: Int, descriptors: Int) -> Fitting {
-        let possible = max(1, descriptors - reserve)
+        let possible = max(1, descriptors - reserve(of: descriptors))
         guard possible < wanted else { return Fitting(maxConnections: wanted, warning: nil) }
         return Fitting(
             maxConnections: possible,

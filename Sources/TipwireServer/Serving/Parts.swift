@@ -15,6 +15,8 @@ struct Parts: Sendable {
     let clock = WallClock.system
     let eventLoops = MultiThreadedEventLoopGroup.singleton
     let startedAt: Timestamp
+    /// What the operator should know, once the server is known to start.
+    let warnings: [String]
 
     let publicURL: PublicURL
     let position: LogPosition
@@ -24,7 +26,7 @@ struct Parts: Sendable {
     let metrics = HubMetrics()
     let refusals = RefusalCounts()
     let drain = DrainState()
-    let sessions = SessionCookie()
+    let sessions: SessionCookie
     let addresses: ClientAddress
     let links: LoginLinks
 
@@ -48,6 +50,7 @@ struct Parts: Sendable {
         authenticator = Authenticator(
             directory: directory, store: store, clock: clock, throttle: throttle, logger: logger)
         addresses = ClientAddress(trustedProxies: configuration.server.trustedProxies)
+        sessions = SessionCookie(publicURL: { publicURL.current })
         links = LoginLinks(store: store, clock: clock, publicURL: { publicURL.current })
 
         let wakeUp = WakeUp()
@@ -71,7 +74,7 @@ struct Parts: Sendable {
             bytes: Int64(configuration.retention.bytes), interval: .seconds(configuration.retention.checkSeconds),
             metrics: metrics, logger: logger)
         let fitting = DescriptorLimit.fit(maxConnections: configuration.feed.maxConnections)
-        if let warning = fitting.warning { logger.warning("\(warning)") }
+        warnings = fitting.warning.map { [$0] } ?? []
         quota = StreamQuota(maximum: fitting.maxConnections)
     }
 
@@ -125,7 +128,7 @@ struct Parts: Sendable {
     private func makeRouter() -> APIRouter {
         APIRouter(
             guardian: Guardian(authenticator: authenticator, sessions: sessions, addresses: addresses),
-            logger: logger)
+            clock: clock, logger: logger)
     }
 
     private var operating: OperatingController {

@@ -29,6 +29,8 @@ public struct Server {
     /// Throws `StartupError` or `StoreUnusable`, each one line for the operator, when it can't start.
     public func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        // Whatever is written here is the operator's alone, in a folder of any mode.
+        umask(0o077)
         let folder = try DataFolder.open(configuration.dataFolder)
         let store = try SQLiteStore.open(at: folder.database)
         let parts = try await Parts(configuration: configuration, store: store, logger: logger)
@@ -39,6 +41,9 @@ public struct Server {
         let front = try await bind(parts)
         let url = "http://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
+        for warning in parts.warnings { logger.warning("\(warning)") }
+        logger.info(
+            "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
         var services: [any Service] = [
             parts.authenticator, parts.retention, parts.reader, parts.relay, parts.intake,
         ]

@@ -9,6 +9,10 @@ public struct StartupError: Error, CustomStringConvertible {
 
     /// A refused bind, in words.
     init(binding host: String, port: Int, _ error: any Error) {
+        if error is SocketAddressError.UnknownHost {
+            self.init("can't listen on '\(host)': there is no such host; choose another with --host")
+            return
+        }
         let reason: String
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE?: reason = "the port is in use; choose another with --port"

@@ -4,11 +4,15 @@ import TipwireCore
 public enum LogCommand: Sendable {
     /// New tips to one page.
     ///
-    /// A tip whose `id` the page has already, with the same content, is answered as the first time and adds nothing; with
-    /// other content the whole command is refused. Repeats within `drafts` are answered as their first. An
-    /// `idempotencyKey` does the same for the command as a whole and goes with exactly one draft.
+    /// A tip whose `id` the page has already, with the same content (`Tip.isRepeated`), is answered as the first time
+    /// and adds nothing; with other content the whole command is refused. Repeats within `drafts` are answered as
+    /// their first.
+    ///
+    /// An `idempotencyKey` does the same for callers without ids, and goes with exactly one draft. It is looked up
+    /// before the draft's `id`; a new key on a known `id` with the same content is a repeat too, and from then on
+    /// stands for that tip. A refused command leaves no key behind.
     case receive(page: Page.ID, drafts: [TipDraft], idempotencyKey: TipIdentifier?)
-    /// Shows a stored tip again.
+    /// Shows a stored tip again, as it stands now.
     case replay(page: Page.ID, tip: TipIdentifier)
 
     /// Entries that it may add, for bounding a batch.
@@ -22,14 +26,17 @@ public enum LogCommand: Sendable {
 
 /// What a command put into the log, or had put there the first time.
 public struct LogAnswer: Sendable, Equatable {
+    /// For a repeat as it was first answered: not refunded, whatever came later.
     public let tip: Tip
     /// The page as its events name it.
     public let page: PageLabel
-    /// Empty for a repeat whose first events retention has removed.
+    /// Empty for a repeat when retention has removed any of its first events.
     public let events: [Event]
     /// The last event's sequence; known even when the events are gone.
     public let lastSequence: Int64
-    /// Nothing was added: this is an earlier call's answer.
+    /// Nothing was added, now or by this command: this is an earlier command's answer. A draft that repeats one before
+    /// it in the same command has the answer of that one, `false` if that one was new; so a command of nothing but
+    /// repeats is one whose answers all say `true`.
     public let isRepeat: Bool
 
     public init(tip: Tip, page: PageLabel, events: [Event], lastSequence: Int64, isRepeat: Bool) {

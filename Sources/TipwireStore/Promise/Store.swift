@@ -26,8 +26,11 @@ public protocol LogStore: Sendable {
 
     /// Entries after a sequence, oldest first, of some pages or of all.
     ///
+    /// What retention has removed is passed over in silence: whoever must know compares `EventSlice.bounds` with where
+    /// it stood (`Resumption`).
+    ///
     /// - Parameters:
-    ///   - limit: most entries of the answer. An answer may hold fewer, even none, and still not be the end:
+    ///   - limit: most entries of the answer, 1 or more. An answer may hold fewer, even none, and still not be the end:
     ///     `EventSlice.through` says how far the log was read.
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice
 
@@ -48,7 +51,9 @@ public protocol TipStore: Sendable {
 
 /// Accounts, pages, members, keys and browser sessions.
 ///
-/// Every method is one durable transaction. Names are unique: a taken one throws `DirectoryRefusal.taken`.
+/// Every method is one durable transaction. Names, key ids and secrets' hashes are unique: a taken one throws
+/// `DirectoryRefusal.taken`. What refers to an account or page that is gone throws `.missingReference`; deleting what
+/// is gone does nothing.
 public protocol DirectoryStore: Sendable {
     /// All of it, consistent with itself; sessions and login codes excepted.
     func directory() async throws -> DirectorySnapshot
@@ -59,9 +64,9 @@ public protocol DirectoryStore: Sendable {
     func setPasswordHash(_ hash: String, of account: Account.ID) async throws
 
     func createPage(_ new: NewPage) async throws -> Page
-    /// Writes `title`, `customURL` and `currency`. Throws `.currencyInUse` when the page has tips in another currency.
+    /// Writes `title`, `customURL` and `currency`, nothing else. Throws `.currencyInUse` when the page has tips in another currency.
     func updatePage(_ page: Page) async throws
-    /// Removes the page with its tips, events, members and places in keys.
+    /// Removes the page with its tips, events, members and places in keys. A key that was limited to it stays limited.
     func deletePage(_ id: Page.ID) async throws
     /// Idempotent, as is its opposite.
     func addMember(_ account: Account.ID, to page: Page.ID) async throws

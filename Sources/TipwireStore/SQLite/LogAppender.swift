@@ -213,7 +213,9 @@ extension LogAppender {
     }
 
     private func answer(_ tip: Tip, _ page: Page.ID, _ events: [Event]) -> LogAnswer {
+        // Not `log.head`: this is called with the events as an argument, on a `self` that was read before they were made.
         LogAnswer(
-            tip: tip, page: pages[page]!.label, events: events, lastSequence: log.head, isRepeat: false)
+            tip: tip, page: pages[page]!.label, events: events, lastSequence: events[events.count - 1].sequence,
+            isRepeat: false)
     }
 }

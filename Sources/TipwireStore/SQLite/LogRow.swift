@@ -11,8 +11,8 @@ struct LogRow {
     var events: Int64
     var bytes: Int64
 
-    /// Bytes that retention by size counts for each event beside its data: the row's other columns and its two index
-    /// entries, about.
+    /// Bytes that retention by size counts for each event beside its data: about what the row's other columns and its
+    /// index entry take.
     static let allowancePerEvent: Int64 = 64
 
     var bounds: LogBounds { LogBounds(epoch: epoch, head: head, prunedThrough: prunedThrough) }

@@ -2,8 +2,8 @@ import GRDB
 public import TipwireCore
 
 extension SQLiteStore {
-    /// Most entries of other pages and wanted ones that one `events` call for several pages looks at. Bounds its time
-    /// to a few milliseconds when the wanted pages are quiet and the others are not.
+    /// Most entries, wanted or not, that one `events` call for several pages looks at. It bounds the call to a few
+    /// milliseconds when the wanted pages are quiet and the others are busy.
     static let windowRows = 4_096
 
     public func bounds() async throws -> LogBounds {

@@ -16,14 +16,15 @@ public final class SQLiteStore: Store, Sendable {
     static let busyTimeoutSeconds: Double = 5
     /// `PRAGMA synchronous`: 2 is FULL, every commit is synced to disk before it returns.
     static let fullSynchronous = 2
-    /// Pages (4 KiB) in the write-ahead log that start a checkpoint; SQLite's default is 1,000. A checkpoint copies each
-    /// changed page once, however often it is in the log, and tips to many fan pages change the same index pages again
-    /// and again: with 1,000 fan pages this is a fifth more tips per second.
+    /// SQLite pages (4 KiB) in the write-ahead log that start a checkpoint; SQLite's default is 1,000. A checkpoint copies
+    /// each changed page once, however often it is in the log, and tips to many tip pages change the same leaves of the
+    /// indexes again and again: the longer the log, the less is copied. Opening after a crash reads all of it, which is
+    /// why it isn't longer still.
     static let checkpointPages = 4_000
-    /// Bytes that the `-wal` file is cut back to after it has grown past them: twice what `checkpointPages` take.
+    /// Bytes that the `-wal` file is cut back to after one huge transaction: twice what `checkpointPages` take.
     static let writeAheadLogBytes = 32 * 1024 * 1024
-    /// Page cache of the writer, in KiB. Its index pages are spread over all fan pages; SQLite's 2 MB read them back from
-    /// the file again and again.
+    /// Page cache of the writer, in KiB. SQLite's 2 MB are too few for the leaves of a thousand busy tip pages: they
+    /// would be read back from the file in every commit.
     static let writerCacheKiB = 16 * 1024
 
     let pool: DatabasePool
@@ -117,9 +118,9 @@ extension SQLiteStore {
             guard !db.configuration.readonly else { return }
             // First of all, so that someone else's file is left exactly as it was found.
             try Schema.requireReadable(db, path: path)
-            // SQLite's automatic checkpoint stays on: it is what bounds the write-ahead log. Readers here hold a
-            // snapshot for milliseconds, so after a checkpoint the log is written from its start again. What one huge
-            // transaction left behind is given back by the size limit.
+            // SQLite's automatic checkpoint stays on: without it the write-ahead log of a server that runs for months
+            // would grow without bound. Readers here hold a snapshot for milliseconds, so after a checkpoint the log
+            // is written from its start again. What one huge transaction left behind is given back by the size limit.
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPages)")
             try db.execute(sql: "PRAGMA journal_size_limit = \(writeAheadLogBytes)")
             try db.execute(sql: "PRAGMA cache_size = -\(writerCacheKiB)")

@@ -1,7 +1,9 @@
 import ArgumentParser
 import TipwireCore
 
-/// Reading of arguments whose rule is the wire's: a typo is told before a request is made, with the rule.
+/// Reading of names that go into an address: a typo is told before a request is made, with the rule.
+///
+/// Only of names of things that exist. A new one is judged where it is made, by the server.
 enum CommandArguments {
     @Sendable static func slug(_ text: String) throws -> Slug {
         guard let slug = Slug(text) else { throw ValidationError(Slug.rule) }

@@ -48,10 +48,8 @@ struct PresentedKey: Sendable {
         guard FileManager.default.fileExists(atPath: path) else {
             throw Failure(
                 """
-                no key found. Give one in one of three places:
-                  --key KEY
-                  TIPWIRE_KEY in the environment
-                  \(name), which the server writes; TIPWIRE_DATA names another folder
+                no key found: give one with --key, or in TIPWIRE_KEY, or run this where the server's key file is
+                (\(name) was looked for; TIPWIRE_DATA names another folder)
                 """)
         }
         guard let handle = FileHandle(forReadingAtPath: path) else {

@@ -88,8 +88,12 @@ struct Problem: Decodable {
     let detail: String?
     let errors: [Field]?
 
+    /// Without its full stop: a status or advice follows.
     var sentence: String? {
-        (detail ?? title).map { VisibleText($0).description }
+        (detail ?? title).map { text in
+            let visible = VisibleText(text).description
+            return visible.hasSuffix(".") ? String(visible.dropLast()) : visible
+        }
     }
 
     /// The bad fields, one a line; without any the sentence.

@@ -13,6 +13,7 @@ enum FeedEnding: Error, Hashable, Sendable {
     /// What is said before `, again in 1.3 s`.
     func message(_ address: ServerAddress) -> String {
         switch self {
+        case .unreachable(.refused): "no Tipwire at \(address) (start one with: tipwire serve)"
         case .unreachable(let fault): fault.message(address)
         case .refused(let status, let detail, _):
             "the server answered \(status)" + (detail.map { " (\(VisibleText($0)))" } ?? "")

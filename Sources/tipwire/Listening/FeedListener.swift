@@ -33,8 +33,7 @@ struct FeedListener: Sendable {
             switch decision {
             case .final(let words): throw Failure(words)
             case .again(let wait):
-                let words = ending.message(client.address)
-                TextOutput.notes.note("\(words), again in \(Wording.duration(wait))")
+                TextOutput.notes.note("\(ending.message(client.address)), again in \(Wording.seconds(wait))")
                 try await Task.sleep(for: wait)
             }
         }

@@ -47,9 +47,8 @@ struct Reconnection: Equatable {
         case .refused(401, _, _):
             return "the server at \(address) does not accept the key from \(source) (401): it is wrong, expired or "
                 + "revoked, or may not read events. Make one with: tipwire key create --name listen"
-        case .refused(403, let detail, _):
-            let reason = detail.map { VisibleText($0).description } ?? "no access"
-            return "\(reason) (403): the page does not exist or the key from \(source) may not see it; "
+        case .refused(403, _, _):
+            return "the page does not exist, or the key from \(source) may not see it (403); "
                 + "'tipwire page list' shows the pages"
         case .refused(400, let detail, _):
             return "the server does not take the request (400): \(VisibleText(detail ?? "no reason given"))"

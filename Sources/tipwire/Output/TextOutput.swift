@@ -17,8 +17,8 @@ struct TextOutput: Sendable {
 
     /// Writes all of `text`.
     ///
-    /// Throws `ExitCode.success` when the reader has gone (`tipwire tips demo | head -1` is no failure), and a `Failure`
-    /// for any other error, a full disk for one.
+    /// Throws `ExitCode.success` when the reader has gone (`tipwire tips demo | head -1` is no failure), and a
+    /// `Failure` for any other error, a full disk for one.
     func write(_ text: String) throws {
         Self.ignoreBrokenPipes
         var rest = Array(text.utf8)[...]

@@ -32,12 +32,8 @@ enum Wording {
         return VisibleText("\(time.description.dropFirst(11).prefix(8))Z")
     }
 
-    /// `1.3 s`, `240 ms`.
-    static func duration(_ duration: Duration) -> String {
-        let milliseconds = duration.milliseconds
-        if milliseconds < 10 { return "\(tenths(milliseconds)) ms" }
-        return milliseconds < 1_000 ? "\(Int(milliseconds.rounded())) ms" : "\(tenths(milliseconds / 1_000)) s"
-    }
+    /// `1.3 s`.
+    static func seconds(_ duration: Duration) -> String { tenths(duration.milliseconds / 1_000) + " s" }
 
     /// One digit after the point, without a locale's say.
     static func tenths(_ value: Double) -> String {

@@ -40,7 +40,7 @@ struct BurstTally: Sendable {
     /// there was.
     func summary(after elapsed: Duration) -> String {
         var parts = [
-            "\(acknowledged) \(acknowledged == 1 ? "tip" : "tips") acknowledged in \(Wording.duration(elapsed))",
+            "\(acknowledged) \(acknowledged == 1 ? "tip" : "tips") acknowledged in \(Wording.seconds(elapsed))",
             "\(rate(after: elapsed))/s",
         ]
         if let p50 = percentile(50), let p99 = percentile(99) {

@@ -1,7 +1,7 @@
 /// When a tip that wasn't acknowledged is sent again.
 ///
-/// Only what a later attempt can change: 503 with a `Retry-After` (a full queue, a restart), and a connection that broke
-/// while the answer was due. Every tip carries an id or an `Idempotency-Key`, so an attempt that did arrive is answered
+/// Only what a later attempt can change: 503 with a `Retry-After` (a full queue, a restart), and a connection that
+/// broke while the answer was due. Every tip carries an id or an `Idempotency-Key`, so an attempt that did arrive is answered
 /// as the first one and nothing is doubled.
 enum RetryRule {
     enum Outcome: Hashable, Sendable {

@@ -50,7 +50,7 @@ struct TipSender: Sendable {
             guard let wait = RetryRule.wait(after: attempt, outcome) else { throw failure }
             if announcesRetries {
                 TextOutput.notes.note(
-                    "not acknowledged (attempt \(attempt) of \(RetryRule.attempts)); again in \(Wording.duration(wait))"
+                    "not acknowledged (attempt \(attempt) of \(RetryRule.attempts)); again in \(Wording.seconds(wait))"
                 )
             }
             try await Task.sleep(for: wait)

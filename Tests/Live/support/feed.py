@@ -25,6 +25,10 @@ class Feed:
     def close(self):
         self.socket.close()
 
+    def cut(self):
+        """Ends the connection without a close handshake, as a lost network does."""
+        self.socket.close_socket()
+
     def send(self, data):
         self.socket.send(data)
 

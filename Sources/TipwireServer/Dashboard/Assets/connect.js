@@ -21,7 +21,11 @@ function commands(base, slug) {
     return [
         {
             label: 'Make a key',
-            text: `tipwire key create --name my-client --scope events:read --scope tips:write --page ${slug}${server}`,
+            text: [
+                'tipwire key create --name my-client \\',
+                '  --scope events:read --scope tips:write \\',
+                `  --page ${slug}${server}`,
+            ].join('\n'),
             note: 'Shown once. Put it where KEY stands below.',
         },
         {

@@ -16,6 +16,10 @@ const DRAW_MS = 60;
 const SLIDE_LIMIT = 4;
 const ANNOUNCE_MS = 1_000;
 const AGE_MS = 15_000;
+const FIRST_COUNT_MS = 2_000;
+
+// Opened by a one-time link: its code is spent, and has no place in the history.
+if (location.pathname !== '/') history.replaceState(null, '', '/' + location.hash);
 
 const forms = { page: at('make-page'), tip: at('test-tip') };
 
@@ -82,6 +86,9 @@ function select(slug) {
         selected = slug;
         rows.clear();
         at('tips').replaceChildren();
+        // What no feed keeps true is read anew.
+        const known = watches.get(slug);
+        if (known && !known.isHeard) known.begin();
     }
     if (slug) touch(slug);
     draw();
@@ -170,8 +177,8 @@ function drawStage(watch) {
     at('feed-facts').textContent = `${page.slug} · ${page.currency}`;
     at('test-currency').textContent = `(${page.currency})`;
     at('unheard').hidden = watch.isHeard;
-    at('unheard').textContent = `This page is ${page.owner}’s. Its feed is for its owner and members, so that tips `
-        + 'show here only when you open it.';
+    at('unheard').textContent = `This page is ${page.owner}’s, and its live feed is for its owner and members. `
+        + 'These are the tips from when you opened it.';
     drawCommands(session.publicURL, page.slug);
 }
 
@@ -395,5 +402,6 @@ at('account').textContent = session.account;
 // On a wide screen the tools stand beside the tips; on a narrow one, above them, they would push them out of sight.
 if (matchMedia('(min-width: 64rem)').matches) for (const tool of at('tools').children) tool.open = true;
 listen();
-countConnections();
+// By then our own feeds are among them.
+setTimeout(countConnections, FIRST_COUNT_MS);
 setInterval(() => { for (const { element } of rows.values()) tellAge(element.querySelector('time')); }, AGE_MS);

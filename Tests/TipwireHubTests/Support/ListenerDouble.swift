@@ -1,0 +1,91 @@
+import NIOCore
+import TipwireCore
+import TipwireHub
+
+/// A listener's connection without a socket: it keeps what it is given, and takes bytes or doesn't as the test says.
+final class ListenerDouble: SubscriberSink, Sendable {
+    struct Heard: Sendable {
+        var isWritable = true
+        /// The sequences of the events, in the order in which they came.
+        var sequences: [Int64] = []
+        /// The same, one list for each write.
+        var writes: [[Int64]] = []
+        var frames: [ByteBuffer] = []
+        var resumptions: [Resumption] = []
+        var epoch: String?
+        /// Events that had come before the first word about the start.
+        var eventsBeforeResumption = 0
+        var probes = 0
+        var end: EndReason?
+        /// Writes, probes or words that came after the end.
+        var afterEnd = 0
+        /// Writes that came while nothing was taken.
+        var whileUnwritable = 0
+        /// After this many more writes the connection takes nothing, as a full socket buffer would; nil: never.
+        var writesUntilFull: Int?
+    }
+
+    let heard = Watched(Heard())
+
+    var isWritable: Bool { heard.value.isWritable }
+
+    func write(_ bytes: ByteBuffer) {
+        heard.change { heard in
+            if heard.end != nil { heard.afterEnd += 1 }
+            if !heard.isWritable { heard.whileUnwritable += 1 }
+            let frames = Self.frames(in: bytes)
+            let sequences = frames.map(Self.sequence)
+            heard.frames += frames
+            heard.sequences += sequences
+            heard.writes.append(sequences)
+            if let left = heard.writesUntilFull {
+                heard.writesUntilFull = left > 1 ? left - 1 : nil
+                if left <= 1 { heard.isWritable = false }
+            }
+        }
+    }
+
+    func resumed(_ resumption: Resumption, epoch: String) {
+        heard.change { heard in
+            if heard.end != nil { heard.afterEnd += 1 }
+            heard.eventsBeforeResumption = heard.sequences.count
+            heard.resumptions.append(resumption)
+            heard.epoch = epoch
+        }
+    }
+
+    func probe() {
+        heard.change { heard in
+            if heard.end != nil { heard.afterEnd += 1 }
+            heard.probes += 1
+        }
+    }
+
+    func end(_ reason: EndReason) {
+        heard.change { heard in
+            if heard.end != nil { heard.afterEnd += 1 }
+            heard.end = reason
+        }
+    }
+
+    /// Splits a run of unmasked text frames.
+    private static func frames(in bytes: ByteBuffer) -> [ByteBuffer] {
+        var rest = bytes
+        var frames: [ByteBuffer] = []
+        while let first: UInt8 = rest.readInteger(), let short: UInt8 = rest.readInteger() {
+            precondition(first == 0x81, "not a whole text frame")
+            let length = short == 126 ? Int(rest.readInteger(as: UInt16.self)!) : Int(short)
+            precondition(short <= 126, "longer than one event may be")
+            frames.append(rest.readSlice(length: length)!)
+        }
+        return frames
+    }
+
+    /// The sequence in the `cursor` that ends a notification: `…"cursor":"0f3a9c11-42"}`.
+    private static func sequence(of frame: ByteBuffer) -> Int64 {
+        let tail = String(decoding: frame.readableBytesView.suffix(80), as: UTF8.self)
+        let cursor = tail.dropLast(2).split(separator: "\"").last.flatMap { Cursor(String($0)) }
+        guard let cursor, tail.hasSuffix("\"}") else { preconditionFailure("no cursor at the end of \(tail)") }
+        return cursor.sequence
+    }
+}

@@ -1,0 +1,136 @@
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// A real store that a test can hold up, break and look over the shoulder of.
+final class StoreDouble: Store {
+    struct Hooks: Sendable {
+        /// Runs before a batch is committed; what it throws is the store's failure.
+        var beforeCommit: (@Sendable ([LogCommand]) async throws -> Void)?
+        /// Runs before the log is read.
+        var beforeRead: (@Sendable (_ after: Int64, _ pages: PageSelection) async throws -> Void)?
+        /// Runs between a read and its answer.
+        var afterRead: (@Sendable () async throws -> Void)?
+        /// Runs before the directory is changed, with the method's name.
+        var beforeChange: (@Sendable (String) async throws -> Void)?
+    }
+
+    let real: SQLiteStore
+    let hooks = Mutex(Hooks())
+    /// The commands of every batch that was committed or tried.
+    let batches = Watched<[[LogCommand]]>([])
+    let keyUses = Watched<[[String: Timestamp]]>([])
+
+    init(_ real: SQLiteStore) { self.real = real }
+
+    private func change(_ name: String) async throws { try await hooks.withLock { $0.beforeChange }?(name) }
+
+    // MARK: Log
+
+    func bounds() async throws -> LogBounds { try await real.bounds() }
+
+    func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
+        batches.change { $0.append(commands) }
+        try await hooks.withLock { $0.beforeCommit }?(commands)
+        return try await real.commit(commands, at: now)
+    }
+
+    func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
+        try await hooks.withLock { $0.beforeRead }?(sequence, pages)
+        let slice = try await real.events(after: sequence, pages: pages, limit: limit)
+        try await hooks.withLock { $0.afterRead }?()
+        return slice
+    }
+
+    func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning {
+        try await real.prune(olderThan: horizon, keepingBytes: bytes, limit: limit)
+    }
+
+    func logStatistics() async throws -> LogStatistics { try await real.logStatistics() }
+
+    // MARK: Tips
+
+    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
+        try await real.tips(page: page, before: before, limit: limit)
+    }
+
+    func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? { try await real.tip(page: page, id: id) }
+
+    // MARK: Directory
+
+    func directory() async throws -> DirectorySnapshot { try await real.directory() }
+
+    func createAccount(_ new: NewAccount) async throws -> Account {
+        try await change("createAccount")
+        return try await real.createAccount(new)
+    }
+
+    func passwordHash(of account: Account.ID) async throws -> String? { try await real.passwordHash(of: account) }
+
+    func setPasswordHash(_ hash: String, of account: Account.ID) async throws {
+        try await real.setPasswordHash(hash, of: account)
+    }
+
+    func createPage(_ new: NewPage) async throws -> Page {
+        try await change("createPage")
+        return try await real.createPage(new)
+    }
+
+    func updatePage(_ page: Page) async throws {
+        try await change("updatePage")
+        try await real.updatePage(page)
+    }
+
+    func deletePage(_ id: Page.ID) async throws {
+        try await change("deletePage")
+        try await real.deletePage(id)
+    }
+
+    func addMember(_ account: Account.ID, to page: Page.ID) async throws {
+        try await change("addMember")
+        try await real.addMember(account, to: page)
+    }
+
+    func removeMember(_ account: Account.ID, from page: Page.ID) async throws {
+        try await change("removeMember")
+        try await real.removeMember(account, from: page)
+    }
+
+    func createKey(_ key: KeyRecord) async throws {
+        try await change("createKey")
+        try await real.createKey(key)
+    }
+
+    func deleteKey(_ id: String) async throws -> Bool {
+        try await change("deleteKey")
+        return try await real.deleteKey(id)
+    }
+
+    func recordKeyUse(_ uses: [String: Timestamp]) async throws {
+        keyUses.change { $0.append(uses) }
+        try await change("recordKeyUse")
+        try await real.recordKeyUse(uses)
+    }
+
+    func createLoginCode(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws {
+        try await real.createLoginCode(hash, account: account, expiresAt: expiresAt)
+    }
+
+    func redeemLoginCode(_ hash: SecretHash, at now: Timestamp) async throws -> Account.ID? {
+        try await real.redeemLoginCode(hash, at: now)
+    }
+
+    func createSession(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws {
+        try await real.createSession(hash, account: account, expiresAt: expiresAt)
+    }
+
+    func session(_ hash: SecretHash, at now: Timestamp) async throws -> SessionRecord? {
+        try await real.session(hash, at: now)
+    }
+
+    func deleteSession(_ hash: SecretHash) async throws { try await real.deleteSession(hash) }
+    func deleteExpiredSessions(at now: Timestamp) async throws { try await real.deleteExpiredSessions(at: now) }
+}
+
+/// What a store that was told to break throws.
+struct BrokenStore: Error {}

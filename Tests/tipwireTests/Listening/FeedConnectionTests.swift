@@ -1,0 +1,111 @@
+import Crypto
+import Foundation
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import tipwire
+
+/// The client's half of the handshake against bytes written by hand.
+@Suite struct FeedConnectionTests {
+    private static func run(answering answer: @escaping @Sendable (String) -> [UInt8]) async throws -> (
+        ending: FeedEnding, shown: [String]
+    ) {
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AnswerOnce(answer: answer))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(listener.localAddress?.port)
+        let connection = FeedConnection(
+            address: try #require(ServerAddress("http://127.0.0.1:\(port)")), target: "/?auth=x&channel=firehose",
+            tls: nil)
+        let shown = NIOLockedValueBox<[String]>([])
+        let ending = try await connection.run {
+        } show: { _, json in
+            shown.withLockedValue { $0.append(json) }
+        }
+        try await listener.close()
+        return (ending, shown.withLockedValue { $0 })
+    }
+
+    private static func switching(_ request: String) -> [UInt8] {
+        let key = request.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key:") }!
+            .split(separator: " ")[1]
+        let hash = Insecure.SHA1.hash(data: Data((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
+        let accept = Data(hash).base64EncodedString()
+        return Array(
+            ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                + "Sec-WebSocket-Accept: \(accept)\r\n\r\n").utf8)
+    }
+
+    private static func frame(_ first: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        [first, UInt8(payload.count)] + payload
+    }
+
+    @Test("Frames that come in one packet with the handshake's answer are not lost")
+    func earlyFrames() async throws {
+        let message = #"{"type":"x","cursor":"e-1"}"#
+        let (ending, shown) = try await Self.run { request in
+            Self.switching(request) + Self.frame(0x81, Array(message.utf8))
+                + Self.frame(0x88, [0x03, 0xF4] + Array("restart".utf8))
+        }
+        #expect(shown == [message])
+        #expect(ending == .closed(code: 1012, reason: "restart"))
+    }
+
+    @Test("A message in fragments is one message")
+    func fragments() async throws {
+        let (_, shown) = try await Self.run { request in
+            Self.switching(request) + Self.frame(0x01, Array(#"{"type""#.utf8))
+                + Self.frame(0x80, Array(#":"x"}"#.utf8))
+                + Self.frame(0x88, [])
+        }
+        #expect(shown == [#"{"type":"x"}"#])
+    }
+
+    @Test("A refusal brings its status, its reason and its Retry-After")
+    func refusal() async throws {
+        let (ending, shown) = try await Self.run { _ in
+            Array(
+                ("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 20\r\n\r\n"
+                    + #"{"error":"too many"}"#).utf8)
+        }
+        #expect(ending == .refused(status: 429, detail: "too many", retryAfterSeconds: 7))
+        #expect(shown.isEmpty)
+    }
+
+    @Test("A 101 whose accept key is wrong opens nothing")
+    func wrongAccept() async throws {
+        let (ending, shown) = try await Self.run { _ in
+            Array(
+                ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    + "Sec-WebSocket-Accept: AAAA\r\n\r\n").utf8) + Self.frame(0x81, Array(#"{"type":"x"}"#.utf8))
+        }
+        #expect(shown.isEmpty)
+        if case .closed = ending { Issue.record("the feed was opened: \(ending)") }
+    }
+}
+
+/// Answers the first whole request head with bytes of the test's choice, then closes its side when the peer does.
+private final class AnswerOnce: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let answer: @Sendable (String) -> [UInt8]
+    private var request = ""
+
+    init(answer: @escaping @Sendable (String) -> [UInt8]) {
+        self.answer = answer
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let wasWhole = request.contains("\r\n\r\n")
+        request += String(buffer: Self.unwrapInboundIn(data))
+        guard !wasWhole, request.contains("\r\n\r\n") else { return }
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(bytes: answer(request))), promise: nil)
+    }
+}

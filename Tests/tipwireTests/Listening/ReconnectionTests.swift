@@ -1,0 +1,77 @@
+import Testing
+
+@testable import tipwire
+
+@Suite struct ReconnectionTests {
+    private static let address = ServerAddress("http://h:8080")!
+
+    private static func decide(
+        _ reconnection: inout Reconnection, _ ending: FeedEnding = .lost, lived: Duration = .zero, random: Double = 1
+    ) -> Reconnection.Decision {
+        reconnection.decide(after: ending, lived: lived, random: random, address: address, source: .option)
+    }
+
+    @Test("The ceiling doubles from half a second to thirty and stays there")
+    func ceiling() {
+        var reconnection = Reconnection()
+        let waits = (0..<9).map { _ in Self.decide(&reconnection) }
+        let seconds = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+        #expect(waits == seconds.map { .again(in: .milliseconds(Int($0 * 1_000))) })
+    }
+
+    @Test("Jitter is full: the wait may be anything down to nothing", arguments: [(0.0, 0), (0.25, 125), (0.5, 250)])
+    func jitter(_ random: Double, _ milliseconds: Int) {
+        var reconnection = Reconnection()
+        #expect(Self.decide(&reconnection, random: random) == .again(in: .milliseconds(milliseconds)))
+    }
+
+    @Test("A connection that lived starts the backoff anew; one that was cut at once does not")
+    func lived() {
+        var reconnection = Reconnection()
+        _ = Self.decide(&reconnection)
+        #expect(Self.decide(&reconnection, lived: .seconds(9)) == .again(in: .seconds(1)))
+        #expect(Self.decide(&reconnection, lived: .seconds(10)) == .again(in: .milliseconds(500)))
+        #expect(Self.decide(&reconnection) == .again(in: .seconds(1)))
+    }
+
+    @Test(
+        "Retry-After comes first and the jitter on top, within reason",
+        arguments: [(3, 3_500), (-1, 500), (86_400, 300_500)])
+    func retryAfter(_ seconds: Int, _ milliseconds: Int) {
+        var reconnection = Reconnection()
+        let ending = FeedEnding.refused(status: 503, detail: nil, retryAfterSeconds: seconds)
+        #expect(Self.decide(&reconnection, ending) == .again(in: .milliseconds(milliseconds)))
+    }
+
+    @Test(
+        "What may pass is tried again",
+        arguments: [
+            FeedEnding.lost, .silent, .unreachable(.refused), .unreachable(.unknownHost),
+            .closed(code: 1012, reason: ""), .closed(code: 1013, reason: "slow"), .closed(code: 1001, reason: ""),
+            .refused(status: 429, detail: nil, retryAfterSeconds: nil),
+            .refused(status: 502, detail: nil, retryAfterSeconds: nil),
+        ])
+    func passing(_ ending: FeedEnding) {
+        var reconnection = Reconnection()
+        #expect(Self.decide(&reconnection, ending) == .again(in: .milliseconds(500)))
+    }
+
+    @Test(
+        "What would be answered the same is final, and says what to do",
+        arguments: [
+            (FeedEnding.refused(status: 401, detail: nil, retryAfterSeconds: nil), "--key (401)"),
+            (.refused(status: 403, detail: "no access", retryAfterSeconds: 5), "--key may not see it (403)"),
+            (.refused(status: 400, detail: "bad channel", retryAfterSeconds: nil), "bad channel"),
+            (.refused(status: 404, detail: nil, retryAfterSeconds: nil), "is --server right?"),
+            (.refused(status: 200, detail: nil, retryAfterSeconds: nil), "is --server right?"),
+            (.closed(code: 1008, reason: "key \u{7}revoked"), "key \\u{7}revoked"),
+        ])
+    func final(_ ending: FeedEnding, _ part: String) {
+        var reconnection = Reconnection()
+        guard case .final(let words) = Self.decide(&reconnection, ending) else {
+            Issue.record("tried again")
+            return
+        }
+        #expect(words.contains(part))
+    }
+}
