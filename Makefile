@@ -24,7 +24,7 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@scripts/need $(TEST_NEEDS)
 	@echo "Building the tests; the first time takes about six minutes."
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --no-parallel
 	@test -x $(VENV)/bin/pytest || { echo "Making $(VENV) for the live tests."; python3 -m venv $(VENV); }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live

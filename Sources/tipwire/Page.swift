@@ -97,13 +97,6 @@ struct PageCommand: AsyncParsableCommand {
         @Flag(help: "Don't ask.")
         var yes = false
 
-        /// A script can't answer a question, and must say beforehand that it means it.
-        func validate() throws {
-            guard yes || isatty(STDIN_FILENO) == 1 else {
-                throw ValidationError("deleting page '\(slug)' can't be undone; add --yes to do it without a question")
-            }
-        }
-
         func run() async throws {
             try confirm()
             try await client.connected { api in
@@ -113,9 +106,9 @@ struct PageCommand: AsyncParsableCommand {
             }
         }
 
-        /// Asks before anything is sent.
+        /// Asks a person before anything is sent. A script has named the page, and there is nobody to ask.
         private func confirm() throws {
-            guard !yes else { return }
+            guard !yes, isatty(STDIN_FILENO) == 1 else { return }
             try? TextOutput.notes.write(
                 "This deletes page '\(slug)' with all its tips, for ever. Type its name to go on: ")
             guard let line = readLine(), Slug(line.trimmingCharacters(in: .whitespaces)) == slug else {

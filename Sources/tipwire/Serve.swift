@@ -5,8 +5,8 @@ import TipwireServer
 
 /// `tipwire serve`: starts the server.
 ///
-/// Its options are the settings, of which there is one table (`Setting`) for options, environment and file alike; so they
-/// are handed on unparsed instead of being declared a second time here.
+/// Its options are the settings, of which there is one table (`Setting`) for options, environment and file alike; so
+/// they are handed on unparsed instead of being declared a second time here.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Start the server.", discussion: "See 'tipwire serve --help'.")

@@ -5,6 +5,7 @@ import pathlib
 import re
 import select
 import socket as socket_options
+import threading
 import time
 import types
 
@@ -205,6 +206,17 @@ def test_an_absolute_address_is_a_feed_also_with_an_empty_path(server, cast, pat
         query = web.query(auth=cast.alice, channel="firehose")
         connection.send(upgrade_request(query, path=f"http://127.0.0.1:{server.port}{path}"))
         assert connection.head()[0] == 101
+
+
+def test_a_handshake_is_read_in_any_case_and_from_any_origin(server, cast):
+    query = web.query(auth=cast.alice, channel="firehose")
+    for connection, upgrade in (("upgrade", "WebSocket"), ("UPGRADE", "WEBSOCKET"), ("keep-alive, Upgrade", "websocket")):
+        with RawSocket(server.port) as socket:
+            socket.send((
+                f"GET /?{query} HTTP/1.1\r\nhost: tips.example\r\nCONNECTION: {connection}\r\nupgrade: {upgrade}\r\n"
+                "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                "Origin: https://overlay.example\r\n\r\n").encode())
+            assert socket.head()[0] == 101, (connection, upgrade)
 
 
 # Where a key may stand, and how a query is read
@@ -518,6 +530,48 @@ def test_batches_come_in_order_and_leave_the_feed_prompt(server):
         began = time.monotonic()
         feed.says_nothing_but_pong()
         assert time.monotonic() - began < 1.0
+
+
+def test_pong_is_prompt_while_the_database_is_busy(server):
+    slug = server.page()
+    stop = threading.Event()
+
+    def keep_it_busy():
+        while not stop.is_set():
+            server.batch(slug, [{"grossAmountInCents": 1}] * 500)
+
+    threads = [threading.Thread(target=keep_it_busy) for _ in range(2)]
+    quiet = server.key(account=server.account())
+    with server.feed(quiet) as feed:
+        for thread in threads:
+            thread.start()
+        try:
+            waits = []
+            for _ in range(40):
+                began = time.monotonic()
+                feed.says_nothing_but_pong()
+                waits.append(time.monotonic() - began)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert max(waits) < 1.0, f"{max(waits):.3f} s"
+
+
+def test_three_hundred_sockets_get_each_event_once_and_in_order(server):
+    slug = server.page()
+    query = web.query(auth=server.admin, channel="activity-feed", room=slug)
+    sockets = [RawWebSocket(server.port, query) for _ in range(300)]
+    try:
+        posted = [server.tip(slug)["cursor"] for _ in range(3)]
+        posted += [result["cursor"] for result in server.batch(slug, [{"grossAmountInCents": 1}] * 5)]
+        for socket in sockets:
+            assert [json.loads(socket.text())["cursor"] for _ in posted] == posted
+            socket.send(frame(TEXT, b"ping"))
+        assert {socket.text() for socket in sockets} == {"pong"}
+    finally:
+        for socket in sockets:
+            socket.close()
 
 
 # Node

@@ -417,8 +417,9 @@ def test_trickling_a_head_or_a_body_buys_no_time(impatient):
 
 
 def test_a_silent_socket_is_probed_and_then_closed_with_1001(impatient):
+    # Measured from before the connection, so that "too early" is never the test's own slowness.
+    began = time.monotonic()
     with websocket(impatient) as client:
-        began = time.monotonic()
         fin, opcode, _ = client.next()
         probed = time.monotonic() - began
         assert (fin, opcode) == (True, PING), "the probe is a control frame, never text"
@@ -426,7 +427,8 @@ def test_a_silent_socket_is_probed_and_then_closed_with_1001(impatient):
             pass
         took = time.monotonic() - began
         assert received[1] == CLOSE and struct.unpack(">H", received[2][:2])[0] == 1001, received
-        assert 0.5 <= probed <= 2.0 and 1.5 <= took <= 5.0, (probed, took)
+        assert probed >= 1.0 and took >= 2.0, f"too early: probed after {probed:.2f} s, closed after {took:.2f} s"
+        assert took <= 6.0, f"too late: {took:.2f} s"
 
 
 def test_deliveries_do_not_count_as_a_sign_of_life_of_the_client(impatient):
@@ -551,6 +553,58 @@ def test_a_slow_clients_backlog_is_not_kept_in_memory(make_server):
     finally:
         for client in slow:
             client.reset()
+
+
+# Clients that send and never read
+
+
+@pytest.mark.parametrize("kind", ["echoes", "control pings", "text pings", "requests"])
+def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
+    server = make_server("--feed-max-lag-bytes", "300000", "--feed-max-lag-seconds", "5", log_level="info")
+    slug = server.page()
+    flood = {
+        "echoes": frame(TEXT, b'{"type":"echo","payload":"' + b"x" * 60_000 + b'"}') * 8,
+        "control pings": frame(PING, b"x" * 125) * 4000,
+        "text pings": frame(TEXT, b"ping") * 40_000,
+        "requests": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 12_000,
+    }[kind]
+    baseline, before = server.descriptors(), server.resident()
+    stop = threading.Event()
+
+    def pour(client):
+        client.socket.settimeout(1.0)
+        try:
+            while not stop.is_set():
+                client.socket.sendall(flood)
+        except OSError:
+            pass  # Full (it doesn't read on) or cut off: both are bounds.
+
+    clients = [
+        RawSocket(server.port, receive_buffer=4096) if kind == "requests" else websocket(server, receive_buffer=4096)
+        for _ in range(6)]
+    threads = [threading.Thread(target=pour, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    most = 0
+    try:
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            most = max(most, server.resident())
+            assert server.is_prompt(server.admin, slug, 3.0)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.reset()
+    assert most - before < 48 << 20, f"{(most - before) >> 20} MiB more"
+    wait_until_closed(server, baseline)
+
+
+def test_ten_thousand_empty_fragments_are_one_message(server):
+    with websocket(server) as client:
+        client.send(frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 10_000 + frame(CONTINUATION, b"ping"))
+        assert client.text() == "pong"
 
 
 # And afterwards

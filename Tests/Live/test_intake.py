@@ -310,6 +310,17 @@ def test_an_idempotency_key_does_the_same_for_callers_without_an_id(server, slug
     assert post(server, server.page(), {"grossAmountInCents": 701}, Idempotency_Key=key).status == 201, "another page's"
 
 
+def test_an_idempotency_key_stands_beside_an_id_and_for_the_same_tip(server, slug):
+    key, identifier = fresh("key"), fresh("tip")
+    first = post(server, slug, {"grossAmountInCents": 5, "id": identifier}, Idempotency_Key=key)
+    assert first.status == 201
+    again = post(server, slug, {"grossAmountInCents": 5, "id": identifier}, Idempotency_Key=key)
+    assert again.status == 200 and again.json == first.json
+    head = server.head(slug)
+    assert post(server, slug, {"grossAmountInCents": 5, "id": fresh("tip")}, Idempotency_Key=key).status in (200, 409)
+    assert server.head(slug) == head
+
+
 @pytest.mark.parametrize("key", ["k" * 65, "a b", "a/b", "\u00e9"])
 def test_a_malformed_idempotency_key_is_refused(server, slug, stores_nothing, key):
     problem(post(server, slug, {"grossAmountInCents": 1}, Idempotency_Key=key), 422)
@@ -463,6 +474,28 @@ def test_the_log_is_paged_to_its_end_oldest_first(server):
     assert [event["cursor"] for event in server.log(slug, tail["next"])] == [cursor]
 
 
+@pytest.mark.parametrize("path, name", [("accounts", "name"), ("pages", "slug"), ("keys", "id")])
+def test_every_list_is_paged_to_its_end_without_a_gap_or_a_repeat(server, path, name):
+    for _ in range(3):
+        {"accounts": server.account, "pages": server.page, "keys": server.key}[path]()
+    whole = [row[name] for row in server.get(f"/api/v1/{path}?limit=1000").json["data"]]
+    paged, after = [], None
+    while True:
+        answer = server.get(f"/api/v1/{path}?limit=7" + (f"&after={after}" if after else "")).json
+        paged += [row[name] for row in answer["data"]]
+        assert len(answer["data"]) <= 7 and len(paged) <= len(whole) + 7
+        if (after := answer["next"]) is None:
+            break
+    assert paged == whole and len(set(whole)) == len(whole) >= 4
+
+
+@pytest.mark.parametrize("path", ["pages", "keys", "accounts", "pages/{slug}/tips"])
+def test_a_position_in_a_list_that_is_none_is_no_server_error(server, slug, path):
+    for after in ("nonsense", "-1", "99999999999999999999", "%00", "%ff"):
+        answer = server.get(f"/api/v1/{path.format(slug=slug)}?after={after}")
+        assert answer.status in (200, 400, 422), answer
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "1.5", "99999999999999999999"])
 @pytest.mark.parametrize("path", ["pages", "keys", "accounts", "connections", "pages/{slug}/tips", "pages/{slug}/events"])
 def test_a_limit_out_of_range_is_422(server, slug, path, limit):
@@ -526,7 +559,53 @@ def test_an_account_has_the_documented_shape(server):
     assert name in [row["name"] for row in server.get("/api/v1/accounts?limit=1000").json["data"]]
 
 
+@pytest.mark.parametrize("body, field", [
+    ({"title": "T" * 201}, "title"), ({"url": "nonsense"}, "url"), ({"currency": "nope"}, "currency"), ({"wat": 1}, "wat"),
+    ({"title": 5}, "title"), ({"currency": "JPY"}, "currency")])
+def test_a_bad_change_of_a_page_is_refused_and_changes_nothing(server, slug, body, field):
+    server.tip(slug)
+    before = server.get(f"/api/v1/pages/{slug}").json
+    answer = server.call("PATCH", f"/api/v1/pages/{slug}", body)
+    # Tips in one currency forbid another: a conflict with what is there, or a bad field.
+    assert answer.status in ((409, 422) if body == {"currency": "JPY"} else (422,)), answer
+    problem(answer, answer.status, *([] if answer.status == 409 else [field]))
+    assert server.get(f"/api/v1/pages/{slug}").json == before
+
+
+def test_a_changed_page_shows_in_the_next_event(server):
+    slug = server.page(title="Before")
+    with server.feed(server.admin, "activity-feed", slug) as feed:
+        server.tip(slug)
+        assert feed.event()["payload"]["page"]["title"] == "Before"
+        changed = server.call("PATCH", f"/api/v1/pages/{slug}", {"title": "After", "url": "https://example.com/a"})
+        assert changed.status == 200 and changed.json["title"] == "After", changed
+        server.tip(slug)
+        page = feed.event()["payload"]["page"]
+        assert (page["title"], page["url"]) == ("After", "https://example.com/a")
+
+
 # Over the whole
+
+
+def test_a_full_intake_says_503_with_a_time_and_stores_nothing_of_what_it_refused(make_server):
+    server = make_server("--intake-max-pending", "1000", log_level="info")
+    slug = server.page()
+    bodies = [json.dumps({"tips": [{"grossAmountInCents": 1}] * 1000}).encode()] * 12
+    stored, refused = 0, 0
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        for _ in range(5):
+            for answer in pool.map(lambda body: server.post(f"/api/v1/pages/{slug}/tips:batch", body), bodies):
+                assert answer.status in (201, 503), answer
+                if answer.status == 503:
+                    problem(answer, 503)
+                    assert int(answer.headers["Retry-After"]) > 0
+                    refused += 1
+                else:
+                    stored += 1000
+            if refused:
+                break
+    assert refused and stored, (refused, stored)
+    assert len(server.log(slug)) == stored
 
 
 def test_a_kept_alive_connection_serves_good_and_bad_requests_in_turn(server, slug):

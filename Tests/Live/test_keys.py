@@ -13,7 +13,7 @@ from support import http as web
 from support.http import problem
 from support.rawsocket import RawWebSocket
 from support.server import fresh
-from support.waiting import eventually
+from support.waiting import eventually, settled
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,23 @@ def test_a_revoked_key_that_connects_all_the_while_never_stays(server):
             socket.close()
 
 
+def test_revoking_a_key_also_ends_a_socket_that_is_catching_up_and_never_reads(make_server):
+    server = make_server(log_level="info")
+    slug = server.page()
+    start = server.head(slug)
+    for _ in range(2):
+        server.batch(slug, [{"grossAmountInCents": 1, "message": "m" * 1000}] * 500)
+    key = server.key_object()
+    before = settled(server.descriptors)  # The requests above may still be hanging up.
+    query = web.query(auth=key["key"], channel="activity-feed", room=slug, since=start)
+    with RawWebSocket(server.port, query, receive_buffer=4096) as stuck:
+        assert "resumed" in stuck.text()
+        eventually(lambda: server.descriptors() > before, "an open socket")
+        assert server.delete(f"/api/v1/keys/{key['id']}").status == 204
+        # It reads nothing, so it can't be told; it is gone all the same.
+        eventually(lambda: server.descriptors() <= before, "the socket to be gone", 15)
+
+
 # Limits to pages
 
 
@@ -257,6 +274,13 @@ def test_accounts_manage_their_own_and_admin_manages_all(server, cast):
     assert foreign["id"] not in server.get("/api/v1/keys?limit=1000", key=bob).text
     problem(server.delete(f"/api/v1/keys/{foreign['id']}", key=bob), 404)
     assert server.get(f"/api/v1/pages/{cast.own}/tips", key=foreign["key"]).status == 200, "it still works"
+
+
+def test_a_key_for_unknown_pages_scopes_or_accounts_is_refused_with_the_member_named(server):
+    for member, value in (("pages", [fresh("nobody")]), ("pages", "all"), ("scopes", ["nope"]), ("scopes", "events:read"),
+                          ("account", fresh("nobody")), ("name", ""), ("name", None), ("name", 5), ("wat", 1)):
+        named = problem(server.post("/api/v1/keys", {"name": "K"} | {member: value}), 422)
+        assert [name.split("/")[0] for name in named] == [member], (member, value, named)
 
 
 # Members

@@ -205,21 +205,25 @@ def test_no_acknowledged_tip_is_lost_or_doubled_by_forty_kills(make_server):
     server.close()
 
 
-def test_a_start_that_was_killed_half_way_is_no_harm(make_server, rng):
-    """SIGKILL while the server is starting, also for the first time: the next start works and has one admin key."""
-    server = make_server(start=False, log_level="info")
-    for _ in range(8):
+def test_a_first_start_that_was_killed_half_way_is_no_harm(make_server, tmp_path, rng):
+    """SIGKILL while the server makes its data folder, at moments all over that time: the next start works."""
+    print(f"TIPWIRE_SEED={SEED}")
+    began = time.monotonic()
+    make_server(data=tmp_path / "measured").kill()
+    usual = time.monotonic() - began
+    for number in range(16):
+        server = make_server(data=tmp_path / str(number), start=False, log_level="info")
         process = subprocess.Popen(
             [binary(), "serve", "--port", "0", "--data", str(server.data)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
-        time.sleep(rng.uniform(0.0, 0.3))
+        time.sleep(usual * (number + rng.random()) / 16)
         process.kill()
         process.wait()
-    server.start()
-    slug = server.page()
-    cursor = server.tip(slug)["cursor"]
-    accounts = server.get("/api/v1/accounts").json["data"]
-    assert [account["name"] for account in accounts] == ["admin"]
-    server.kill()
-    server.start()
-    assert server.log(slug)[-1]["cursor"] == cursor
+        server.start()
+        slug = server.page()
+        cursor = server.tip(slug)["cursor"]
+        assert [account["name"] for account in server.get("/api/v1/accounts").json["data"]] == ["admin"]
+        server.kill()
+        server.start()
+        assert server.log(slug)[-1]["cursor"] == cursor
+        server.kill()

@@ -185,6 +185,16 @@ def test_a_websocket_that_never_answers_the_close_holds_it_up_no_longer_than_the
         assert stubborn.close_code() in (1001, 1012)
 
 
+def test_a_websocket_that_never_reads_holds_it_up_no_longer_than_the_drain(make_server):
+    server = make_server("--drain-seconds", "2", log_level="info")
+    slug = server.page()
+    with RawWebSocket(server.port, web.query(auth=server.admin, channel="firehose"), receive_buffer=4096):
+        for _ in range(8):
+            server.batch(slug, [{"grossAmountInCents": 1, "message": "m" * 1000}] * 200)
+        status, took = server.terminate(seconds=20)
+        assert status == 0 and took < 6.0, (status, took)
+
+
 def test_while_it_drains_it_is_not_ready_and_takes_no_new_stream(make_server):
     server = make_server("--drain-seconds", "3", "--http-body-seconds", "30")
     slug = server.page()
@@ -463,6 +473,30 @@ def test_a_session_changes_things_only_from_the_servers_own_origin(make_server):
     for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
         assert server.raw("POST", "/api/v1/pages", body, headers | origin).status in (401, 403), origin
     assert server.raw("POST", "/api/v1/pages", body, headers | {"Origin": server.url}).status == 201
+
+
+def test_a_session_opens_no_feed_for_another_sites_page(make_server):
+    server = make_server()
+    _, cookie = open_link(server, link_of(server))
+    for origin in ({"Origin": "https://evil.example"}, {}):
+        answer = server.handshake("channel=firehose", {"Cookie": cookie} | origin)
+        assert answer.status in (401, 403), answer
+
+
+def test_an_accounts_link_signs_in_as_that_account(server):
+    account, title = fresh("account"), fresh("Not-Theirs")
+    server.account(account)
+    foreign, own = server.page(title=title), server.page(owner=account)
+    made = server.post(f"/api/v1/accounts/{account}/link")
+    assert made.status == 201 and made.json.keys() >= {"url", "expiresAt"}, made
+    assert made.json["url"].startswith(server.url + "/") and web.TIME.fullmatch(made.json["expiresAt"])
+    _, cookie = open_link(server, made.json["url"])
+    pages = server.raw("GET", "/api/v1/pages", headers={"Cookie": cookie})
+    assert [page["slug"] for page in pages.json["data"]] == [own] and foreign not in pages.text
+    problem(server.raw("GET", "/api/v1/accounts", headers={"Cookie": cookie}), 403)
+    assert open_link(server, made.json["url"])[1] is None, "it works once"
+    problem(server.post(f"/api/v1/accounts/{fresh('nobody')}/link"), 404)
+    problem(server.post(f"/api/v1/accounts/{account}/link", key=server.key("manage")), 403)
 
 
 def test_without_a_session_the_dashboard_shows_no_data(server):

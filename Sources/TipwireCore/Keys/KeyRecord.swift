@@ -28,6 +28,13 @@ public struct KeyRecord: Hashable, Sendable, Identifiable {
         self.lastUsedAt = lastUsedAt
     }
 
+    /// The key after a page is gone. It stays limited, if need be to nothing.
+    public func without(page: Page.ID) -> KeyRecord {
+        KeyRecord(
+            id: id, prefix: prefix, hash: hash, name: name, account: account, scopes: scopes,
+            pages: pages?.subtracting([page]), createdAt: createdAt, expiresAt: expiresAt, lastUsedAt: lastUsedAt)
+    }
+
     /// An expiry is reached at its very millisecond.
     public func isExpired(at now: Timestamp) -> Bool {
         expiresAt.map { $0 <= now } ?? false

@@ -32,6 +32,9 @@ public struct Principal: Hashable, Sendable {
         scopes.contains { $0.covers(scope) }
     }
 
+    /// `admin` over the whole server. A key that is limited to pages administers these alone.
+    public var administersServer: Bool { has(.admin) && pageLimit == nil }
+
     /// A feed of one page is open to its owner and members. `admin` doesn't widen this: in the three public dialects
     /// such a key counts as its own account's.
     public func mayFollow(_ page: Page) -> Bool {
@@ -51,6 +54,15 @@ public struct Principal: Hashable, Sendable {
     /// Deleting a page and changing its members is the owner's alone.
     public func mayGovern(_ page: Page) -> Bool {
         isWithinLimit(page) && (has(.admin) || page.owner == account)
+    }
+
+    /// Keys of one's own account, of every account to who administers the server. A key limited to pages sees no key that
+    /// reaches beyond them.
+    public func mayManage(_ key: KeyRecord) -> Bool {
+        guard key.account == account || administersServer else { return false }
+        guard let limit = pageLimit else { return true }
+        guard let pages = key.pages, !pages.isEmpty else { return false }
+        return pages.isSubset(of: limit)
     }
 
     private func isWithinLimit(_ page: Page) -> Bool {

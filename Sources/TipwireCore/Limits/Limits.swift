@@ -28,6 +28,8 @@ public enum Limits {
     public static let batchTips = 1_000
     /// Rows of one page of a list.
     public static let listRows = 1...1_000
+    /// About the largest answer of a list of tips or events, in bytes; `next` leads on from there.
+    public static let listAnswerBytes = 1024 * 1024
     /// Rows of a list when the caller names no limit.
     public static let defaultListRows = 50
     /// Shortest and longest password, in Unicode scalars.

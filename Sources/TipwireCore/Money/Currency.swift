@@ -10,6 +10,8 @@ public struct Currency: Hashable, Sendable {
 
     /// The currency with this code, in either case; nil if ISO 4217 has none, or none with a minor unit.
     public init?(code: String) {
+        // ASCII first: upper-casing turns some other letters into ASCII ones.
+        guard code.utf8.count == 3, code.utf8.allSatisfy({ $0 < 0x80 }) else { return nil }
         let code = code.uppercased()
         guard let digits = Self.minorDigits(of: code) else { return nil }
         self.code = code

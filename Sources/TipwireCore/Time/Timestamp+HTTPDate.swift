@@ -7,7 +7,8 @@ extension Timestamp {
         let weekday = Int(days - (days + 4).flooredQuotient(7) * 7 + 4)
         let clock = description.dropFirst(11).prefix(8)
         func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return "\(Self.weekdays[weekday]), \(twoDigits(date.day)) \(Self.months[date.month - 1]) \(date.year) \(clock) GMT"
+        let month = Self.months[date.month - 1]
+        return "\(Self.weekdays[weekday]), \(twoDigits(date.day)) \(month) \(date.year) \(clock) GMT"
     }
 
     private static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

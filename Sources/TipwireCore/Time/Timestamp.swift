@@ -54,6 +54,9 @@ extension Timestamp: CustomStringConvertible {
 }
 
 extension Timestamp {
+    private static let firstOfYear0 = Timestamp(milliseconds: -62_167_219_200_000)
+    private static let lastOfYear9999 = Timestamp(milliseconds: 253_402_300_799_999)
+
     /// Reads an RFC 3339 time: `Z` or a numeric offset, zero to nine fraction digits (those past the third are cut).
     ///
     /// Nil for anything else, a leap second included: the caller's clock should have smeared or dropped it.
@@ -83,7 +86,10 @@ extension Timestamp {
         guard reader.isAtEnd else { return nil }
         let days = CivilDate(year: year, month: month, day: day).daysSinceEpoch
         let seconds = days * 86_400 + Int64(hour * 3_600 + minute * 60 + second - offsetMinutes * 60)
-        self.init(milliseconds: seconds * 1_000 + Int64(fraction))
+        let time = Timestamp(milliseconds: seconds * 1_000 + Int64(fraction))
+        // An offset may lead out of the years that four digits can write.
+        guard (Self.firstOfYear0...Self.lastOfYear9999).contains(time) else { return nil }
+        self = time
     }
 }
 

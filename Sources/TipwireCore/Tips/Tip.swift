@@ -43,7 +43,8 @@ public struct Tip: Hashable, Sendable {
     /// - Parameter statedCreatedAt: the `createdAt` that call gave, nil if it gave none. The stored `createdAt` alone
     ///   can't tell: without a statement it is the commit's time, which a repeat can't know.
     public func isRepeated(by draft: TipDraft, statedCreatedAt: Timestamp?) -> Bool {
-        draft.displayName == displayName && draft.message == message
+        // By bytes: two spellings of one letter are other content, though Swift's `==` calls them equal.
+        draft.displayName.utf8.elementsEqual(displayName.utf8) && draft.message.utf8.elementsEqual(message.utf8)
             && draft.grossAmountInCents == grossAmountInCents
             && draft.processingFeeInCents == processingFeeInCents && draft.isAnonymous == isAnonymous
             && draft.createdAt == statedCreatedAt && (draft.id == nil || draft.id == id)

@@ -68,6 +68,18 @@ public final class Authenticator: Service {
             expiresAt: session.expiresAt)
     }
 
+    /// Counts a credential that was no good; the seconds to wait when the address is past its limit.
+    public func recordFailure(of address: String) -> Int? { throttle.recordFailure(of: address, at: clock.now()) }
+
+    /// Whether the credential that made this principal is still good.
+    public func isValid(_ principal: Principal) async throws -> Bool {
+        let now = clock.now()
+        switch principal.credential {
+        case .key(let id): return directory.look { view in view.key(id).map { !$0.isExpired(at: now) } ?? false }
+        case .session(let hash): return try await store.session(hash, at: now) != nil
+        }
+    }
+
     /// The account that the first start makes, and that may administer the server.
     public static let administrator = "admin"
 

@@ -22,6 +22,16 @@ public final class FailureThrottle: Sendable {
     /// - Parameter maxPerMinute: failures of one address in a minute that are answered as such; 0 for no limit.
     public init(maxPerMinute: Int) { self.maxPerMinute = maxPerMinute }
 
+    /// The seconds to wait for a subject that is past its limit; nil for one that isn't. Records nothing.
+    public func wait(of subject: String, at now: Timestamp) -> Int? {
+        guard maxPerMinute > 0 else { return nil }
+        return failures.withLock { failures in
+            guard let entry = failures[subject], entry.count >= maxPerMinute else { return nil }
+            let age = now.milliseconds - entry.windowStart.milliseconds
+            return age >= Self.window || age < 0 ? nil : max(1, Int((Self.window - age + 999) / 1_000))
+        }
+    }
+
     /// Records a failure. Returns the seconds to wait when the address is past its limit.
     public func recordFailure(of address: String, at now: Timestamp) -> Int? {
         guard maxPerMinute > 0 else { return nil }

@@ -83,7 +83,8 @@ public final class Directory: Sendable {
                 page.members.remove(account)
                 view.put(page)
             }
-            await enforce(.memberRemoved(account, from: id))
+            // An owner's streams don't rest on a membership.
+            if look({ $0.page(id)?.owner }) != account { await enforce(.memberRemoved(account, from: id)) }
         }
     }
 

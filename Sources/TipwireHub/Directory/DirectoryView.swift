@@ -7,6 +7,8 @@ import TipwireStore
 /// keys or bad ones, never reach the database.
 public struct DirectoryView: Sendable {
     private(set) var accounts: [Account.ID: Account] = [:]
+    /// Changes with every change of a page: what was made of pages before is out of date.
+    private(set) var pagesVersion = 0
     private var accountsByName: [Slug: Account.ID] = [:]
     private(set) var pages: [Page.ID: Page] = [:]
     private var pagesBySlug: [Slug: Page.ID] = [:]
@@ -59,6 +61,7 @@ public struct DirectoryView: Sendable {
     }
 
     mutating func put(_ page: Page) {
+        pagesVersion += 1
         pages[page.id] = page
         pagesBySlug[page.slug] = page.id
         pagesByOwner[page.owner, default: []].insert(page.id)
@@ -72,6 +75,9 @@ public struct DirectoryView: Sendable {
         guard let page = pages.removeValue(forKey: id) else { return }
         pagesBySlug[page.slug] = nil
         pagesByOwner[page.owner]?.remove(id)
+        for key in keys.values where key.pages?.contains(id) == true {
+            keys[key.id] = key.without(page: id)
+        }
     }
 
     mutating func remove(key id: String) {

@@ -1,13 +1,15 @@
 import Logging
 import NIOCore
 import ServiceLifecycle
+import Synchronization
 import TipwireCore
 import TipwireStore
 
 /// Reads the log for listeners that are behind, a bounded stretch at a time, a few at once.
 ///
 /// After a restart every listener comes back with a cursor at the same moment. They queue here, one request each, so that
-/// neither the store's readers nor memory are taken by storm.
+/// neither the store's readers nor memory are taken by storm; and those who follow the same pages from the same position
+/// share one read and its bytes.
 public final class CatchUpReader: Service {
     /// Most entries of one stretch; with the limit on an event's size, at most a few MiB.
     static let stretchEvents = 256
@@ -20,9 +22,17 @@ public final class CatchUpReader: Service {
         let bounds: LogBounds
     }
 
+    /// One listener's request. Whoever leaves takes it back, so that nobody waits behind the departed.
+    final class Ticket: Sendable {
+        private let state = Atomic<Bool>(true)
+        var isWanted: Bool { state.load(ordering: .relaxed) }
+        func cancel() { state.store(false, ordering: .relaxed) }
+    }
+
     private struct Request: Sendable {
         let after: Int64
         let key: SubscriberGroup.Key
+        let ticket: Ticket
         let done: @Sendable (Answer?) -> Void
     }
 
@@ -30,7 +40,10 @@ public final class CatchUpReader: Service {
     private let directory: Directory
     private let encoder: EventEncoder
     private let logger: Logger
-    /// Unbounded by itself; bounded by its writers: a listener has at most one request in it.
+    private let stretches = StretchCache()
+    private let isStopping = Atomic<Bool>(false)
+    /// Unbounded by itself; bounded by its writers: a listener has at most one request in it, and a departed one's is
+    /// passed over at once.
     private let requests: AsyncStream<Request>
     private let continuation: AsyncStream<Request>.Continuation
 
@@ -43,8 +56,12 @@ public final class CatchUpReader: Service {
     }
 
     /// - Parameter done: called on any thread, with nil when the log could not be read.
-    func read(after sequence: Int64, key: SubscriberGroup.Key, done: @escaping @Sendable (Answer?) -> Void) {
-        continuation.yield(Request(after: sequence, key: key, done: done))
+    func read(
+        after sequence: Int64, key: SubscriberGroup.Key, done: @escaping @Sendable (Answer?) -> Void
+    ) -> Ticket {
+        let ticket = Ticket()
+        continuation.yield(Request(after: sequence, key: key, ticket: ticket, done: done))
+        return ticket
     }
 
     public func run() async throws {
@@ -52,25 +69,101 @@ public final class CatchUpReader: Service {
             await withTaskGroup(of: Void.self) { group in
                 var running = 0
                 for await request in requests {
+                    // At the end what still waits is let go: those listeners are being closed.
+                    guard request.ticket.isWanted, !isStopping.load(ordering: .relaxed) else { continue }
                     if running == Self.workers { await group.next() } else { running += 1 }
                     group.addTask { await self.serve(request) }
                 }
             }
         } onGracefulShutdown: {
+            self.isStopping.store(true, ordering: .relaxed)
             self.continuation.finish()
         }
     }
 
     private func serve(_ request: Request) async {
+        guard request.ticket.isWanted else { return }
         do {
-            let pages = directory.look { request.key.audience.pages(in: $0) }
-            let slice = try await store.events(
-                after: request.after, pages: .some(pages), limit: Self.stretchEvents)
-            let entries = encoder.encode(slice.events).compactMap { $0.bytes(in: request.key.dialect) }
-            request.done(Answer(entries: entries, through: slice.through, bounds: slice.bounds))
+            request.done(try await read(request))
         } catch {
             logger.error("the log can't be read for a listener that is behind", metadata: ["error": "\(error)"])
             request.done(nil)
         }
+    }
+
+    /// Reads again when the audience has grown meanwhile: a page that was made, and tipped to, during the read would
+    /// otherwise be missing from a stretch that says it is complete.
+    private func read(_ request: Request) async throws -> Answer {
+        func key() -> StretchCache.Key {
+            directory.look { view in
+                StretchCache.Key(
+                    dialect: request.key.dialect, pages: request.key.audience.pages(in: view), after: request.after,
+                    pagesVersion: view.pagesVersion)
+            }
+        }
+        var before = key()
+        while true {
+            let answer = try await stretch(before)
+            let now = key()
+            if now.pages.isSubset(of: before.pages) { return answer }
+            before = now
+        }
+    }
+
+    private func stretch(_ key: StretchCache.Key) async throws -> Answer {
+        if let known = stretches[key] { return known }
+        let slice = try await store.events(after: key.after, pages: .some(key.pages), limit: Self.stretchEvents)
+        let entries = encoder.encode(slice.events).compactMap { $0.bytes(in: key.dialect) }
+        let answer = Answer(entries: entries, through: slice.through, bounds: slice.bounds)
+        stretches.keep(answer, for: key)
+        return answer
+    }
+}
+
+/// The stretches that were read last, for the many who resume from one position.
+///
+/// A stretch never goes stale: the log below its end doesn't change but by retention and the deletion of a page, and a
+/// deleted page makes another key.
+private final class StretchCache: Sendable {
+    /// Bytes of the stretches kept.
+    static let maximumBytes = 16 * 1024 * 1024
+    /// Their number, which bounds what empty ones cost.
+    static let maximumStretches = 256
+
+    struct Key: Hashable, Sendable {
+        let dialect: Dialect
+        let pages: Set<Page.ID>
+        let after: Int64
+        /// The pages as the bytes show them, their titles for one.
+        let pagesVersion: Int
+    }
+
+    private struct State {
+        var answers: [Key: CatchUpReader.Answer] = [:]
+        /// Oldest first.
+        var order: [Key] = []
+        var bytes = 0
+    }
+
+    private let state = Mutex(State())
+
+    subscript(key: Key) -> CatchUpReader.Answer? { state.withLock { $0.answers[key] } }
+
+    func keep(_ answer: CatchUpReader.Answer, for key: Key) {
+        // The end of the log is where the next reader finds more: only a whole stretch is worth keeping.
+        guard answer.entries.count == CatchUpReader.stretchEvents else { return }
+        state.withLock { state in
+            guard state.answers.updateValue(answer, forKey: key) == nil else { return }
+            state.order.append(key)
+            state.bytes += Self.size(answer)
+            while state.bytes > Self.maximumBytes || state.order.count > Self.maximumStretches {
+                guard let removed = state.answers.removeValue(forKey: state.order.removeFirst()) else { break }
+                state.bytes -= Self.size(removed)
+            }
+        }
+    }
+
+    private static func size(_ answer: CatchUpReader.Answer) -> Int {
+        answer.entries.reduce(256) { $0 + $1.readableBytes }
     }
 }

@@ -80,6 +80,8 @@ struct Delivery {
             state = .live(through: last)
             return first > through ? .writeAll : .write(above: through)
         case .behind(var lag):
+            // Who waits for our own reader is not to blame for what comes meanwhile.
+            guard lag.stalledSince != nil else { return .hold }
             lag.bytes += bytes
             state = .behind(lag)
             return lag.bytes > limits.lagBytes ? end(.lagBytes) : .hold
@@ -139,6 +141,14 @@ struct Delivery {
         state = .behind(lag)
     }
 
+    /// A stretch came to a connection that takes nothing; it is read again when it does.
+    mutating func readWasted(now: UInt32) {
+        guard case .behind(var lag) = state else { return }
+        lag.isReading = false
+        lag.stalledSince = now
+        state = .behind(lag)
+    }
+
     /// Time passes. Also begins a read again that had failed.
     mutating func tick(now: UInt32, isWritable: Bool, limits: Limits) -> NextRead {
         guard case .behind(var lag) = state else { return .none }
@@ -146,7 +156,13 @@ struct Delivery {
             state = .ended
             return .cut(.stalled)
         }
-        guard !lag.isReading, isWritable else { return .none }
+        guard !lag.isReading else { return .none }
+        guard isWritable else {
+            // Its read failed, and meanwhile it takes nothing: the time runs from when that is seen.
+            lag.stalledSince = lag.stalledSince ?? now
+            state = .behind(lag)
+            return .none
+        }
         lag.isReading = true
         lag.stalledSince = nil
         state = .behind(lag)

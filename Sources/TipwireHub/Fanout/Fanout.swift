@@ -78,6 +78,11 @@ public final class Fanout: Sendable, AccessEnforcing {
         await onEach { _ = $0.end(reason, where: condition) }
     }
 
+    /// Ends every stream.
+    func cutAll(because reason: String) async {
+        await end(.slow(reason)) { _ in true }
+    }
+
     public func connections() async -> [ConnectionInfo] {
         await onEach(\.listeners).flatMap { $0 }.sorted { $0.id < $1.id }
     }

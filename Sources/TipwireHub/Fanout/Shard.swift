@@ -85,6 +85,7 @@ public final class Shard {
     public func remove(_ subscriber: Subscriber) {
         guard subscriber.sink != nil else { return }
         subscriber.sink = nil
+        subscriber.reading?.cancel()
         subscriber.delivery.end()
         swapRemove(subscriber.shardIndex, from: &subscribers) { $0.shardIndex = $1 }
         let group = subscriber.group
@@ -174,13 +175,14 @@ public final class Shard {
         let waiting = NIOLoopBound(subscriber, eventLoop: eventLoop)
         let shard = NIOLoopBound(self, eventLoop: eventLoop)
         let eventLoop = eventLoop
-        reader.read(after: sequence, key: subscriber.group.key) { result in
+        subscriber.reading = reader.read(after: sequence, key: subscriber.group.key) { result in
             eventLoop.execute { shard.value.readEnded(result, for: waiting.value, after: sequence) }
         }
     }
 
     private func readEnded(_ result: CatchUpReader.Answer?, for subscriber: Subscriber, after sequence: Int64) {
         guard subscriber.sink != nil else { return }
+        subscriber.reading = nil
         guard let result else {
             subscriber.delivery.readFailed()
             return
@@ -190,7 +192,11 @@ public final class Shard {
         var entries = result.entries
         if case .position(let text) = subscriber.subscription.start, !subscriber.hasBegun {
             subscriber.hasBegun = true
-            let resumption = Resumption(position: text, log: result.bounds)
+            // The stretch may have been read for someone else a while ago: what it lacks at its end follows, but the head is
+            // where the log ends now.
+            let bounds = LogBounds(
+                epoch: log.epoch, head: log.bounds.head, prunedThrough: result.bounds.prunedThrough)
+            let resumption = Resumption(position: text, log: bounds)
             subscriber.delivery.begin(at: resumption.start)
             subscriber.sink?.resumed(resumption, epoch: log.epoch)
             if resumption.status == .reset {
@@ -202,8 +208,13 @@ public final class Shard {
             cut(subscriber, reason)
             return
         }
-        write(entries, to: subscriber)
         guard let sink = subscriber.sink else { return }
+        if !entries.isEmpty, !sink.isWritable {
+            // Full since it was asked for. The stretch is read again when there is room: the log keeps it, not the channel.
+            subscriber.delivery.readWasted(now: now)
+            return
+        }
+        write(entries, to: subscriber)
         let next = subscriber.delivery.caughtUp(
             through: through, bytes: entries.reduce(0) { $0 + $1.readableBytes }, position: position,
             isWritable: sink.isWritable, now: now)
@@ -257,7 +268,8 @@ public final class Shard {
                 end(subscriber, .keyExpired)
                 continue
             }
-            let quiet = now - subscriber.lastHeard
+            // Whole seconds that have surely passed: both ends were cut to the last tick, so one of them may not be over.
+            let quiet = max(now - subscriber.lastHeard, 1) - 1
             if quiet >= settings.idleSeconds {
                 end(subscriber, .idle)
                 continue

@@ -75,6 +75,8 @@ public final class Subscriber {
     /// The shard's second in which the peer was last heard.
     var lastHeard: UInt32
     var isProbed = false
+    /// The read of the log that is under way for it.
+    var reading: CatchUpReader.Ticket?
     var deliveries = 0
     /// A start that the client asked for has been answered.
     var hasBegun = false

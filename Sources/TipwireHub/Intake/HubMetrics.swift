@@ -45,17 +45,20 @@ public final class HubMetrics: Sendable {
     public let tipsAccepted = Counter()
     public let tipsRepeated = Counter()
     public let intakeRefused = Counter()
+    public let commitFailures = Counter()
     public let commitSeconds = DurationHistogram()
     public let eventsPruned = Counter()
 
     public init() {}
 
     func countAccepted(_ answers: [LogAnswer]) {
+        var counted: Set<Int64> = []
         for answer in answers {
             if answer.isRepeat {
                 tipsRepeated.add(1)
             } else if answer.events.first?.body.kind == .tipReceived {
-                tipsAccepted.add(1)
+                // A tip that is in one command twice is answered twice and was stored once.
+                if counted.insert(answer.lastSequence).inserted { tipsAccepted.add(1) }
             }
         }
     }

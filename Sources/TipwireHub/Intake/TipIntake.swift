@@ -23,6 +23,8 @@ public final class TipIntake: Service {
         var waiting: [Waiting] = []
         var weight = 0
         var isClosed = false
+        /// When the last commit failed; nil when it succeeded.
+        var failedAt: Timestamp?
     }
 
     private let store: any LogStore
@@ -74,9 +76,16 @@ public final class TipIntake: Service {
         }
     }
 
-    /// Whether a tip that came now would be taken.
+    /// How long a failed commit speaks against the next one. After that only another tip can tell.
+    static let failureMilliseconds: Int64 = 10_000
+
+    /// Whether a tip that came now would, by all that is known, be kept.
     public var isAccepting: Bool {
-        state.withLock { !$0.isClosed && $0.weight < maximumWeight }
+        let now = clock.now()
+        return state.withLock { state in
+            let hasJustFailed = state.failedAt.map { now < $0.advanced(milliseconds: Self.failureMilliseconds) }
+            return !state.isClosed && state.weight < maximumWeight && hasJustFailed != true
+        }
     }
 
     /// Tips that wait for their commit.
@@ -87,7 +96,9 @@ public final class TipIntake: Service {
             for await _ in signals {
                 while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
             }
-            // Closed: no further command gets in, and those that did are answered.
+            // The signals end with the shutdown, or with this task. Either way no further command gets in, and those that
+            // did are answered.
+            state.withLock { $0.isClosed = true }
             while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
         } onGracefulShutdown: {
             self.state.withLock { $0.isClosed = true }
@@ -119,9 +130,13 @@ public final class TipIntake: Service {
             commit = try await store.commit(batch.map(\.command), at: clock.now())
         } catch {
             logger.error("a commit failed; its callers are refused", metadata: ["error": "\(error)"])
+            metrics.commitFailures.add(1)
+            let now = clock.now()
+            state.withLock { $0.failedAt = now }
             for waiting in batch { waiting.answer.resume(throwing: IntakeRefusal.storeFailed) }
             return
         }
+        state.withLock { $0.failedAt = nil }
         metrics.commitSeconds.observe(began.duration(to: .now))
         position.advance(to: commit.bounds)
         // The relay is woken before the callers: their answers and the fan-out then run side by side.

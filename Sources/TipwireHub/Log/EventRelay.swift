@@ -9,7 +9,7 @@ import TipwireStore
 /// path (never more than one batch in memory), and what makes a burst cheap: whatever is committed while a fan-out runs
 /// goes out together, as one write to each listener.
 public struct EventRelay: Service {
-    /// Most events of one batch.
+    /// Most events of one read; what rides along with a wake-up has its own limit.
     static let batchEvents = 512
     /// How often the log is looked at without a wake-up, so that a lost one delays events and never loses them.
     static let pollInterval = Duration.seconds(1)
@@ -49,7 +49,7 @@ public struct EventRelay: Service {
         var relayed = fanout.start
         for await _ in wakeUp.signals {
             do {
-                relayed = try await relayAll(after: relayed)
+                try await relayAll(after: &relayed)
             } catch is CancellationError {
                 return
             } catch {
@@ -59,12 +59,11 @@ public struct EventRelay: Service {
         }
     }
 
-    /// Relays until the log has nothing more; returns how far that was.
-    private func relayAll(after start: Int64) async throws -> Int64 {
-        var relayed = start
+    /// Relays until the log has nothing more. What was given out stays counted when a later read fails.
+    private func relayAll(after relayed: inout Int64) async throws {
         while true {
             let batch = try await nextBatch(after: relayed)
-            if batch.through == relayed { return relayed }
+            if batch.through == relayed { return }
             await fanout.deliver(encoder.encode(batch.events), through: batch.through)
             relayed = batch.through
         }
@@ -79,6 +78,12 @@ public struct EventRelay: Service {
         }
         let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
         position.advance(to: slice.bounds)
+        if slice.bounds.prunedThrough > relayed {
+            // Retention took what was not given out yet. Listeners are cut rather than left with a hole they can't see; they
+            // come back with their cursors and are told of the gap.
+            logger.error("retention removed events before they were delivered; retention.bytes is too small")
+            await fanout.cutAll(because: "the log no longer holds what is missing")
+        }
         return (slice.events, slice.through)
     }
 

@@ -33,10 +33,16 @@ public struct Retention: Service {
 
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
+            var watch = ClockWatch(at: clock.now(), uptime: .now)
             while true {
                 try await Task.sleep(for: interval)
                 do {
-                    try await prune()
+                    let isTrusted = watch.trusts(clock.now(), uptime: .now)
+                    if !isTrusted {
+                        logger.error(
+                            "the clock has jumped; nothing is removed for its age until it has stood for an hour")
+                    }
+                    try await prune(byAge: isTrusted)
                     try await store.deleteExpiredSessions(at: clock.now())
                 } catch is CancellationError {
                     throw CancellationError()
@@ -47,9 +53,10 @@ public struct Retention: Service {
         }
     }
 
-    /// Removes everything that is past its time now.
-    public func prune() async throws {
-        let horizon = clock.now().advanced(milliseconds: -Int64(days) * 86_400_000)
+    /// Removes everything that is past its time now, or only what is too much.
+    public func prune(byAge: Bool = true) async throws {
+        let horizon =
+            byAge ? clock.now().advanced(milliseconds: -Int64(days) * 86_400_000) : Timestamp(milliseconds: .min / 2)
         var removed = 0
         while true {
             let pruning = try await store.prune(

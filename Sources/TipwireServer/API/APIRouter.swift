@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -29,7 +30,14 @@ struct APIRouter {
             if let scope, !principal.has(scope) {
                 throw Problem(.forbidden, "This needs a key with the scope '\(scope)'.")
             }
-            return try await handler(Call(request: request, context: context, principal: principal))
+            if scope == .admin, !principal.administersServer {
+                // Accounts, their links and the whole server's metrics reach beyond any page.
+                throw Problem(.forbidden, "A key that is limited to pages can't administer the server.")
+            }
+            return try await handler(
+                Call(request: request, context: context, principal: principal) {
+                    try await guardian.confirm(principal)
+                })
         }
     }
 
@@ -47,7 +55,8 @@ struct APIRouter {
     ) {
         known.add(method, path)
         router.on(RouterPath(path), method: method) { request, context in try await handler(request, context) }
-        if method == .get {
+        if method == .get, !path.hasPrefix("/login") {
+            // HEAD does what GET does, which would spend a one-time code.
             known.add(.head, path)
             router.on(RouterPath(path), method: .head) { request, context in
                 try await handler(request, context).createHeadResponse()
@@ -63,9 +72,14 @@ struct Call: Sendable {
     let request: Request
     let context: AppContext
     let principal: Principal
+    /// Throws when the caller's credential has ended since the request began.
+    let confirm: @Sendable () async throws -> Void
 
     /// A part of the path, percent-decoded.
-    func parameter(_ name: String) throws -> String { try context.parameters.require(name) }
+    func parameter(_ name: String) throws -> String {
+        let text = try context.parameters.require(name)
+        return text.removingPercentEncoding ?? text
+    }
 }
 
 /// Turns errors into answers, and puts what every answer carries onto it.
@@ -82,6 +96,7 @@ private struct ProblemMiddleware: RouterMiddleware {
             response = try await next(request, context)
         } catch {
             response = answer(to: error, request: request).response
+            if request.method == .head { response = response.createHeadResponse() }
         }
         response.headers[.date] = clock.now().httpDate
         response.headers[.xContentTypeOptions] = "nosniff"

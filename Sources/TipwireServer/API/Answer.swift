@@ -39,13 +39,16 @@ enum Answer {
         }
     }
 
-    /// A page of a list that is in memory, each row named by its `id`. An `after` that is gone begins at the start.
+    /// A page of a list that is in memory, each row named by its `id`.
     static func list<Row>(
         _ rows: [Row], id: (Row) -> String, call: Call, _ write: (Row, inout JSONWriter) -> Void
     ) throws -> Response {
         let limit = try call.rowLimit()
         var start = 0
-        if let after = call.query.nonEmpty("after"), let index = rows.firstIndex(where: { id($0) == after }) {
+        if let after = call.query.nonEmpty("after") {
+            guard let index = rows.firstIndex(where: { id($0) == after }) else {
+                throw InvalidInput(field: "after", "names a row that isn't there any more; begin the list again")
+            }
             start = index + 1
         }
         let page = Array(rows[start...].prefix(limit))

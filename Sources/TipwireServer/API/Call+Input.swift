@@ -24,11 +24,22 @@ extension Call {
         } catch let error as HTTPError where error.status == .contentTooLarge {
             throw Problem.tooLarge(limit)
         }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), body.readableBytes < length {
+            // The connection ended in the middle, by the peer or at the end of a drain: nobody's mistake.
+            throw Problem(
+                .serviceUnavailable, "The body did not arrive whole; send it again.", headers: [.retryAfter: "1"])
+        }
+        try await confirm()
         do {
             return try JSONValue.parse(body)
         } catch {
             throw Problem(.badRequest, "The body is not JSON: \(error)")
         }
+    }
+
+    /// The bytes that the body may take: what it says, or all it might.
+    func announcedBytes(upTo limit: Int) -> Int {
+        request.headers[.contentLength].flatMap { Int($0) }.map { min(max($0, 0), limit) } ?? limit
     }
 
     var query: QueryString { QueryString(target: request.uri.string) }

@@ -17,7 +17,9 @@ struct ConnectionsController: Sendable {
     @Sendable func list(_ call: Call) async throws -> Response {
         let view = directory.view
         let connections = await fanout.connections().filter { isVisible($0, to: call.principal, view: view) }
-        return try Answer.list(connections, id: { String($0.id) }, call: call) { write($0, view: view, to: &$1) }
+        return try Answer.list(connections, id: { String($0.id) }, call: call) {
+            write($0, to: &$1, view: view, reader: call.principal)
+        }
     }
 
     @Sendable func cut(_ call: Call) async throws -> Response {
@@ -33,7 +35,7 @@ struct ConnectionsController: Sendable {
 
     /// Own connections, and those that listen to a page of one's own.
     private func isVisible(_ connection: ConnectionInfo, to principal: Principal, view: DirectoryView) -> Bool {
-        if principal.has(.admin), principal.pageLimit == nil { return true }
+        if principal.administersServer { return true }
         switch connection.audience {
         case .page(let id):
             return view.page(id).map(principal.maySee) ?? false
@@ -44,7 +46,9 @@ struct ConnectionsController: Sendable {
         }
     }
 
-    private func write(_ connection: ConnectionInfo, view: DirectoryView, to writer: inout JSONWriter) {
+    private func write(
+        _ connection: ConnectionInfo, to writer: inout JSONWriter, view: DirectoryView, reader: Principal
+    ) {
         writer.beginObject()
         writer.member("id", String(connection.id))
         writer.member("kind", "feed")
@@ -57,7 +61,8 @@ struct ConnectionsController: Sendable {
             writer.member("page", String?.none)
         }
         writer.member("account", view.account(connection.account)?.name.text)
-        if case .key(let id) = connection.credential, let key = view.key(id) {
+        // A key that reaches further than the reader's is none of the reader's business.
+        if case .key(let id) = connection.credential, let key = view.key(id), reader.mayManage(key) {
             writer.member("keyId", key.id)
             writer.member("keyName", key.name)
         } else {

@@ -23,8 +23,7 @@ struct KeysController: Sendable {
         let name = readName(&reader)
         let scopes = readScopes(&reader, granter: call.principal)
         let pages = readPages(&reader, granter: call.principal)
-        let expiresAt = reader.timestamp("expiresAt")
-        if let expiresAt, expiresAt <= now { reader.fail("expiresAt", "must lie in the future") }
+        let expiresAt = readExpiry(&reader, granter: call.principal, now: now)
         let account = readAccount(&reader, granter: call.principal)
         try reader.finish()
         let key = APIKey.random()
@@ -39,7 +38,7 @@ struct KeysController: Sendable {
 
     @Sendable func list(_ call: Call) async throws -> Response {
         let view = directory.view
-        let keys = view.keys { mayManage($0, call.principal) }
+        let keys = view.keys { call.principal.mayManage($0) }
         return try Answer.list(keys, id: \.id, call: call) { key, writer in
             DirectoryObject.write(key, lastUsedAt: authenticator.lastUse(of: key), view: view, to: &writer)
         }
@@ -47,17 +46,10 @@ struct KeysController: Sendable {
 
     @Sendable func revoke(_ call: Call) async throws -> Response {
         let id = try call.parameter("id")
-        guard let key = directory.look({ $0.key(id) }), mayManage(key, call.principal),
+        guard let key = directory.look({ $0.key(id) }), call.principal.mayManage(key),
             try await directory.revokeKey(id)
         else { throw Problem(.notFound, "There is no key of this id.") }
         return Answer.noContent()
-    }
-
-    /// A key limited to pages sees no key that reaches beyond them.
-    private func mayManage(_ key: KeyRecord, _ principal: Principal) -> Bool {
-        guard key.account == principal.account || principal.has(.admin) else { return false }
-        guard let limit = principal.pageLimit else { return true }
-        return key.pages?.isSubset(of: limit) ?? false
     }
 
     private func readName(_ reader: inout ObjectReader) -> String {
@@ -112,13 +104,29 @@ struct KeysController: Sendable {
         return pages
     }
 
+    /// A key outlives none that it made: without an expiry of its own the new one gets its maker's.
+    private func readExpiry(_ reader: inout ObjectReader, granter: Principal, now: Timestamp) -> Timestamp? {
+        guard let expiresAt = reader.timestamp("expiresAt") else { return limit(of: granter) }
+        if expiresAt <= now { reader.fail("expiresAt", "must lie in the future") }
+        if let limit = limit(of: granter), expiresAt > limit {
+            reader.fail("expiresAt", "must not lie after \(limit), when the key that makes this one expires")
+        }
+        return expiresAt
+    }
+
+    private func limit(of granter: Principal) -> Timestamp? {
+        if case .key = granter.credential { return granter.expiresAt }
+        return nil
+    }
+
     private func readAccount(_ reader: inout ObjectReader, granter: Principal) -> Account.ID {
         guard let name = reader.string("account") else { return granter.account }
         let account = Slug(name).flatMap { slug in directory.look { $0.account(named: slug) } }
-        guard let account, account.id == granter.account || granter.has(.admin) else {
+        guard let account, account.id == granter.account || granter.administersServer else {
             reader.fail(
                 "account",
-                granter.has(.admin) ? "is not an account" : "must be this key's own; others need the scope 'admin'")
+                granter.administersServer
+                    ? "is not an account" : "must be this key's own; others need the scope 'admin'")
             return granter.account
         }
         return account.id

@@ -34,6 +34,8 @@ struct MetricsExposition: Sendable {
             "tipwire_tips_repeated_total", "Tips that were recognised as repeats.", metrics.tipsRepeated.value)
         page.counter(
             "tipwire_intake_refused_total", "Commands refused because too many waited.", metrics.intakeRefused.value)
+        page.counter(
+            "tipwire_commit_failures_total", "Commits that failed, a full disk for one.", metrics.commitFailures.value)
         page.gauge("tipwire_intake_pending_tips", "Tips that wait for their commit.", intake.pending)
         page.histogram(
             "tipwire_commit_duration_seconds", "Duration of a commit, the sync to disk included.",

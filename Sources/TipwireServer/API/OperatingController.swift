@@ -27,7 +27,9 @@ struct OperatingController: Sendable {
     /// Whether a tip would be taken and a feed be served now.
     private func ready() async -> Response {
         if drain.hasBegun { return Self.text(.serviceUnavailable, "draining\n") }
-        guard intake.isAccepting else { return Self.text(.serviceUnavailable, "intake full\n") }
+        guard intake.isAccepting else {
+            return Self.text(.serviceUnavailable, "not taking tips: too many wait, or the store fails\n")
+        }
         guard (try? await store.bounds()) != nil else {
             return Self.text(.serviceUnavailable, "store unavailable\n")
         }

@@ -37,7 +37,7 @@ struct PagesController: Sendable {
         let owner = ownerName.map { name in Slug(name).flatMap { slug in directory.look { $0.account(named: slug) } } }
         if let owner, owner == nil { reader.fail("owner", "is not an account") }
         try reader.finish()
-        if let owner, owner?.id != call.principal.account, !call.principal.has(.admin) {
+        if let owner, owner?.id != call.principal.account, !call.principal.administersServer {
             throw Problem(.forbidden, "Making a page for another account needs a key with the scope 'admin'.")
         }
         guard let slug else { preconditionFailure("a missing slug was refused") }
@@ -67,15 +67,16 @@ struct PagesController: Sendable {
     }
 
     @Sendable func update(_ call: Call) async throws -> Response {
-        let page = try call.page(in: directory)
+        _ = try call.page(in: directory)
         var reader = try ObjectReader(try await call.json())
+        let page = try call.page(in: directory)
         let title = readTitle(&reader)
-        let url = readURL(&reader)
+        let url = readURL(&reader, mayBeEmpty: true)
         let currency = readCurrency(&reader)
         try reader.finish()
         let updated = try await directory.updatePage(page.id) { page in
             if let title { page.title = title }
-            if let url { page.customURL = url }
+            if let url { page.customURL = url.isEmpty ? nil : url }
             if let currency { page.currency = currency }
         }
         guard let updated else { throw LogRefusal.unknownPage }
@@ -94,7 +95,9 @@ struct PagesController: Sendable {
 
     @Sendable func addMember(_ call: Call) async throws -> Response {
         let page = try governed(call)
-        try await directory.addMember(try account(call).id, to: page.id)
+        let account = try account(call)
+        // The owner is more than a member already.
+        if account.id != page.owner { try await directory.addMember(account.id, to: page.id) }
         return Answer.noContent()
     }
 
@@ -132,8 +135,10 @@ struct PagesController: Sendable {
         return title
     }
 
-    private func readURL(_ reader: inout ObjectReader) -> String? {
+    /// - Parameter mayBeEmpty: an empty text takes a page's own address back.
+    private func readURL(_ reader: inout ObjectReader, mayBeEmpty: Bool = false) -> String? {
         guard let url = reader.string("url") else { return nil }
+        if mayBeEmpty, url.isEmpty { return url }
         if let problem = TextRules.problem(inURL: url) { reader.fail("url", problem) }
         return url
     }

@@ -61,6 +61,9 @@ extension Problem {
         case let refusal as IntakeRefusal: self.init(refusal)
         case let refusal as DirectoryRefusal: self.init(refusal)
         case let error as HTTPError: self.init(error.status, error.body ?? Self.sentence(for: error.status))
+        case is CancellationError, is ChannelError:
+            // The connection ended under the request, at the end of a drain for one.
+            self.init(.serviceUnavailable, "The request was cut off; send it again.", headers: [.retryAfter: "1"])
         case is NIOTooManyBytesError: self.init(.contentTooLarge, Self.sentence(for: .contentTooLarge))
         default: return nil
         }

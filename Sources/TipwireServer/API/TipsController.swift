@@ -12,6 +12,7 @@ struct TipsController: Sendable {
     let store: any Store
     let position: LogPosition
     let clock: WallClock
+    let bodies = BodyBudget()
 
     func addRoutes(to router: APIRouter) {
         router.on(.post, "/api/v1/pages/{slug}/tips", scope: .tipsWrite, receive)
@@ -24,8 +25,10 @@ struct TipsController: Sendable {
 
     /// 201 for a new tip, 200 for a repeat. Sent only once the tip is on disk.
     @Sendable func receive(_ call: Call) async throws -> Response {
-        let page = try call.page(in: directory)
+        _ = try call.page(in: directory)
         let draft = try TipInput.draft(try await call.json(), now: clock.now())
+        // The page as it is now that the body is here; before, it only saved reading one for nothing.
+        let page = try call.page(in: directory)
         var key: TipIdentifier?
         if let text = call.request.headers[.idempotencyKey] {
             key = TipIdentifier(text)
@@ -46,13 +49,17 @@ struct TipsController: Sendable {
 
     /// All of the batch or nothing.
     @Sendable func receiveBatch(_ call: Call) async throws -> Response {
-        let page = try call.page(in: directory)
+        _ = try call.page(in: directory)
         if call.request.headers[.idempotencyKey] != nil {
             throw InvalidInput(
                 field: "Idempotency-Key", "doesn't go with a batch; give each tip an 'id' of its own")
         }
-        let drafts = try TipInput.batch(
-            try await call.json(upTo: Limits.batchRequestBytes), now: clock.now())
+        // Reading and parsing are bounded together: a parsed body takes several times its bytes.
+        let bytes = call.announcedBytes(upTo: Limits.batchRequestBytes)
+        let drafts = try await bodies.withReserved(bytes) {
+            try TipInput.batch(try await call.json(upTo: Limits.batchRequestBytes), now: clock.now())
+        }
+        let page = try call.page(in: directory)
         let answers = try await intake.submit(
             .receive(page: page.id, drafts: drafts, idempotencyKey: nil))
         let isRepeat = answers.allSatisfy(\.isRepeat)
@@ -76,8 +83,9 @@ struct TipsController: Sendable {
             if before == nil { throw InvalidInput(field: "after", "must be the 'next' of an earlier answer") }
         }
         let tips = try await store.tips(page: page.id, before: before, limit: limit)
-        let next = tips.count == limit ? tips.last.map { String($0.sequence) } : nil
-        return Answer.list(tips, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
+        let shown = tips.prefix(bytes: Limits.listAnswerBytes)
+        let next = shown.count < tips.count || tips.count == limit ? shown.last.map { String($0.sequence) } : nil
+        return Answer.list(shown, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
     }
 
     @Sendable func show(_ call: Call) async throws -> Response {
@@ -99,17 +107,20 @@ struct TipsController: Sendable {
     @Sendable func events(_ call: Call) async throws -> Response {
         let page = try call.page(in: directory)
         let limit = try call.rowLimit()
-        let bounds = try await store.bounds()
+        let since = call.query.nonEmpty("since")
+        // Judged by the bounds of the very snapshot that was read: retention may pass in between.
+        let start = since == nil ? 0 : since.flatMap { Cursor($0) }?.sequence ?? position.bounds.head
+        var slice = try await store.events(after: start, pages: .some([page.id]), limit: limit)
         let resumption =
-            switch call.query.nonEmpty("since") {
-            case nil: Resumption(status: .resumed, start: bounds.prunedThrough)
-            case "now": Resumption(status: .resumed, start: bounds.head)
-            case let since?: Resumption(position: since, log: bounds)
+            switch since {
+            case nil: Resumption(status: .resumed, start: slice.bounds.prunedThrough)
+            case "now"?: Resumption(status: .resumed, start: slice.bounds.head)
+            case let since?: Resumption(position: since, log: slice.bounds)
             }
-        var slice = EventSlice(events: [], through: resumption.start, bounds: bounds)
-        if resumption.status != .reset {
-            slice = try await store.events(after: resumption.start, pages: .some([page.id]), limit: limit)
+        if resumption.status == .reset || since == "now" {
+            slice = EventSlice(events: [], through: resumption.start, bounds: slice.bounds)
         }
+        slice = slice.prefix(bytes: Limits.listAnswerBytes)
         return Answer.json(capacity: 512 * (slice.events.count + 1)) { writer in
             writer.beginObject()
             writer.key("data")
@@ -123,4 +134,42 @@ struct TipsController: Sendable {
             writer.endObject()
         }
     }
+}
+
+extension EventSlice {
+    /// As much of it as an answer may hold; the rest is the next call's.
+    fileprivate func prefix(bytes limit: Int) -> EventSlice {
+        let kept = events.prefix(bytes: limit) { $0.body.tip.textBytes }
+        guard kept.count < events.count, let last = kept.last else { return self }
+        return EventSlice(events: kept, through: last.sequence, bounds: bounds)
+    }
+}
+
+extension [StoredTip] {
+    fileprivate func prefix(bytes limit: Int) -> [StoredTip] { prefix(bytes: limit) { $0.tip.textBytes } }
+}
+
+extension Array {
+    /// The first elements whose sizes together stay within `limit`, at least one.
+    fileprivate func prefix(bytes limit: Int, size: (Element) -> Int) -> [Element] {
+        var left = limit
+        let end = firstIndex { element in
+            left -= size(element)
+            return left < 0
+        }
+        return Array(prefix(Swift.max(end ?? count, 1)))
+    }
+}
+
+extension EventBody {
+    fileprivate var tip: Tip {
+        switch self {
+        case .tipReceived(let tip, _), .tipReplayed(let tip): tip
+        }
+    }
+}
+
+extension Tip {
+    /// What the tip takes in an answer: its own text, at most doubled by escapes, and the rest of its object.
+    fileprivate var textBytes: Int { 2 * (displayName.utf8.count + message.utf8.count) + 512 }
 }

@@ -51,7 +51,8 @@ struct DashboardController: Sendable {
     /// Spends the one-time code of a link and begins a session.
     @Sendable func login(_ request: Request, _ context: AppContext) async throws -> Response {
         let code = QueryString(target: request.uri.string).nonEmpty("code")
-        guard let code, let token = try await links.redeem(code) else {
+        // What can't be a code costs no transaction.
+        guard let code, LoginLinks.isCode(code), let token = try await links.redeem(code) else {
             var response = file(.signIn, request)
             response.status = .forbidden
             response.headers[.cacheControl] = "no-store"
@@ -60,7 +61,7 @@ struct DashboardController: Sendable {
         // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
         // redirect without the new, strict cookie. The page then drops the spent code from its address.
         var response = file(.live, request)
-        response.headers[.setCookie] = sessions.set(token, isSecure: isSecure)
+        response.headers[.setCookie] = sessions.set(token, isSecure: isSecure(request, context))
         response.headers[.cacheControl] = "no-store"
         return response
     }
@@ -70,28 +71,41 @@ struct DashboardController: Sendable {
         guard sessions.isSameOrigin(origin: request.headers[.origin], host: request.head.authority) else {
             throw Problem(.forbidden, "Sign in on the dashboard's own page.")
         }
-        let call = Call(request: request, context: context, principal: .nobody)
+        let call = Call(request: request, context: context, principal: .nobody, confirm: {})
         var reader = try ObjectReader(try await call.json())
         let name = reader.string("account")
         reader.require("account", name != nil)
         let password = reader.string("password")
         reader.require("password", password != nil)
         try reader.finish()
-        let account = name.flatMap { Slug($0) }.flatMap { slug in directory.look { $0.account(named: slug) } }
-        if let account, let password, Limits.passwordScalars.contains(password.unicodeScalars.count),
-            let hash = try await store.passwordHash(of: account.id),
-            try await passwords.matches(password, stored: hash)
-        {
-            let token = try await links.begin(account.id)
-            return Response(
-                status: .noContent, headers: [.setCookie: sessions.set(token, isSecure: isSecure)])
-        }
         let address = addresses.resolve(
             peer: context.peer, forwardedFor: request.headers[values: .forwardedFor])
-        if let wait = throttle.recordFailure(of: address, at: clock.now()) {
-            throw Authenticator.Failure.throttled(retryAfter: wait)
+        // A password can be guessed where a key can't: past the limit not even the right one is tried, by address and by
+        // account.
+        let subjects = [address, "account \(name.flatMap { Slug($0) }?.text ?? "")"]
+        for subject in subjects {
+            if let wait = throttle.wait(of: subject, at: clock.now()) {
+                throw Authenticator.Failure.throttled(retryAfter: wait)
+            }
         }
+        if let account = try await account(named: name, password: password ?? "") {
+            let token = try await links.begin(account)
+            return Response(
+                status: .noContent, headers: [.setCookie: sessions.set(token, isSecure: isSecure(request, context))])
+        }
+        for subject in subjects { _ = throttle.recordFailure(of: subject, at: clock.now()) }
         throw Problem(.unauthorized, "The account or the password is wrong.")
+    }
+
+    /// The account whose password this is. Takes the same time for an account that doesn't exist or has no password, so that
+    /// names can't be told apart.
+    private func account(named name: String?, password: String) async throws -> Account.ID? {
+        guard Limits.passwordScalars.contains(password.unicodeScalars.count) else { return nil }
+        let account = name.flatMap { Slug($0) }.flatMap { slug in directory.look { $0.account(named: slug) } }
+        var stored: String?
+        if let account { stored = try await store.passwordHash(of: account.id) }
+        let isRight = try await passwords.matches(password, stored: stored ?? Passwords.nobodys)
+        return isRight && stored != nil ? account?.id : nil
     }
 
     @Sendable func session(_ call: Call) async throws -> Response {
@@ -113,8 +127,10 @@ struct DashboardController: Sendable {
         return Response(status: .noContent, headers: [.setCookie: sessions.clear()])
     }
 
-    private var isSecure: Bool {
-        publicURL().hasPrefix("https://")
+    /// Whether the browser speaks TLS: by our own address, or by the word of a trusted proxy.
+    private func isSecure(_ request: Request, _ context: AppContext) -> Bool {
+        if publicURL().hasPrefix("https://") { return true }
+        return request.headers[.forwardedProto]?.lowercased() == "https" && addresses.isTrusted(context.peer)
     }
 
     private func file(_ asset: Asset, _ request: Request) -> Response {
@@ -149,7 +165,8 @@ struct Asset: Sendable {
         self.name = name
         self.mediaType = mediaType
         bytes = ByteBuffer(bytes: content)
-        tag = "\"" + SHA256.hash(data: content).prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "\""
+        let digest = SHA256.hash(data: content).prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+        tag = "\"\(digest.joined())\""
     }
 
     static let live = Asset("live.html", "text/html; charset=utf-8", PackageResources.live_html)

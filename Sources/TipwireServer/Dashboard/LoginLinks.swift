@@ -19,6 +19,11 @@ struct LoginLinks: Sendable {
         return ("\(publicURL())/login?code=\(code)", expiresAt)
     }
 
+    /// Whether `text` has the shape of a code: 24 bytes as lower-case hex.
+    static func isCode(_ text: String) -> Bool {
+        text.utf8.count == 48 && text.allSatisfy { $0.isHexDigit && !$0.isUppercase }
+    }
+
     /// Spends a code; returns the token of a new session, nil if the code is unknown, spent or too old.
     func redeem(_ code: String) async throws -> String? {
         let now = clock.now()

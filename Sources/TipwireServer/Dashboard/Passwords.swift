@@ -11,6 +11,9 @@ struct Passwords: Sendable {
     private static let blockSize = 8
     private static let hashBytes = 32
 
+    /// A hash that no password has: what an unknown account is compared with, at the full cost.
+    static let nobodys = "scrypt$\(rounds)$\(blockSize)$00$" + String(repeating: "0", count: 2 * hashBytes)
+
     /// What is wrong with a new password, or nil.
     static func problem(with password: String) -> String? {
         let count = password.unicodeScalars.count

@@ -33,7 +33,8 @@ struct SessionCookie: Sendable {
     /// with a change; none at all is no browser, and has no business with a session.
     func isSameOrigin(origin: String?, host: String?) -> Bool {
         guard let origin = origin?.lowercased(), let scheme = origin.range(of: "://") else { return false }
-        return origin[scheme.upperBound...] == host?.lowercased() ?? "" || origin == Self.origin(of: publicURL())
+        guard let host = host?.lowercased(), !host.isEmpty else { return false }
+        return origin[scheme.upperBound...] == host || origin == Self.origin(of: publicURL())
     }
 
     /// The scheme, host and port of a URL.

@@ -18,6 +18,9 @@ struct ClientAddress: Sendable {
         return client
     }
 
+    /// Whether a peer is a proxy whose headers are believed.
+    func isTrusted(_ peer: SocketAddress?) -> Bool { peer?.ipAddress.map(isTrusted) ?? false }
+
     private func isTrusted(_ address: String) -> Bool {
         trustedProxies.contains { $0.contains(address) }
     }

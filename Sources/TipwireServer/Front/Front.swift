@@ -25,10 +25,13 @@ struct Front: Service {
     /// Binds. Throws `IOError` when the address can't be had.
     ///
     /// - Parameters:
+    ///   - maxConnections: open connections of every kind; one more is closed as it is accepted. It keeps free descriptors
+    ///     for those who are there, and the accept loop from spinning on an error.
     ///   - sendBufferBytes: `SO_SNDBUF` of each connection: without it the kernel hides megabytes of lag.
     ///   - onDrain: called at once when the shutdown begins.
     static func bind(
-        host: String, port: Int, group: any EventLoopGroup, sendBufferBytes: Int, drainLimit: Duration,
+        host: String, port: Int, group: any EventLoopGroup, maxConnections: Int, sendBufferBytes: Int,
+        drainLimit: Duration,
         onDrain: @escaping @Sendable () -> Void,
         context makeContext: (AsyncStream<HTTPBackend.Value>.Continuation) -> FrontContext
     ) async throws -> Front {
@@ -36,6 +39,7 @@ struct Front: Service {
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
         let context = makeContext(continuation)
         let quiescing = ServerQuiescingHelper(group: group)
+        let quota = StreamQuota(maximum: maxConnections)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.maxMessagesPerRead, value: acceptBurst)
@@ -51,6 +55,8 @@ struct Front: Service {
             .childChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }
+                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(permit) {} }
                     let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
                     try channel.pipeline.syncOperations.addHandlers(
                         ByteToMessageHandler(decoder), RequestGate(front: context))

@@ -45,6 +45,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var isQuiescing = false
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantFuture
+    /// What the channel held unsent when the progress of an answer was last looked at.
+    private var unsent = 0
 
     init(front: FrontContext) { self.front = front }
 
@@ -113,7 +116,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         // After a request that names another protocol the decoder reads no further, so the connection must end.
         state = .busy(Exchange(isLast: !head.isKeepAlive || head.headers.contains(name: "upgrade")))
         expect(within: front.limits.body, context: context)
-        if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+        if head.version == .http1_1,
+            head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
+        {
             context.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
         }
@@ -136,11 +141,14 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.code >= 200:
             exchange.hasResponseBegun = true
-            if exchange.isLast || isQuiescing {
+            if exchange.isLast || isQuiescing || !exchange.isReceived {
+                // An answer that doesn't wait for the body ends the connection: what follows could not be told from it.
                 exchange.isLast = true
                 head.headers.replaceOrAdd(name: "connection", value: "close")
             }
             state = .busy(exchange)
+            unsent = 0
+            expect(within: front.limits.body, context: context)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end(let trailers):
             let isLast = exchange.isLast || isQuiescing || !exchange.isReceived
@@ -221,6 +229,11 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func decided(_ result: Result<StreamDecision, any Error>, context: ChannelHandlerContext) {
         guard case .deciding = state, context.channel.isActive else { return }
+        if isInputClosed {
+            // The end came while an earlier request was being answered; nobody is there to listen.
+            context.close(promise: nil)
+            return
+        }
         switch result {
         case .success(.accept(let stream)) where !isQuiescing:
             state = .done
@@ -260,7 +273,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError else {
+        // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
+        guard let parserError = error as? HTTPParserError, parserError != .invalidEOFState else {
             context.close(promise: nil)
             return
         }
@@ -269,19 +283,32 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             refuse(HeadCheck.refusal(for: error), context: context)
         case .busy(let exchange) where !exchange.hasResponseBegun && !exchange.isReceived:
             refuse(HeadCheck.refusal(for: error), context: context)
-        case .busy, .deciding, .done:
+        case .busy(var exchange):
+            guard exchange.isReceived else {
+                context.close(promise: nil)
+                return
+            }
+            // What came behind a whole request is no HTTP; the request has an answer coming all the same, the last one.
+            exchange.isLast = true
+            held = []
+            state = .busy(exchange)
+        case .deciding, .done:
             context.close(promise: nil)
         }
     }
 
-    /// Sets the time by which something must have happened; one timer serves all, re-armed only when it fires.
+    /// Sets the time by which something must have happened. One timer serves all, and is re-armed only when it fires or when
+    /// a limit ends sooner.
     private func expect(within limit: TimeAmount?, context: ChannelHandlerContext) {
         deadline = limit.map { .now() + $0 } ?? .distantFuture
-        if timer == nil, limit != nil { arm(context: context) }
+        guard limit != nil, timer == nil || deadline < timerDeadline else { return }
+        timer?.cancel()
+        arm(context: context)
     }
 
     private func arm(context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timerDeadline = deadline
         timer = context.eventLoop.scheduleTask(deadline: deadline) {
             let (gate, context) = bound.value
             gate.timerFired(context: context)
@@ -298,8 +325,18 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         if case .busy(let exchange) = state, !exchange.hasResponseBegun {
             refuse(
                 Refusal(status: .requestTimeout, message: "The request's body did not come in time."), context: context)
+        } else if isTakingTheAnswer(context: context) {
+            expect(within: front.limits.body, context: context)
         } else {
             context.close(promise: nil)
         }
+    }
+
+    /// Whether an answer is on its way and the peer has taken some of it since the last look. A slow reader is served as
+    /// long as it reads; one that has stopped is not.
+    private func isTakingTheAnswer(context: ChannelHandlerContext) -> Bool {
+        let left = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        defer { unsent = left }
+        return left > 0 && left != unsent
     }
 }

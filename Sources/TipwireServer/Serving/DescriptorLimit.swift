@@ -7,6 +7,8 @@ enum DescriptorLimit {
     static func reserve(of descriptors: Int) -> Int { min(256, max(48, descriptors / 4)) }
 
     struct Fitting: Equatable {
+        /// Sockets that fit beside the database and what else is open, listeners and requests together.
+        let maxSockets: Int
         let maxConnections: Int
         /// What the operator should know; nil when all fits.
         let warning: String?
@@ -16,7 +18,7 @@ enum DescriptorLimit {
     static func fit(maxConnections wanted: Int) -> Fitting {
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        guard getrlimit(resource, &limit) == 0 else { return Fitting(maxConnections: wanted, warning: nil) }
+        guard getrlimit(resource, &limit) == 0 else { return fit(maxConnections: wanted, descriptors: .max) }
         let needed = rlim_t(wanted + reserve(of: .max))
         if limit.rlim_cur < needed {
             var raised = limit
@@ -28,9 +30,10 @@ enum DescriptorLimit {
 
     static func fit(maxConnections wanted: Int, descriptors: Int) -> Fitting {
         let possible = max(1, descriptors - reserve(of: descriptors))
-        guard possible < wanted else { return Fitting(maxConnections: wanted, warning: nil) }
+        let sockets = descriptors - min(48, descriptors / 4)
+        guard possible < wanted else { return Fitting(maxSockets: sockets, maxConnections: wanted, warning: nil) }
         return Fitting(
-            maxConnections: possible,
+            maxSockets: sockets, maxConnections: possible,
             warning:
                 "feed.maxConnections is lowered from \(wanted) to \(possible): this process may open \(descriptors) "
                 + "descriptors; raise the limit with 'ulimit -n' or LimitNOFILE=")

@@ -15,6 +15,8 @@ struct Parts: Sendable {
     let clock = WallClock.system
     let eventLoops = MultiThreadedEventLoopGroup.singleton
     let startedAt: Timestamp
+    /// Most sockets of every kind at a time.
+    let maxSockets: Int
     /// What the operator should know, once the server is known to start.
     let warnings: [String]
 
@@ -75,6 +77,7 @@ struct Parts: Sendable {
             metrics: metrics, logger: logger)
         let fitting = DescriptorLimit.fit(maxConnections: configuration.feed.maxConnections)
         warnings = fitting.warning.map { [$0] } ?? []
+        maxSockets = fitting.maxSockets
         quota = StreamQuota(maximum: fitting.maxConnections)
     }
 

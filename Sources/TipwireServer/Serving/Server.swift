@@ -47,7 +47,11 @@ public struct Server {
         var services: [any Service] = [
             parts.authenticator, parts.retention, parts.reader, parts.relay, parts.intake,
         ]
-        if let port = configuration.metrics.port { services.append(try await bindMetrics(parts, port: port)) }
+        if let port = configuration.metrics.port {
+            let metrics = try await bindMetrics(parts, port: port)
+            logger.info("serving metrics", metadata: ["port": "\(metrics.port)"])
+            services.append(metrics)
+        }
         let announce: @Sendable () async throws -> Void = { [parts, program, isDemo] in
             var text = Announcement.listening(on: url)
             if isFirstStart || isDemo {
@@ -71,7 +75,7 @@ public struct Server {
         let host = configuration.host
         do {
             return try await Front.bind(
-                host: host, port: configuration.port, group: parts.eventLoops,
+                host: host, port: configuration.port, group: parts.eventLoops, maxConnections: parts.maxSockets,
                 sendBufferBytes: configuration.feed.sendBufferBytes,
                 drainLimit: .seconds(configuration.drain.seconds), onDrain: { parts.drain.begin() },
                 context: { served in
@@ -86,7 +90,7 @@ public struct Server {
     private func bindMetrics(_ parts: Parts, port: Int) async throws -> Front {
         do {
             return try await Front.bind(
-                host: configuration.host, port: port, group: parts.eventLoops,
+                host: configuration.host, port: port, group: parts.eventLoops, maxConnections: parts.maxSockets,
                 sendBufferBytes: configuration.feed.sendBufferBytes, drainLimit: .seconds(1), onDrain: {},
                 context: { served in
                     parts.frontContext(responder: parts.metricsResponder(), door: nil, served: served)

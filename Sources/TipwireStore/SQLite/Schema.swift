@@ -27,7 +27,11 @@ enum Schema {
 
     /// Throws `StoreUnusable` unless the file is empty, or a Tipwire database of this version or an older one.
     static func requireReadable(_ db: Database, path: String) throws {
-        let isEmpty = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") == 0
+        // The migrator commits its own table before the first migration. A start that was killed between the two has left
+        // just that, and must not keep the next one from finishing.
+        let isEmpty =
+            try Int.fetchOne(
+                db, sql: "SELECT count(*) FROM sqlite_master WHERE tbl_name <> 'grdb_migrations'") == 0
         guard !isEmpty else { return }
         guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
             throw StoreUnusable("the database \(path) can't be used: it belongs to another program")

@@ -8,6 +8,13 @@ public struct ObjectReader {
     private let members: JSONObject
     private var read: Set<String> = []
     private var errors: [FieldError] = []
+    private var unnamed = 0
+
+    /// Most errors that one answer names. The rest is counted: an answer must not grow with the nonsense it answers.
+    static let maximumErrors = 100
+
+    /// Whether more errors would only be counted.
+    var isFull: Bool { errors.count >= Self.maximumErrors }
 
     /// Throws when `value` is not an object.
     public init(_ value: JSONValue) throws(InvalidInput) {
@@ -69,16 +76,19 @@ public struct ObjectReader {
     }
 
     public mutating func fail(_ name: String, _ detail: String) {
-        errors.append(FieldError(field: name, detail: detail))
+        if isFull { unnamed += 1 } else { errors.append(FieldError(field: name, detail: detail)) }
     }
 
-    public mutating func merge(_ invalid: InvalidInput) { errors.append(contentsOf: invalid.errors) }
+    public mutating func merge(_ invalid: InvalidInput) {
+        for error in invalid.errors { fail(error.field, error.detail) }
+    }
 
     /// Throws everything that was found, members that nobody read included.
     public mutating func finish() throws(InvalidInput) {
         for member in members.members where !read.contains(member.name) {
-            fail(member.name, "is not known here")
+            fail(String(member.name.prefix(64)), "is not known here")
         }
+        if unnamed > 0 { errors.append(FieldError(field: "", detail: "and \(unnamed) more")) }
         if !errors.isEmpty { throw InvalidInput(errors) }
     }
 }

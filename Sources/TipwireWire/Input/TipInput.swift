@@ -40,6 +40,7 @@ public enum TipInput {
             } else {
                 drafts.reserveCapacity(tips.count)
                 for (index, tip) in tips.enumerated() {
+                    if reader.isFull { break }
                     do {
                         drafts.append(try draft(tip, now: now))
                     } catch {

@@ -5,6 +5,10 @@ extension JSONScanner {
 
     /// Reads one value into memory and leaves the cursor behind it.
     mutating func tree() throws(JSONError) -> JSONValue {
+        values += 1
+        guard values <= Self.maximumValues else {
+            throw error("The text holds more than \(Self.maximumValues) values.")
+        }
         switch current {
         case UInt8(ascii: "{"):
             return .object(try objectTree())

@@ -11,6 +11,10 @@ public struct JSONScanner {
     /// stack; honest requests here nest three deep.
     public static let maximumDepth = 64
 
+    /// How many values a text may hold that is read into memory as a tree. A batch of tips at its limit has nine
+    /// thousand; a body of nothing but zeros would have four million, each fifty times its size.
+    public static let maximumValues = 20_000
+
     /// What lies between the quotes of a string.
     struct StringToken {
         var range: Range<Int>
@@ -21,6 +25,8 @@ public struct JSONScanner {
     let bytes: UnsafeBufferPointer<UInt8>
     private(set) var index = 0
     private var depth = 0
+    /// Values that the tree holds so far.
+    var values = 0
 
     private init(_ bytes: UnsafeBufferPointer<UInt8>) {
         self.bytes = bytes

@@ -41,6 +41,7 @@ struct Refusal {
             let reason = problem?.sentence ?? (answer.status == 429 ? "too many requests" : "the server is not ready")
             let wait = answer.retryAfterSeconds.map { "; try again in \($0) s" } ?? "; try again later"
             return Failure("\(reason) (\(answer.status))\(wait)")
+        case 409: return Failure(problem.map { "\($0.sentence ?? "this clashes with what is there") (409)" } ?? foreign)
         default: return Failure(problem?.lines ?? foreign)
         }
     }

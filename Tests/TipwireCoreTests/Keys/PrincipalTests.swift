@@ -97,4 +97,37 @@ struct PrincipalTests {
             pages: nil, createdAt: noon, expiresAt: offset.map { noon.advanced(milliseconds: $0) })
         #expect(record.isExpired(at: noon) == isExpired)
     }
+
+    private func key(of account: Account.ID, pages: Set<Int64>?) -> KeyRecord {
+        KeyRecord(
+            id: "k1", prefix: "tw_00000000", hash: SecretHash(of: "x"), name: "n", account: account, scopes: [],
+            pages: pages.map { Set($0.map(Page.ID.init(rawValue:))) }, createdAt: noon, expiresAt: nil)
+    }
+
+    @Test("Only an admin without a limit to pages administers the server")
+    func administersServer() {
+        #expect(principal(olivia, [.admin]).administersServer)
+        #expect(!principal(olivia, [.admin], pages: [10]).administersServer)
+        #expect(!principal(olivia, [.admin], pages: []).administersServer)
+        #expect(!principal(olivia, [.manage]).administersServer)
+    }
+
+    @Test("Keys are managed by their own account, and by who administers the server")
+    func managesByAccount() {
+        for pages in [nil, [], [10]] as [Set<Int64>?] {
+            #expect(principal(olivia, [.manage]).mayManage(key(of: olivia, pages: pages)))
+            #expect(!principal(olivia, [.manage]).mayManage(key(of: mia, pages: pages)))
+            #expect(principal(olivia, [.admin]).mayManage(key(of: mia, pages: pages)))
+        }
+        #expect(!principal(olivia, [.admin], pages: [10]).mayManage(key(of: mia, pages: [10])))
+    }
+
+    @Test(
+        "Who is limited to pages manages only keys that reach no further",
+        arguments: [
+            (nil, false), ([], false), ([10], true), ([10, 11], true), ([12], false), ([10, 12], false),
+        ] as [(Set<Int64>?, Bool)])
+    func managesWithinLimit(pages: Set<Int64>?, mayManage: Bool) {
+        #expect(principal(olivia, [.manage], pages: [10, 11]).mayManage(key(of: olivia, pages: pages)) == mayManage)
+    }
 }

@@ -124,4 +124,18 @@ struct TimestampTests {
     func unixSeconds(milliseconds: Int64, seconds: Int64) {
         #expect(Timestamp(milliseconds: milliseconds).unixSeconds == seconds)
     }
+
+    @Test(
+        "An HTTP date has its weekday, two digits of day and no fraction",
+        arguments: [
+            ("1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("1969-12-31T23:59:59.999Z", "Wed, 31 Dec 1969 23:59:59 GMT"),
+            ("2024-02-29T12:00:00.999Z", "Thu, 29 Feb 2024 12:00:00 GMT"),
+            ("2026-03-02T00:00:00Z", "Mon, 02 Mar 2026 00:00:00 GMT"),
+            ("2026-03-07T00:00:00Z", "Sat, 07 Mar 2026 00:00:00 GMT"),
+        ])
+    func httpDate(text: String, written: String) {
+        #expect(Timestamp(rfc3339: text)?.httpDate == written)
+    }
 }

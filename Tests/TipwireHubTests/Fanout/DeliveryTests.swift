@@ -118,10 +118,20 @@ struct DeliveryTests {
     func lagBytes() {
         var delivery = Delivery.stalled(bytes: 40)
         _ = delivery.becameWritable()
-        _ = delivery.caughtUp(through: 12, bytes: 1_000, position: 20, isWritable: true, now: 9)
-        #expect(delivery.state == behind(12, bytes: 0, isReading: true))
+        _ = delivery.caughtUp(through: 12, bytes: 1_000, position: 20, isWritable: false, now: 9)
+        #expect(delivery.state == behind(12, bytes: 0, stalledSince: 9))
         #expect(delivery.offer(21, 21, bytes: 100) == .hold)
         #expect(delivery.offer(22, 22, bytes: 1) == .cut(.lagBytes))
+    }
+
+    @Test("What comes while it waits for our own reader is not held against it")
+    func waitingForReader() {
+        var delivery = Delivery(readingAfter: 5)
+        #expect(delivery.offer(11, 20, bytes: 1_000) == .hold)
+        #expect(delivery.offer(21, 30, bytes: 1_000, isWritable: false) == .hold)
+        #expect(delivery.state == behind(5, isReading: true))
+        delivery.readWasted(now: 8)
+        #expect(delivery.offer(31, 40, bytes: 1_000, isWritable: false) == .cut(.lagBytes))
     }
 
     @Test("After a splice that read ahead, each event above it is written and none below")
@@ -169,6 +179,18 @@ struct DeliveryTests {
         #expect(delivery.becameWritable() == .read(after: 5))
     }
 
+    @Test("A stretch that came to a full connection is read again when there is room, and the seconds run meanwhile")
+    func wastedRead() {
+        var delivery = Delivery.stalled()
+        _ = delivery.becameWritable()
+        delivery.readWasted(now: 8)
+        #expect(delivery.state == behind(10, bytes: 40, stalledSince: 8))
+        #expect(delivery.tick(now: 17, isWritable: false, limits: limits) == .none)
+        var patient = delivery
+        #expect(patient.becameWritable() == .read(after: 10))
+        #expect(delivery.tick(now: 18, isWritable: false, limits: limits) == .cut(.stalled))
+    }
+
     @Test("Who takes nothing for the limit's seconds is cut, and not a second before")
     func stall() {
         var delivery = Delivery.stalled()
@@ -214,6 +236,7 @@ struct DeliveryTests {
         #expect(delivery.lost(toRetention: 1_000) == nil)
         delivery.begin(at: 3)
         delivery.readFailed()
+        delivery.readWasted(now: 1)
         #expect(delivery.state == .ended)
     }
 }

@@ -16,7 +16,7 @@ struct HubSeed: RandomNumberGenerator, CustomStringConvertible, Sendable {
     /// A sequence of its own that follows from this seed, for something that runs beside others.
     init(of parent: HubSeed, _ index: Int) {
         seed = parent.seed
-        state = parent.seed ^ (UInt64(index + 1) &* 0xD1B5_4A32_D192_ED03)
+        state = parent.state ^ (UInt64(index + 1) &* 0xD1B5_4A32_D192_ED03)
     }
 
     mutating func next() -> UInt64 {

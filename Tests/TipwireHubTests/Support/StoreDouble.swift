@@ -10,18 +10,20 @@ final class StoreDouble: Store {
         /// Runs before the log is read.
         var beforeRead: (@Sendable (_ after: Int64, _ pages: PageSelection) async throws -> Void)?
         /// Runs between a read and its answer.
-        var afterRead: (@Sendable () async throws -> Void)?
+        var afterRead: (@Sendable (PageSelection) async throws -> Void)?
         /// Runs before the directory is changed, with the method's name.
         var beforeChange: (@Sendable (String) async throws -> Void)?
     }
 
     let real: SQLiteStore
-    let hooks = Mutex(Hooks())
+    private let hooks = Mutex(Hooks())
     /// The commands of every batch that was committed or tried.
     let batches = Watched<[[LogCommand]]>([])
     let keyUses = Watched<[[String: Timestamp]]>([])
 
     init(_ real: SQLiteStore) { self.real = real }
+
+    func hook(_ change: @Sendable (inout Hooks) -> Void) { hooks.withLock { change(&$0) } }
 
     private func change(_ name: String) async throws { try await hooks.withLock { $0.beforeChange }?(name) }
 
@@ -38,7 +40,7 @@ final class StoreDouble: Store {
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
         try await hooks.withLock { $0.beforeRead }?(sequence, pages)
         let slice = try await real.events(after: sequence, pages: pages, limit: limit)
-        try await hooks.withLock { $0.afterRead }?()
+        try await hooks.withLock { $0.afterRead }?(pages)
         return slice
     }
 

@@ -1,0 +1,25 @@
+import HTTPTypes
+import Synchronization
+
+/// Bounds the memory of large bodies that are being received at the same time.
+///
+/// Ordinary bodies are small and need no asking. A batch may take megabytes, and a client that sends it slowly would hold
+/// them for as long as it likes.
+final class BodyBudget: Sendable {
+    /// Bytes of large bodies in memory at a time.
+    static let maximumBytes = 64 * 1024 * 1024
+
+    private let reserved = Atomic<Int>(0)
+
+    /// Runs `body` with `bytes` set aside, or refuses when there is no room for them.
+    func withReserved<Value>(_ bytes: Int, _ body: () async throws -> Value) async throws -> Value {
+        guard reserved.wrappingAdd(bytes, ordering: .relaxed).newValue <= Self.maximumBytes else {
+            reserved.wrappingSubtract(bytes, ordering: .relaxed)
+            throw Problem(
+                .serviceUnavailable, "Too many large requests are being received; send this again in a moment.",
+                headers: [.retryAfter: "1"])
+        }
+        defer { reserved.wrappingSubtract(bytes, ordering: .relaxed) }
+        return try await body()
+    }
+}

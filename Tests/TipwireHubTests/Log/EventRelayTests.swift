@@ -1,0 +1,197 @@
+import NIOCore
+import Testing
+import TipwireCore
+import TipwireStore
+
+@testable import TipwireHub
+
+@Suite("EventRelay", .timeLimit(.minutes(1)))
+struct EventRelayTests {
+    @Test("What the intake commits reaches a listener, whole and in its dialect")
+    func whole() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            let answer = try await hub.tip(page, 1_234)
+            try await listener.received(through: answer.lastSequence)
+            let heard = listener.sink.heard.value
+            #expect(heard.sequences == [answer.lastSequence])
+            let text = String(buffer: heard.frames[0])
+            #expect(text.contains("\"grossAmountInCents\":1234,"))
+            #expect(text.contains("\"id\":\"\(answer.tip.id)\""))
+            #expect(text.hasSuffix("\"cursor\":\"\(hub.position.epoch)-1\"}"))
+        }
+    }
+
+    @Test("Live or read from the log, an event has the same bytes")
+    func sameBytes() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let live = try await hub.listen(.page(page.id), as: principal(account))
+            let head = try await hub.tips(page, 5).last!.lastSequence
+            let replay = try await hub.intake.submit(
+                .replay(page: page.id, tip: hub.store.real.tips(page: page.id, before: nil, limit: 1)[0].tip.id))
+            try await live.received(through: head + 1)
+            #expect(replay[0].lastSequence == head + 1)
+            let late = try await hub.listen(
+                .page(page.id), as: principal(account), from: .position("\(hub.position.epoch)-0"), loop: 1)
+            try await late.received(through: head + 1)
+            #expect(late.sequences == Array(1...head + 1))
+            #expect(late.sink.heard.value.frames == live.sink.heard.value.frames)
+        }
+    }
+
+    @Test("What is committed while a fan-out runs goes out together, as one write to each listener")
+    func batches() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            try await hub.tips(page, 7)
+            try await listener.received(through: 7)
+            #expect(listener.sink.heard.value.writes == [Array(1...7)])
+        }
+    }
+
+    @Test("A wake-up without events, as another node's is, makes the relay read the log")
+    func newsWithoutEvents() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            let commit = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: [draft(), draft()], idempotencyKey: nil)], at: noon)
+            hub.wakeUp.signal()
+            try await listener.received(through: 2)
+            #expect(listener.sequences == [1, 2])
+            // Whoever connects now begins behind what was given out.
+            #expect(hub.position.bounds == commit.bounds)
+        }
+    }
+
+    @Test("A commit that nobody told of is found by looking, within the poll's second")
+    func lostWakeUp() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            _ = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: [draft()], idempotencyKey: nil)], at: noon)
+            try await listener.received(through: 1)
+            #expect(listener.sequences == [1])
+        }
+    }
+
+    @Test("Events of a wake-up that leave a hole are not believed: the log fills it")
+    func hole() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            let commit = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: (1...4).map { try draft($0) }, idempotencyKey: nil)], at: noon)
+            let events = try commit.results[0].get().flatMap(\.events)
+            hub.wakeUp.signal(Array(events[2...]))
+            try await listener.received(through: 4)
+            hub.wakeUp.signal(events)
+            try await hub.tip(page)
+            try await listener.received(through: 5)
+            #expect(listener.sequences == [1, 2, 3, 4, 5])
+        }
+    }
+
+    @Test("A burst that overflows the wake-up's box arrives whole from the log")
+    func overflow() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            let gate = Gate()
+            hub.store.hook { $0.beforeRead = { _, _ in try await gate.pass() } }
+            try await hub.tip(page)
+            // The relay has given that out and stands before the log.
+            try await gate.arrived()
+            try await hub.tips(page, 1_000)
+            try await hub.tips(page, 600)
+            try await hub.tips(page, 20)
+            gate.open()
+            try await listener.received(through: 1_621)
+            #expect(listener.sequences == Array(1...1_621))
+        }
+    }
+
+    @Test("While the log can't be read listeners wait, and afterwards nothing is missing")
+    func brokenLog() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            let failed = Gate(isOpen: true)
+            hub.store.hook {
+                $0.beforeRead = { _, _ in
+                    try await failed.pass()
+                    throw BrokenStore()
+                }
+            }
+            _ = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: [draft(), draft()], idempotencyKey: nil)], at: noon)
+            hub.wakeUp.signal()
+            try await failed.arrived()
+            #expect(listener.sequences == [])
+            hub.store.hook { $0.beforeRead = nil }
+            hub.wakeUp.signal()
+            try await listener.received(through: 2)
+            #expect(listener.sequences == [1, 2])
+        }
+    }
+
+    @Test("Events of a page that was deleted meanwhile are given to nobody")
+    func deletedPage() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let gone = try await hub.directory.makePage("gone", of: account.id)
+            let firehose = try await hub.listen(.owner(account.id, limit: nil), as: principal(account))
+            let commit = try await hub.store.real.commit(
+                [.receive(page: gone.id, drafts: [draft()], idempotencyKey: nil)], at: noon)
+            let events = try commit.results[0].get().flatMap(\.events)
+            try await hub.directory.deletePage(gone.id)
+            hub.wakeUp.signal(events)
+            try await hub.tip(page)
+            try await firehose.received(through: 2)
+            #expect(firehose.sequences == [2])
+        }
+    }
+
+    @Test("When retention took what was not given out yet, every listener is cut rather than left with a hole")
+    func prunedBeforeDelivery() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let gate = Gate()
+            hub.store.hook { $0.beforeRead = { _, _ in try await gate.pass() } }
+            try await hub.tip(page)
+            // The relay has given that out and stands before the log.
+            try await gate.arrived()
+            let one = try await hub.listen(.page(page.id), as: principal(account))
+            let two = try await hub.listen(.owner(account.id, limit: nil), as: principal(account), loop: 1)
+            _ = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: (1...3).map { try draft($0) }, idempotencyKey: nil)], at: noon)
+            _ = try await hub.store.prune(
+                olderThan: noon.advanced(milliseconds: 1), keepingBytes: 1 << 30, limit: 3)
+            gate.open()
+            for listener in [one, two] {
+                #expect(try await listener.ended() == .slow("the log no longer holds what is missing"))
+                #expect(listener.sequences == [])
+            }
+            // Back with its cursor, it is told of the gap and gets what is left.
+            let back = try await hub.listen(
+                .page(page.id), as: principal(account), from: .position("\(hub.position.epoch)-1"))
+            #expect(try await back.begun() == Resumption(status: .gap, start: 3))
+            try await back.received(through: 4)
+            #expect(back.sequences == [4])
+        }
+    }
+}

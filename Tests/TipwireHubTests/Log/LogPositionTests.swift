@@ -1,0 +1,35 @@
+import Testing
+import TipwireCore
+
+@testable import TipwireHub
+
+@Suite("LogPosition")
+struct LogPositionTests {
+    @Test("The position only moves forward, head and pruning each for itself")
+    func forward() {
+        let position = LogPosition(LogBounds(epoch: "e", head: 10, prunedThrough: 3))
+        position.advance(to: LogBounds(epoch: "e", head: 9, prunedThrough: 5))
+        #expect(position.bounds == LogBounds(epoch: "e", head: 10, prunedThrough: 5))
+        position.advance(to: LogBounds(epoch: "e", head: 12, prunedThrough: 4))
+        #expect(position.bounds == LogBounds(epoch: "e", head: 12, prunedThrough: 5))
+    }
+
+    @Test("The epoch is that of the start")
+    func epoch() {
+        let position = LogPosition(LogBounds(epoch: "e", head: 0, prunedThrough: 0))
+        position.advance(to: LogBounds(epoch: "f", head: 1, prunedThrough: 0))
+        #expect(position.epoch == "e")
+        #expect(position.bounds.epoch == "e")
+    }
+
+    @Test("Advances from many threads end at the furthest")
+    func concurrent() async {
+        let position = LogPosition(LogBounds(epoch: "e", head: 0, prunedThrough: 0))
+        await withTaskGroup(of: Void.self) { group in
+            for head in (1...200).shuffled() {
+                group.addTask { position.advance(to: LogBounds(epoch: "e", head: Int64(head), prunedThrough: 0)) }
+            }
+        }
+        #expect(position.bounds.head == 200)
+    }
+}

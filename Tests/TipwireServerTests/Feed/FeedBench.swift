@@ -1,0 +1,116 @@
+import NIOCore
+import NIOEmbedded
+import TipwireCore
+import TipwireHub
+import TipwireWire
+
+@testable import TipwireServer
+
+/// One feed on an embedded channel: its clock is the test's, and its bytes are exact.
+///
+/// Made and used within one synchronous stretch, since an embedded loop belongs to the thread that made it.
+final class FeedBench {
+    let channel = EmbeddedChannel()
+    let quota = StreamQuota(maximum: 1)
+    private let ends = Ends()
+    private let fanout: Fanout
+
+    /// Runs `body` with a feed of `world.main` that has answered its handshake.
+    static func run(
+        _ world: World, start: Subscription.Start = .live, maxMessageBytes: Int = 65_536,
+        _ body: (FeedBench) throws -> Void
+    ) throws {
+        let bench = try FeedBench(world, start: start, maxMessageBytes: maxMessageBytes)
+        try body(bench)
+        bench.fanout.stop()
+        _ = try? bench.channel.finish(acceptAlreadyClosed: true)
+        try bench.channel.embeddedEventLoop.syncShutdownGracefully()
+    }
+
+    private init(_ world: World, start: Subscription.Start, maxMessageBytes: Int) throws {
+        let position = LogPosition(LogBounds(epoch: "0badcafe", head: 7, prunedThrough: 0))
+        let encoder = EventEncoder(directory: world.directory, epoch: position.epoch, publicURL: { "" })
+        fanout = Fanout(
+            eventLoops: [channel.eventLoop],
+            settings: .init(idleSeconds: 120, probeSeconds: 45, maxLagBytes: 1 << 20, maxLagSeconds: 30),
+            log: position,
+            reader: CatchUpReader(
+                store: world.store, directory: world.directory, encoder: encoder, logger: World.quiet),
+            clock: world.clock.wall)
+        let principal = Principal(
+            account: world.ada.id, credential: .key(id: "k"), scopes: [.eventsRead], pageLimit: nil, expiresAt: nil)
+        let stream = AcceptedStream(
+            subscription: Subscription(
+                dialect: .pally, audience: .page(world.main.id), principal: principal, start: start,
+                remoteAddress: "198.51.100.7", connectedAt: world.clock.now),
+            handshake: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
+        let handler = FeedHandler(
+            stream: stream, shard: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes)
+        try channel.pipeline.syncOperations.addHandlers(ends, handler)
+        try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
+        handler.begin()
+    }
+
+    var shard: Shard { fanout.shard(on: channel.eventLoop) }
+    /// How the handler has ended its channel so far.
+    var closes: [CloseMode] { ends.modes }
+
+    /// What has been written since the last look, as one run of bytes.
+    func written() throws -> ByteBuffer {
+        var all = ByteBuffer()
+        while let next = try channel.readOutbound(as: ByteBuffer.self) { all.writeImmutableBuffer(next) }
+        return all
+    }
+
+    func send(_ opcode: WebSocketOpcode, _ text: String) throws {
+        try send(opcode, ByteBuffer(string: text))
+    }
+
+    func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) throws {
+        try channel.writeInbound(WebSocketFrame.masked(opcode: opcode, payload: payload, key: 0xA1B2_C3D4))
+    }
+
+    /// Sets whether the channel takes bytes, and tells the pipeline.
+    func setWritable(_ isWritable: Bool) {
+        channel.isWritable = isWritable
+        channel.pipeline.fireChannelWritabilityChanged()
+    }
+
+    /// What `autoRead` was last set to; nil if never.
+    var autoRead: Bool? {
+        channel.options.last { $0.option is ChannelOptions.Types.AutoReadOption }?.value as? Bool
+    }
+
+    /// Stands where the socket would be: an end of one side must not end the embedded channel whole.
+    private final class Ends: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+
+        private(set) var modes: [CloseMode] = []
+
+        func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+            modes.append(mode)
+            if mode == .all { context.close(mode: mode, promise: promise) } else { promise?.succeed(()) }
+        }
+    }
+}
+
+/// The bytes of a close frame.
+func closeFrame(_ code: UInt16, _ reason: String = "") -> ByteBuffer {
+    var frame = ByteBuffer(bytes: [0x88, UInt8(2 + reason.utf8.count)])
+    frame.writeInteger(code)
+    frame.writeString(reason)
+    return frame
+}
+
+/// The bytes of a short text frame.
+func textFrame(_ text: String) -> ByteBuffer {
+    var frame = ByteBuffer(bytes: [0x81])
+    if text.utf8.count < 126 {
+        frame.writeInteger(UInt8(text.utf8.count))
+    } else {
+        frame.writeInteger(UInt8(126))
+        frame.writeInteger(UInt16(text.utf8.count))
+    }
+    frame.writeString(text)
+    return frame
+}
