@@ -11,15 +11,27 @@ final class BodyBudget: Sendable {
 
     private let reserved = Atomic<Int>(0)
 
-    /// Runs `body` with `bytes` set aside, or refuses when there is no room for them.
-    func withReserved<Value>(_ bytes: Int, _ body: () async throws -> Value) async throws -> Value {
+    /// Sets bytes aside for as long as the reservation lives, or refuses when there is no room for them.
+    func reserve(_ bytes: Int) throws -> Reservation {
         guard reserved.wrappingAdd(bytes, ordering: .relaxed).newValue <= Self.maximumBytes else {
             reserved.wrappingSubtract(bytes, ordering: .relaxed)
             throw Problem(
                 .serviceUnavailable, "Too many large requests are being received; send this again in a moment.",
                 headers: [.retryAfter: "1"])
         }
-        defer { reserved.wrappingSubtract(bytes, ordering: .relaxed) }
-        return try await body()
+        return Reservation(budget: self, bytes: bytes)
+    }
+
+    /// A part of the budget, given back with its end.
+    final class Reservation: Sendable {
+        private let budget: BodyBudget
+        private let bytes: Int
+
+        fileprivate init(budget: BodyBudget, bytes: Int) {
+            self.budget = budget
+            self.bytes = bytes
+        }
+
+        deinit { budget.reserved.wrappingSubtract(bytes, ordering: .relaxed) }
     }
 }

@@ -54,11 +54,7 @@ struct TipsController: Sendable {
             throw InvalidInput(
                 field: "Idempotency-Key", "doesn't go with a batch; give each tip an 'id' of its own")
         }
-        // Reading and parsing are bounded together: a parsed body takes several times its bytes.
-        let bytes = call.announcedBytes(upTo: Limits.batchRequestBytes)
-        let drafts = try await bodies.withReserved(bytes) {
-            try TipInput.batch(try await call.json(upTo: Limits.batchRequestBytes), now: clock.now())
-        }
+        let drafts = try await readBatch(call)
         let page = try call.page(in: directory)
         let answers = try await intake.submit(
             .receive(page: page.id, drafts: drafts, idempotencyKey: nil))
@@ -71,6 +67,15 @@ struct TipsController: Sendable {
             writer.endArray()
             writer.endObject()
         }
+    }
+
+    /// Reading and parsing are bounded together: a parsed body takes several times its bytes.
+    private func readBatch(_ call: Call) async throws -> [TipDraft] {
+        let reservation = try bodies.reserve(call.announcedBytes(upTo: Limits.batchRequestBytes))
+        let json = try await call.json(upTo: Limits.batchRequestBytes)
+        let drafts = try TipInput.batch(json, now: clock.now())
+        withExtendedLifetime(reservation) {}
+        return drafts
     }
 
     /// The activity feed, newest first.
