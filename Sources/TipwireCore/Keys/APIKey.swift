@@ -53,15 +53,16 @@ public struct SecretHash: Sendable, Hashable {
         return difference == 0
     }
 
-    /// Random bytes from the system's generator, as lower-case hex.
-    public static func randomHex(bytes count: Int) -> String {
-        var text = ""
-        text.reserveCapacity(count * 2)
-        for _ in 0..<count {
-            let byte = UInt8.random(in: 0...255)
+    /// Two lower-case hex characters for each byte.
+    public static func hex(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.reduce(into: "") { text, byte in
             if byte < 16 { text.append("0") }
             text.append(String(byte, radix: 16))
         }
-        return text
+    }
+
+    /// Random bytes from the system's generator, as lower-case hex.
+    public static func randomHex(bytes count: Int) -> String {
+        hex((0..<count).map { _ in UInt8.random(in: 0...255) })
     }
 }

@@ -13,7 +13,7 @@ extension Call {
         guard mediaType == "application/json" else {
             throw Problem(.unsupportedMediaType, "Send JSON, with 'Content-Type: application/json'.")
         }
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
+        if let length = contentLength, length > limit {
             throw Problem.tooLarge(limit)
         }
         let body: ByteBuffer
@@ -24,7 +24,7 @@ extension Call {
         } catch let error as HTTPError where error.status == .contentTooLarge {
             throw Problem.tooLarge(limit)
         }
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), body.readableBytes < length {
+        if let length = contentLength, body.readableBytes < length {
             // The connection ended in the middle, by the peer or at the end of a drain: nobody's mistake.
             throw Problem(
                 .serviceUnavailable, "The body did not arrive whole; send it again.", headers: [.retryAfter: "1"])
@@ -37,9 +37,11 @@ extension Call {
         }
     }
 
+    private var contentLength: Int? { request.headers[.contentLength].flatMap { Int($0) } }
+
     /// The bytes that the body may take: what it says, or all it might.
     func announcedBytes(upTo limit: Int) -> Int {
-        request.headers[.contentLength].flatMap { Int($0) }.map { min(max($0, 0), limit) } ?? limit
+        contentLength.map { min(max($0, 0), limit) } ?? limit
     }
 
     var query: QueryString { QueryString(target: request.uri.string) }

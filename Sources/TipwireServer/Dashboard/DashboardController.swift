@@ -165,8 +165,7 @@ struct Asset: Sendable {
         self.name = name
         self.mediaType = mediaType
         bytes = ByteBuffer(bytes: content)
-        let digest = SHA256.hash(data: content).prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-        tag = "\"\(digest.joined())\""
+        tag = "\"\(SecretHash.hex(SHA256.hash(data: content).prefix(12)))\""
     }
 
     static let live = Asset("live.html", "text/html; charset=utf-8", PackageResources.live_html)

@@ -44,7 +44,7 @@ struct Passwords: Sendable {
                 from: Data(password.utf8), salt: Data(salt.utf8), outputByteCount: Self.hashBytes, rounds: rounds,
                 blockSize: blockSize, parallelism: 1, maxMemory: 128 * rounds * blockSize * 2)
             return key.withUnsafeBytes { bytes in
-                bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                SecretHash.hex(bytes)
             }
         }
     }
