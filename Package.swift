@@ -84,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "tipwire",
             dependencies: [
-                "TipwireCore", "TipwireServer",
+                "TipwireCore", "TipwireWire", "TipwireServer",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

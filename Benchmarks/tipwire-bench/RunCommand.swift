@@ -18,8 +18,14 @@ struct RunCommand: ParsableCommand {
             """)
     var peer: [Peer] = [.floor, .nchan, .disk, .sqlite]
     @Option(help: "Rounds; medians with least and greatest are told (default: 3, with --quick 1).") var rounds: Int?
-    @Option(help: "Numbers of WebSockets, with commas (default: 100,1000,10000; with --quick 100,1000).")
+    @Option(
+        help: """
+            Numbers of sockets, with commas (default: 100,1000,10000 WebSockets and 1000,10000 event streams; with \
+            --quick none of 10000).
+            """)
     var sockets: String?
+    @Option(help: "Only this form of fan-out, websocket or sse; may be given twice (default: both).")
+    var form: [StreamForm] = []
     @Flag(help: "A short run that shows that all works; its figures are rough.") var quick = false
     @Flag(
         inversion: .prefixedNo,
@@ -34,7 +40,7 @@ struct RunCommand: ParsableCommand {
 
     func validate() throws {
         if let rounds, rounds < 1 { throw ValidationError("--rounds must be 1 or more") }
-        _ = try socketCounts()
+        _ = try socketCounts(.webSocket)
     }
 
     func run() throws {
@@ -50,7 +56,8 @@ struct RunCommand: ParsableCommand {
         if only.isEmpty || only.contains(.intake) {
             let peers = [IntakePeer.disk, .sqlite].filter { wants($0.rawValue, $0.obstacle, &report) }
             IntakeSeries(
-                tipwire: tipwire, peers: peers, rounds: roundCount, seconds: quick ? 0.4 : 1.2
+                tipwire: tipwire, peers: peers, rounds: roundCount, seconds: quick ? 0.4 : 1.2,
+                chainedTips: quick ? 100 : 500
             ).run(launcher, into: &report)
         }
         if only.isEmpty || only.contains(.fanout) {
@@ -75,9 +82,9 @@ struct RunCommand: ParsableCommand {
         return false
     }
 
-    private func socketCounts() throws -> [Int] {
-        let text = sockets ?? (quick ? "100,1000" : "100,1000,10000")
-        return try text.split(separator: ",").map { word in
+    private func socketCounts(_ form: StreamForm) throws -> [Int] {
+        let usual = (form == .webSocket ? "100,1000" : "1000") + (quick ? "" : ",10000")
+        return try (sockets ?? usual).split(separator: ",").map { word in
             guard let count = Int(word), (1...100_000).contains(count) else {
                 throw ValidationError("--sockets: '\(word)' is no number from 1 to 100000")
             }
@@ -85,16 +92,21 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    /// The loads that the descriptor limit has room for.
+    /// The loads that the descriptor limit has room for; of one size, WebSockets first.
     private func loads(_ limit: Int, _ report: inout Report) throws -> [FanoutLoad] {
-        try socketCounts().filter { count in
-            // Beside the sockets: the publishers, standard streams, and a server's own files.
-            guard count + 200 <= limit else {
-                report.note("\(count) sockets were left out: the descriptor limit is \(limit)")
-                return false
+        var loads: [FanoutLoad] = []
+        for form in StreamForm.allCases where self.form.isEmpty || self.form.contains(form) {
+            for count in try socketCounts(form) {
+                let load = FanoutLoad.usual(form, sockets: count, share: quick ? 0.25 : 1)
+                // Beside the sockets: the publishers, standard streams, and a server's own files.
+                if count + 200 <= limit {
+                    loads.append(load)
+                } else {
+                    report.note("\(load.label) were left out: the descriptor limit is \(limit)")
+                }
             }
-            return true
-        }.map { FanoutLoad.usual(sockets: $0, share: quick ? 0.25 : 1) }
+        }
+        return loads.sorted { ($0.sockets, $1.form.rawValue) < ($1.sockets, $0.form.rawValue) }
     }
 
     private func scratchFolder() -> URL {

@@ -64,7 +64,9 @@ struct TipCommand: AsyncParsableCommand {
         try await client.connected { api in
             let assumed = try await api.currency(of: slug)
             let body = TipBody(
-                displayName: name, grossAmountInCents: try Amount.minorUnits(amount, in: assumed ?? .usd),
+                displayName: name,
+                grossAmountInCents: try Amount.minorUnits(
+                    amount, in: assumed ?? .usd, limits: Limits.grossAmountInCents),
                 message: message, isAnonymous: anonymous ? true : nil, id: id?.text)
             let sender = TipSender(client: api, page: slug, announcesRetries: count == nil)
             guard let count else {
@@ -76,7 +78,7 @@ struct TipCommand: AsyncParsableCommand {
         }
     }
 
-    private func show(_ acknowledgement: TipSender.Acknowledgement, assumed: Currency?) throws {
+    private func show(_ acknowledgement: Acknowledgement, assumed: Currency?) throws {
         try client.print(acknowledgement.answer, of: TipAnswer.self) { answer in
             let tip = answer.tip
             if assumed == nil, let currency = Currency(code: tip.currency), currency.minorDigits != 2 {

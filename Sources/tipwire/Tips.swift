@@ -38,13 +38,13 @@ struct TipsCommand: AsyncParsableCommand {
     static func table(_ tips: [TipObject]) -> String {
         var table = Table([
             .init(title: "TIME"), .init(title: "NAME", limit: 30), .init(title: "AMOUNT", alignedRight: true),
-            .init(title: "MESSAGE", limit: 60), .init(title: "ID"),
+            .init(title: "REFUNDED"), .init(title: "MESSAGE", limit: 60), .init(title: "ID"),
         ])
         for tip in tips {
             table.add([
                 Wording.moment(tip.processedAt), Wording.tipper(tip.displayName),
-                VisibleText(Wording.money(tip.grossAmountInCents, code: tip.currency)), VisibleText(tip.message),
-                VisibleText(tip.id),
+                VisibleText(Wording.money(tip.grossAmountInCents, code: tip.currency)),
+                tip.refundedAt.map(Wording.moment) ?? VisibleText(""), VisibleText(tip.message), VisibleText(tip.id),
             ])
         }
         return table.text

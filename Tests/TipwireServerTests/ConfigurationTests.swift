@@ -46,6 +46,7 @@ extension Setting {
             String(defaultValue == String(range.lowerBound) ? range.upperBound : range.lowerBound)
         case .optionalURL: "https://tips.example:8443/live"
         case .networks: "10.0.0.0/8,fd00::/8"
+        case .origins: "https://tips.example,http://localhost:3000"
         case .logLevel: "trace"
         case .logFormat: "json"
         }
@@ -375,7 +376,9 @@ struct ConfigurationDocumentationTests {
                 let name = section + parts[0]
                 if let setting = Setting.all.first(where: { $0.name == name }) {
                     found.append(name)
-                    let value = parts.count > 1 && parts[1] != "[]" ? parts[1] : ""
+                    // YAML wants quotes around a bare star.
+                    let written = parts.count > 1 ? parts[1].trimmingCharacters(in: ["\""]) : ""
+                    let value = written == "[]" ? "" : written
                     #expect(value == setting.defaultValue, "\(name)")
                     let said = comment.split(separator: " ").joined(separator: " ")
                     #expect(said.hasPrefix(setting.meaning.replacing("`", with: "")), "\(name): \(said)")

@@ -14,13 +14,23 @@ struct LogModel {
     struct Content {
         let label: PageLabel
         var tips: [TipIdentifier: Entry] = [:]
-        var keys: [TipIdentifier: TipIdentifier] = [:]
+        var keys: [TipIdentifier: Meaning] = [:]
+        var reducer = PageReducer()
+    }
+
+    /// What an idempotency key stands for.
+    enum Meaning {
+        case tip(TipIdentifier)
+        case refund(TipIdentifier)
+        case adjustment(GoalCommand, LogAnswer)
     }
 
     struct Entry {
         let draft: TipDraft
         let tip: Tip
+        let credits: [GoalCredit]
         let events: [Event]
+        var refund: LogAnswer?
     }
 
     init(pages: [Page]) {
@@ -34,10 +44,11 @@ struct LogModel {
         switch command {
         case .receive(let page, let drafts, let key):
             guard let content = pages[page] else { return .failure(.unknownPage) }
-            if let key, let id = content.keys[key] {
-                return repeats(content.tips[id]!, drafts[0])
-                    ? .success([answer(content.tips[id]!, page, isRepeat: true)])
-                    : .failure(.conflict(index: 0, field: .idempotencyKey))
+            if let key, let meaning = content.keys[key] {
+                guard case .tip(let id) = meaning, repeats(content.tips[id]!, drafts[0]) else {
+                    return .failure(.conflict(index: 0, field: .idempotencyKey))
+                }
+                return .success([answer(content.tips[id]!, page, isRepeat: true)])
             }
             // On a copy, so that a refusal undoes all of it.
             var copy = self
@@ -49,26 +60,89 @@ struct LogModel {
                     answers.append(copy.answer(entry, page, isRepeat: content.tips[id] != nil))
                 } else {
                     let tip = Tip(draft, id: id, committedAt: copy.time(now))
+                    let reception = copy.pages[page]!.reducer.receive(tip)
                     let entry = Entry(
-                        draft: draft, tip: tip, events: [copy.append(.tipReceived(tip, goal: nil), page, now)])
+                        draft: draft, tip: tip, credits: reception.credits,
+                        events: reception.events.map { copy.append($0, page, now) })
                     copy.pages[page]!.tips[id] = entry
                     answers.append(copy.answer(entry, page, isRepeat: false))
                 }
             }
-            if let key { copy.pages[page]!.keys[key] = answers[0].tip.id }
+            if let key { copy.pages[page]!.keys[key] = .tip(answers[0].tip.id) }
             self = copy
             return .success(answers)
         case .replay(let page, let id):
             guard let content = pages[page] else { return .failure(.unknownPage) }
             guard let entry = content.tips[id] else { return .failure(.unknownTip) }
+            guard entry.refund == nil else { return .failure(.refunded) }
             let event = append(.tipReplayed(entry.tip), page, now)
             return .success([
                 LogAnswer(
                     tip: entry.tip, page: content.label, events: [event], lastSequence: event.sequence,
                     isRepeat: false)
             ])
+        case .refund(let page, let id, let key): return refund(id, key: key, page: page, now)
+        case .changeGoals(let page, let change, let key): return changeGoals(change, key: key, page: page, now)
         }
     }
+
+    private mutating func refund(
+        _ id: TipIdentifier, key: TipIdentifier?, page: Page.ID, _ now: Timestamp
+    ) -> Result<[LogAnswer], LogRefusal> {
+        guard let content = pages[page] else { return .failure(.unknownPage) }
+        guard let entry = content.tips[id] else { return .failure(.unknownTip) }
+        if let key, let meaning = content.keys[key] {
+            guard case .refund(id) = meaning else { return .failure(.conflict(index: 0, field: .idempotencyKey)) }
+        }
+        if let key { pages[page]!.keys[key] = .refund(id) }
+        if let first = entry.refund { return .success([repeated(first)]) }
+        var tip = entry.tip
+        tip.refundedAt = time(now)
+        let events = pages[page]!.reducer.refund(tip, credits: entry.credits).map { append($0, page, now) }
+        let answer = LogAnswer(
+            tip: tip, page: content.label, events: events, lastSequence: events.last!.sequence, isRepeat: false)
+        pages[page]!.tips[id]!.refund = answer
+        return .success([answer])
+    }
+
+    private mutating func changeGoals(
+        _ command: GoalCommand, key: TipIdentifier?, page: Page.ID, _ now: Timestamp
+    ) -> Result<[LogAnswer], LogRefusal> {
+        guard let content = pages[page] else { return .failure(.unknownPage) }
+        if let key, let meaning = content.keys[key] {
+            guard case .adjustment(command, let first) = meaning else {
+                return .failure(.conflict(index: 0, field: .idempotencyKey))
+            }
+            return .success([repeated(first)])
+        }
+        let bodies: [EventBody]
+        do {
+            bodies = try pages[page]!.reducer.change(command)
+        } catch {
+            return .failure(.goal(error))
+        }
+        let events = bodies.map { append($0, page, now) }
+        let queue = pages[page]!.reducer.queue
+        let subject: LogAnswer.Subject
+        switch command {
+        case .add(let id, _, _), .edit(let id, _, _), .adjust(let id, _, _): subject = .goal(queue.listed(id)!)
+        case .remove, .reorder: subject = .goals(queue.listed)
+        }
+        let answer = LogAnswer(
+            subject: subject, page: content.label, events: events, lastSequence: events.last!.sequence,
+            isRepeat: false)
+        if let key { pages[page]!.keys[key] = .adjustment(command, answer) }
+        return .success([answer])
+    }
+
+    private func repeated(_ first: LogAnswer) -> LogAnswer {
+        LogAnswer(
+            subject: first.subject, page: first.page,
+            events: first.events[0].sequence > prunedThrough ? first.events : [], lastSequence: first.lastSequence,
+            isRepeat: true)
+    }
+
+    func goals(_ page: Page.ID) -> GoalQueue { pages[page]?.reducer.queue ?? GoalQueue() }
 
     /// As one commit: its time counts only if it added something.
     mutating func endCommit(at now: Timestamp, from head: Int64) {
@@ -101,7 +175,7 @@ struct LogModel {
 
     func tips(_ page: Page.ID) -> [StoredTip] {
         (pages[page]?.tips.values).map(Array.init).map { entries in
-            entries.map { StoredTip(tip: $0.tip, sequence: $0.events.last!.sequence) }
+            entries.map { StoredTip(tip: $0.refund?.tip ?? $0.tip, sequence: $0.events.last!.sequence) }
                 .sorted { $0.sequence > $1.sequence }
         } ?? []
     }

@@ -1,7 +1,9 @@
 import Foundation
+import GRDB
 import Testing
 import TipwireCore
-import TipwireStore
+
+@testable import TipwireStore
 
 // MARK: - Random histories
 
@@ -21,6 +23,9 @@ extension StoreContract {
             for step in 0..<150 {
                 try await history.step(step, on: store)
                 try await history.compare(with: store, "seed \(seed), step \(step)")
+                if step % 10 == 0, let path = (store as? SQLiteStore)?.pool.path {
+                    #expect(try SQLiteStore.audit(at: path).problems == [], "seed \(seed), step \(step)")
+                }
             }
         }
     }
@@ -92,6 +97,7 @@ private struct RandomHistory {
         #expect(events == model.events(selection, after: start), "\(place)")
 
         let page = pages.randomElement(using: &random)!
+        #expect(try await store.goals(page: page) == model.goals(page), "\(place)")
         let tips = model.tips(page)
         #expect(try await store.tips(page: page, before: nil, limit: 1_000) == tips, "\(place)")
         if let tip = tips.randomElement(using: &random) {
@@ -103,11 +109,35 @@ private struct RandomHistory {
     private mutating func command() -> LogCommand {
         let page = pages.randomElement(using: &random)!
         let id = TipIdentifier("t\(number(1...20))")!
-        switch number(1...10) {
+        let key = TipIdentifier("k\(number(1...12))")!
+        switch number(1...14) {
         case 1...2: return .replay(page: page, tip: id)
-        case 3...5:
-            return .receive(page: page, drafts: [draft()], idempotencyKey: TipIdentifier("k\(number(1...12))")!)
+        case 3...5: return .receive(page: page, drafts: [draft()], idempotencyKey: key)
+        case 6: return .refund(page: page, tip: id, idempotencyKey: number(1...3) == 1 ? key : nil)
+        case 7...10: return change(of: page, key: key)
         default: return .receive(page: page, drafts: (0..<number(0...5)).map { _ in draft() }, idempotencyKey: nil)
+        }
+    }
+
+    private mutating func change(of page: Page.ID, key: TipIdentifier) -> LogCommand {
+        let goals = model.goals(page).goals
+        let goal = number(1...10) == 1 ? "nobody" : goals.randomElement(using: &random)?.id ?? "nobody"
+        switch number(1...8) {
+        case 1...3:
+            return .changeGoals(
+                page: page, .add("g\(number(1...1_000_000))", description: "Goal ä", amountInCents: number(1...1_500)),
+                idempotencyKey: nil)
+        case 4:
+            return .changeGoals(
+                page: page, .edit(goal, description: "New", amountInCents: number(1...1_500)), idempotencyKey: nil)
+        case 5: return .changeGoals(page: page, .remove(goal), idempotencyKey: nil)
+        case 6:
+            let open = goals.filter { !$0.isCompleted }.map(\.id).shuffled(using: &random)
+            return .changeGoals(page: page, .reorder(open), idempotencyKey: nil)
+        default:
+            return .changeGoals(
+                page: page, .adjust(goal, amountInCents: number(-2...2) * 100, reason: "r"),
+                idempotencyKey: number(1...2) == 1 ? key : nil)
         }
     }
 

@@ -130,3 +130,15 @@ extension Result {
         if case .failure(let failure) = self { failure } else { nil }
     }
 }
+
+extension LogAnswer {
+    /// The tip of an answer that is about one.
+    var tip: Tip {
+        guard case .tip(let tip) = subject else { preconditionFailure("not about a tip: \(subject)") }
+        return tip
+    }
+
+    init(tip: Tip, page: PageLabel, events: [Event], lastSequence: Int64, isRepeat: Bool) {
+        self.init(subject: .tip(tip), page: page, events: events, lastSequence: lastSequence, isRepeat: isRepeat)
+    }
+}

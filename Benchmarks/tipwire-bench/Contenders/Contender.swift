@@ -4,8 +4,10 @@ protocol Contender {
     var name: String { get }
     /// Why it can't run here and what would help, in one line; nil if it can.
     var obstacle: String? { get }
+    /// The forms in which it can give events.
+    var forms: Set<StreamForm> { get }
     /// Starts it with nothing in it.
-    func start(_ launcher: Launcher) throws -> RunningServer
+    func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer
 }
 
 /// Where a running server takes events and gives them.
@@ -13,10 +15,17 @@ struct Endpoint {
     var publishPort: UInt16
     var subscribePort: UInt16
     var subscribePath: String
-    /// The whole HTTP request that publishes one event. Peers are told its sequence number; Tipwire counts itself.
+    /// The whole HTTP request that publishes the event with this number.
     var request: (_ sequence: Int64) -> [UInt8]
-    /// Whether the server gives the sequence numbers, and so must deliver by them.
-    var numbersItself: Bool
+    var numbering: Numbering
+
+    /// Whose number it is that tells which event a message is.
+    enum Numbering {
+        /// The server's own, given when it takes an event in, and so the order in which it must deliver.
+        case server
+        /// The one that was posted. A server that keeps a log can be asked for its order, by those numbers.
+        case poster(log: (() throws -> [Int64])?)
+    }
 }
 
 /// A server that runs until it is stopped.

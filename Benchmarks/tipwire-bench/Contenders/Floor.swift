@@ -6,20 +6,20 @@ import Foundation
 /// server that sends each message by itself can be cheaper.
 struct Floor: Contender {
     let name = "floor"
+    let forms = Set(StreamForm.allCases)
     var obstacle: String? { nil }
 
-    func start(_ launcher: Launcher) throws -> RunningServer {
+    func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
         let errors = try launcher.folder().appendingPathComponent("stderr")
-        let process = try launcher.spawn(
-            [try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"), "floor-server"],
-            errors: errors)
+        let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let process = try launcher.spawn([program, "floor-server", "--form", form.rawValue], errors: errors)
         guard let port = UInt16(try process.line(startingWith: "port ", within: 10)) else {
             throw BenchError("floor: no port")
         }
         let endpoint = Endpoint(
             publishPort: port, subscribePort: port, subscribePath: "/",
-            request: { HTTPText.request("POST", "/", body: EventMessage.notification(sequence: $0)) },
-            numbersItself: false)
+            request: { HTTPText.request("POST", "/", body: EventMessage.json($0, as: form)) },
+            numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)
     }
 }

@@ -7,20 +7,23 @@ struct FloorServerCommand: ParsableCommand {
         commandName: "floor-server", abstract: "The minimal epoll and send() server that others are compared with.",
         shouldDisplay: false)
 
+    @Option var form: StreamForm
+
     func run() throws {
-        let server = try FloorServer()
+        let server = try FloorServer(giving: form)
         writeLine("port \(server.port)")
         try server.run()
     }
 }
 
-/// Takes WebSocket handshakes and POSTs; sends each posted body to each socket with one `send`.
+/// Takes subscribers of one form and POSTs; sends each posted body to each subscriber with one `send`.
 ///
 /// It trusts its one client, which is this tool: a request comes whole or nearly so, the handshake's key is the fixed
 /// one, and no more is under way than a socket takes. A send that falls short ends the connection, which the client
 /// reports as the fault that it is.
 final class FloorServer {
     let port: UInt16
+    private let form: StreamForm
     private let listener: Int32
     private let poller: Poller
     private var subscribers: [Int32] = []
@@ -30,12 +33,10 @@ final class FloorServer {
     private static let room = 64 * 1_024
     private static let listenerToken = UInt64.max
 
-    private static let upgrade = Array(
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + "Sec-WebSocket-Accept: \(Subscribers.accept)\r\n\r\n").utf8)
     private static let done = Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8)
 
-    init() throws {
+    init(giving form: StreamForm) throws {
+        self.form = form
         _ = Processors.raiseDescriptorLimit()
         (listener, port) = try Socket.listening()
         poller = try Poller()
@@ -74,7 +75,7 @@ final class FloorServer {
         }
         if bytes[0] == UInt8(ascii: "G") {
             subscribers.append(descriptor)
-            write(Self.upgrade, to: descriptor)
+            write(opening, to: descriptor)
             return
         }
         let length = HTTPText.field("content-length", of: bytes[..<head]).flatMap { Int($0) } ?? 0
@@ -87,12 +88,33 @@ final class FloorServer {
     }
 
     private func fanOut(_ body: ArraySlice<UInt8>) {
-        let frame = [0x81, 126, UInt8(body.count >> 8), UInt8(body.count & 0xFF)] + body
+        let frame = framed(body)
         frame.withUnsafeBytes { bytes in
             for descriptor in subscribers {
                 let sent = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
                 if sent != bytes.count { shutdown(descriptor, Int32(SHUT_RDWR)) }
             }
+        }
+    }
+
+    private var opening: [UInt8] {
+        let head =
+            switch form {
+            case .webSocket:
+                "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    + "Sec-WebSocket-Accept: \(StreamForm.webSocketAccept)"
+            case .eventStream: "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked"
+            }
+        return Array("HTTP/1.1 \(head)\r\n\r\n".utf8)
+    }
+
+    /// A frame with a length of 16 bits, or a chunk with one message.
+    private func framed(_ body: ArraySlice<UInt8>) -> [UInt8] {
+        switch form {
+        case .webSocket: return [0x81, 126, UInt8(body.count >> 8), UInt8(body.count & 0xFF)] + body
+        case .eventStream:
+            let content = Array("data: ".utf8) + body + [10, 10]
+            return Array("\(String(content.count, radix: 16))\r\n".utf8) + content + [13, 10]
         }
     }
 

@@ -5,6 +5,7 @@ import Foundation
 /// One worker, because the figure is cost per delivery and not how many processors can be filled.
 struct Nchan: Contender {
     let name = "nchan"
+    let forms = Set(StreamForm.allCases)
     private static let module = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
     var obstacle: String? {
@@ -14,22 +15,28 @@ struct Nchan: Contender {
         return nil
     }
 
-    func start(_ launcher: Launcher) throws -> RunningServer {
+    func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
         let folder = try launcher.folder().path
         let port = try Socket.freePort()
         let file = folder + "/nginx.conf"
-        try configuration(folder: folder, port: port).write(toFile: file, atomically: false, encoding: .utf8)
+        let subscriber =
+            switch form {
+            case .webSocket: "websocket"
+            case .eventStream: "eventsource"
+            }
+        try configuration(subscriber: subscriber, folder: folder, port: port)
+            .write(toFile: file, atomically: false, encoding: .utf8)
         let errors = URL(fileURLWithPath: folder + "/stderr")
         let process = try launcher.spawn([Launcher.program("nginx")!, "-c", file, "-p", folder], errors: errors)
         try launcher.waitForPort(port)
         let endpoint = Endpoint(
             publishPort: port, subscribePort: port, subscribePath: "/sub",
-            request: { HTTPText.request("POST", "/pub", body: EventMessage.notification(sequence: $0)) },
-            numbersItself: false)
+            request: { HTTPText.request("POST", "/pub", body: EventMessage.json($0, as: form)) },
+            numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)
     }
 
-    private func configuration(folder: String, port: UInt16) -> String {
+    private func configuration(subscriber: String, folder: String, port: UInt16) -> String {
         """
         load_module \(Self.module);
         daemon off;
@@ -56,7 +63,7 @@ struct Nchan: Contender {
                     nchan_message_timeout 5s;
                 }
                 location = /sub {
-                    nchan_subscriber websocket;
+                    nchan_subscriber \(subscriber);
                     nchan_channel_id bench;
                     nchan_subscriber_first_message newest;
                 }

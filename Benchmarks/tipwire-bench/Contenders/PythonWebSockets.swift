@@ -3,6 +3,7 @@ import Foundation
 /// Python's `websockets` with its own broadcast: what a streamer's script would be.
 struct PythonWebSockets: Contender {
     let name = "websockets"
+    let forms: Set<StreamForm> = [.webSocket]
 
     var obstacle: String? {
         let check = Process()
@@ -14,15 +15,15 @@ struct PythonWebSockets: Contender {
         return check.terminationStatus == 0 ? nil : "not installed (pip install websockets)"
     }
 
-    func start(_ launcher: Launcher) throws -> RunningServer {
+    func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
         let errors = try launcher.folder().appendingPathComponent("stderr")
         let process = try launcher.spawn(["python3", "-c", Self.script], errors: errors)
         let ports = try process.line(startingWith: "ports ", within: 20).split(separator: " ").compactMap { UInt16($0) }
         guard ports.count == 2 else { throw BenchError("websockets: no ports") }
         let endpoint = Endpoint(
             publishPort: ports[0], subscribePort: ports[1], subscribePath: "/",
-            request: { HTTPText.request("POST", "/", body: EventMessage.notification(sequence: $0)) },
-            numbersItself: false)
+            request: { HTTPText.request("POST", "/", body: EventMessage.json($0, as: form)) },
+            numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)
     }
 

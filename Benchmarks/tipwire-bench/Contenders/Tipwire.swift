@@ -3,6 +3,7 @@ import Foundation
 /// The server of this repository, started as anybody would start it.
 struct Tipwire: Contender {
     let name = "tipwire"
+    let forms = Set(StreamForm.allCases)
     var binary: String
     /// Further options of `tipwire serve`.
     var options: [String] = []
@@ -11,19 +12,37 @@ struct Tipwire: Contender {
         FileManager.default.isExecutableFile(atPath: binary) ? nil : "no program at \(binary) (swift build -c release)"
     }
 
-    func start(_ launcher: Launcher) throws -> RunningServer {
-        let (process, port, key) = try serve(launcher)
-        let request = HTTPText.request(
-            "POST", "/api/v1/pages/\(EventMessage.slug)/tips", key: key, body: Array(EventMessage.tip.utf8))
+    func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
+        let (process, api) = try serve(launcher)
+        let slug = EventMessage.slug
         let endpoint = Endpoint(
-            publishPort: port, subscribePort: port,
-            subscribePath: "/?auth=\(key)&channel=activity-feed&room=\(EventMessage.slug)",
-            request: { _ in request }, numbersItself: true)
+            publishPort: api.port, subscribePort: api.port, subscribePath: Self.path(form, key: api.key),
+            request: {
+                HTTPText.request(
+                    "POST", "/api/v1/pages/\(slug)/tips", key: api.key, body: EventMessage.tip($0, for: form))
+            },
+            numbering: form == .webSocket ? .server : .poster(log: { try Self.tipOrder(api) }))
         return RunningServer(process: process, endpoint: endpoint)
     }
 
-    /// Starts it and makes the page; also for the intake series, which needs port and key.
-    func serve(_ launcher: Launcher) throws -> (process: ChildProcess, port: UInt16, key: String) {
+    private static func path(_ form: StreamForm, key: String) -> String {
+        switch form {
+        case .webSocket: "/?auth=\(key)&channel=activity-feed&room=\(EventMessage.slug)"
+        case .eventStream: "/api/tip-events/stream?token=\(key)&page=\(EventMessage.slug)"
+        }
+    }
+
+    /// The numbers of the tips as the log has them.
+    private static func tipOrder(_ api: TipwireAPI) throws -> [Int64] {
+        var order: [Int64] = []
+        var log = LogReader(api, slug: EventMessage.slug)
+        let mark = Array(#""id":"\#(EventMessage.idPrefix)"#.utf8)
+        try log.readOn { order += LogReader.values(after: mark, in: $0).compactMap { Int64($0) } }
+        return order
+    }
+
+    /// Starts it and makes the page; also for the intake series, which asks for more.
+    func serve(_ launcher: Launcher) throws -> (process: ChildProcess, api: TipwireAPI) {
         let folder = try launcher.folder()
         let data = folder.appendingPathComponent("data").path
         let errors = folder.appendingPathComponent("errors")
@@ -36,14 +55,9 @@ struct Tipwire: Contender {
             }
             let key = try String(contentsOfFile: data + "/admin.key", encoding: .utf8)
                 .trimmingCharacters(in: .whitespacesAndNewlines)
-            let page = #"{"slug":"\#(EventMessage.slug)","title":"\#(EventMessage.title)"}"#
-            let answer = try HTTPConnection(port: port).call(
-                HTTPText.request("POST", "/api/v1/pages", key: key, body: Array(page.utf8)))
-            guard answer.status == 201 else {
-                throw BenchError(
-                    "making a page was answered \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
-            }
-            return (process, port, key)
+            let api = TipwireAPI(port: port, key: key)
+            try api.makePage(EventMessage.slug)
+            return (process, api)
         } catch {
             process.stop()
             let text = (try? String(contentsOf: errors, encoding: .utf8)) ?? ""

@@ -51,12 +51,12 @@ struct DeliveryLog {
 
     /// Whether all connections have exactly the events after `base`, `count` of them.
     ///
-    /// - Parameter ascending: whether they must have come by number. A server that gives the numbers itself promises
-    ///   that; of the others, only that all connections agree.
-    mutating func audit(after base: Int64, count: Int, ascending: Bool) {
-        let wanted = (0..<Int64(count)).map { base + 1 + $0 }
-        if order.sorted() != wanted { fault("\(order.count) different events came, \(count) were published") }
-        if ascending, order != order.sorted() { fault("events came out of order") }
+    /// - Parameter wanted: the order in which they must have come; nil where nobody promises more than that all
+    ///   connections agree.
+    mutating func audit(after base: Int64, count: Int, order wanted: [Int64]?) {
+        let numbers = (0..<Int64(count)).map { base + 1 + $0 }
+        if order.sorted() != numbers { fault("\(order.count) different events came, \(count) were published") }
+        if let wanted, order != wanted { fault("events came in another order than the log has them") }
         if let index = reached.firstIndex(where: { Int($0) != connections }) {
             fault("event \(order[index]) reached \(reached[index]) of \(connections) connections")
         }

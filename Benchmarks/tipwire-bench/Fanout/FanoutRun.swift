@@ -1,7 +1,8 @@
 import Glibc
 
-/// How much is asked of a server at one number of sockets.
+/// How much is asked of a server at one number of sockets of one form.
 struct FanoutLoad {
+    var form: StreamForm
     var sockets: Int
     /// Events of the scenario in which each waits until all have the one before.
     var lockstepEvents: Int
@@ -18,17 +19,19 @@ struct FanoutLoad {
     var handshakeRate = 4_000.0
 
     /// - Parameter share: how much of the usual amount.
-    static func usual(sockets: Int, share: Double) -> FanoutLoad {
+    static func usual(_ form: StreamForm, sockets: Int, share: Double) -> FanoutLoad {
         func events(_ deliveries: Int, _ range: ClosedRange<Int>) -> Int {
             let wanted = Double(deliveries / sockets) * share
             return min(max(Int(wanted), range.lowerBound), range.upperBound)
         }
         return FanoutLoad(
-            sockets: sockets,
+            form: form, sockets: sockets,
             lockstepEvents: events(120_000, 10...300),
             burstEvents: events(480_000, 48...960),
             pacedEvents: max(Int(25 * share), 8))
     }
+
+    var label: String { "\(Metric.grouped(Double(sockets))) \(form.label)" }
 }
 
 /// One server with one number of sockets: connect, rest, and the three scenarios, on one thread.
@@ -54,7 +57,7 @@ final class FanoutRun {
         poller = try Poller()
         let endpoint = server.endpoint
         subscribers = Subscribers(
-            load.sockets, port: endpoint.subscribePort, path: endpoint.subscribePath, poller: poller)
+            load.sockets, of: load.form, port: endpoint.subscribePort, path: endpoint.subscribePath, poller: poller)
         publishers = try Publishers(load.inFlight, endpoint: endpoint, poller: poller)
     }
 
@@ -67,8 +70,7 @@ final class FanoutRun {
         try burst()
         try paced()
         values[.usedBytes] = try Double(settledMemory() - restingMemory) / Double(load.sockets)
-        subscribers.log.audit(
-            after: base, count: Int(lastPosted - base), ascending: server.endpoint.numbersItself)
+        subscribers.log.audit(after: base, count: Int(lastPosted - base), order: try promisedOrder())
         try checkFaults()
         values[.messageBytes] = Double(subscribers.log.bytes) / Double(max(subscribers.log.deliveries, 1))
         return values
@@ -90,7 +92,7 @@ final class FanoutRun {
         // One more whose answer is read: which number the log has come to.
         let number = Int64(Self.warmUpPosts + 1)
         let answer = try HTTPConnection(port: server.endpoint.publishPort).call(server.endpoint.request(number))
-        if server.endpoint.numbersItself {
+        if case .server = server.endpoint.numbering {
             guard let cursor = EventMessage.lastCursor(in: answer.body) else {
                 throw BenchError("no cursor in '\(String(decoding: answer.body.prefix(300), as: UTF8.self))'")
             }
@@ -172,6 +174,15 @@ final class FanoutRun {
         let shares = subscribers.log.latencies.milliseconds(at: [0.5, 0.99])
         values[.pacedP50] = shares[0]
         values[.pacedP99] = shares[1]
+    }
+
+    /// The order in which the events must have come. A server that numbers them itself promises to deliver by number,
+    /// one that keeps a log by the log; several posts that are under way together may overtake each other before that.
+    private func promisedOrder() throws -> [Int64]? {
+        switch server.endpoint.numbering {
+        case .server: Array((base + 1)...lastPosted)
+        case .poster(let log): try log?().filter { $0 > base }
+        }
     }
 
     // MARK: What they are made of

@@ -1,4 +1,4 @@
-/// All numbers of sockets, all servers, all rounds: each combination on a freshly started server.
+/// All forms and numbers of sockets, all servers, all rounds: each combination on a freshly started server.
 ///
 /// The servers take turns within a round, so that a machine that grows slow or busy does it to all of them; ratios are
 /// formed within a round.
@@ -10,11 +10,12 @@ struct FanoutSeries {
     func run(_ launcher: Launcher, into report: inout Report) {
         for round in 1...rounds {
             for load in loads {
-                for contender in contenders {
-                    let label = "\(Metric.grouped(Double(load.sockets))) WebSockets"
+                for contender in contenders where contender.forms.contains(load.form) {
+                    let label = load.label
                     report.progress("fan-out, round \(round)/\(rounds): \(contender.name), \(label)")
                     var sample = Sample(
-                        suite: .fanout, setting: load.sockets, label: label, server: contender.name, round: round)
+                        suite: load.form.suite, setting: load.sockets, label: label, server: contender.name,
+                        round: round)
                     do {
                         sample.values = try measure(contender, load, launcher, &report)
                         if let wait = sample.values[.pacedP99], wait > 1_000 / load.pacedRate {
@@ -34,7 +35,7 @@ struct FanoutSeries {
     private func measure(
         _ contender: any Contender, _ load: FanoutLoad, _ launcher: Launcher, _ report: inout Report
     ) throws -> [Metric: Double] {
-        let server = try contender.start(launcher)
+        let server = try contender.start(launcher, giving: load.form)
         defer { if !server.process.stop() { report.note("\(contender.name) had to be killed at the end of a run") } }
         return try figures(load, server)
     }

@@ -1,13 +1,13 @@
 import Glibc
 
-/// Thousands of WebSocket clients in one thread: a record each, one shared buffer, frames told apart by their headers.
+/// Thousands of clients in one thread: a record each, one shared buffer.
 ///
 /// They share processor and clock with what they measure, so a delivery must cost them little: one `recv`, a look at
-/// two to four header bytes and the digits at the message's end. Nothing is allocated for it.
+/// a frame's header or a line's end, and the digits that tell which event it is. Nothing is allocated for it.
 final class Subscribers {
     private enum Phase: UInt8 {
         case connecting
-        case shaking
+        case asking
         case open
         case gone
     }
@@ -17,8 +17,10 @@ final class Subscribers {
         var phase = Phase.connecting
         /// Events that it has got.
         var position = 0
-        /// The beginning of a frame whose rest has not come yet; nil at nearly all times.
+        /// The beginning of a frame or line whose rest has not come yet; nil at nearly all times.
         var residue: [UInt8]?
+        /// Where an event stream is; a WebSocket's frames need no memory.
+        var lines = EventStreamReader()
     }
 
     var log = DeliveryLog()
@@ -26,6 +28,7 @@ final class Subscribers {
     /// Whether each delivery is timed. Only then is the clock read.
     var isTiming = false
 
+    private let form: StreamForm
     private let poller: Poller
     private let capacity: Int
     private let records: UnsafeMutablePointer<Subscriber>
@@ -36,11 +39,9 @@ final class Subscribers {
 
     /// Most bytes read by one call: several times the burst that is ever under way.
     private static let room = 256 * 1_024
-    /// The key of RFC 6455's own example, and the answer to it. A fixed one spares this tool SHA-1; servers can't tell.
-    static let key = "dGhlIHNhbXBsZSBub25jZQ=="
-    static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-    init(_ count: Int, port: UInt16, path: String, poller: Poller) {
+    init(_ count: Int, of form: StreamForm, port: UInt16, path: String, poller: Poller) {
+        self.form = form
         self.poller = poller
         self.port = port
         capacity = count
@@ -48,9 +49,7 @@ final class Subscribers {
         records.initialize(repeating: Subscriber(), count: count)
         scratch = .allocate(byteCount: Self.room, alignment: 16)
         log.connections = count
-        request = Array(
-            ("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                + "Sec-WebSocket-Key: \(Self.key)\r\nSec-WebSocket-Version: 13\r\n\r\n").utf8)
+        request = form.request(path: path, port: port)
     }
 
     deinit {
@@ -72,13 +71,13 @@ final class Subscribers {
     func handle(_ index: Int, _ interest: Poller.Interest) throws {
         switch records[index].phase {
         case .open: try receive(index)
-        case .connecting: try shake(index)
-        case .shaking: try finishShaking(index)
+        case .connecting: try ask(index)
+        case .asking: try finishAsking(index)
         case .gone: break
         }
     }
 
-    private func shake(_ index: Int) throws {
+    private func ask(_ index: Int) throws {
         let descriptor = records[index].descriptor
         guard Socket.isConnected(descriptor) else { throw BenchError("connection \(index) was refused") }
         Socket.sendAtOnce(descriptor)
@@ -86,24 +85,22 @@ final class Subscribers {
             send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
         guard sent == request.count else { throw BenchError.call("handshake \(index)") }
-        records[index].phase = .shaking
+        records[index].phase = .asking
         try poller.change(descriptor, token: UInt64(index), to: .readable)
     }
 
-    private func finishShaking(_ index: Int) throws {
+    private func finishAsking(_ index: Int) throws {
         guard let bytes = try read(index) else { return }
         let answer = Array(bytes)
         guard let end = HTTPText.endOfHead(answer) else {
             records[index].residue = answer
             return
         }
-        let head = answer[..<end]
-        guard String(decoding: head.prefix(12), as: UTF8.self) == "HTTP/1.1 101",
-            HTTPText.field("sec-websocket-accept", of: head) == Self.accept
-        else {
+        guard form.isGranted(by: answer[..<end]) else {
             throw BenchError("handshake \(index) was answered '\(String(decoding: answer.prefix(160), as: UTF8.self))'")
         }
         records[index].phase = .open
+        if form == .eventStream { records[index].lines = EventStreamReader(head: answer[..<end]) }
         opened += 1
         guard end < answer.count else { return }
         answer[end...].withUnsafeBytes { walk($0, index) }
@@ -140,48 +137,35 @@ final class Subscribers {
         records[index].phase = .gone
     }
 
-    /// Goes through the frames; keeps the beginning of one that has not come whole.
+    /// Goes through what has come; keeps the beginning of what has not come whole.
     private func walk(_ bytes: UnsafeRawBufferPointer, _ index: Int) {
         let now = isTiming ? nanoseconds() : 0
         var offset = 0
-        while bytes.count - offset >= 2 {
-            var header = 2
-            var length = Int(bytes[offset + 1])
-            if length == 126 {
-                guard bytes.count - offset >= 4 else { break }
-                length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
-                header = 4
-            } else if length > 126 {
-                return lose(index, "a frame that is masked or longer than 65,535 bytes")
-            }
-            let end = offset + header + length
-            guard end <= bytes.count else { break }
-            let payload = UnsafeRawBufferPointer(rebasing: bytes[(offset + header)..<end])
-            if bytes[offset] == 0x81, let sequence = EventMessage.sequence(of: payload) {
-                log.deliver(sequence, size: length, position: records[index].position, at: now)
+        while let piece = next(in: bytes, at: &offset, index) {
+            switch piece {
+            case .event(let sequence, let size):
+                log.deliver(sequence, size: size, position: records[index].position, at: now)
                 records[index].position += 1
-            } else {
-                handleOther(bytes[offset], payload, index)
-                if records[index].phase == .gone { return }
+            case .ping(let payload): pong(bytes[payload], index)
+            case .foreign: log.fault("connection \(index) got a message that is no event")
+            case .closed(let code): return lose(index, "closed with \(code)")
+            case .broken(let what): return lose(index, "\(what)")
             }
-            offset = end
         }
         if offset < bytes.count { records[index].residue = Array(bytes[offset...]) }
     }
 
-    private func handleOther(_ first: UInt8, _ payload: UnsafeRawBufferPointer, _ index: Int) {
-        switch first & 0x0F {
-        case 0x9:
-            // A masked pong; with a mask of zeros the payload stays as it is.
-            let pong = [0x8A, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
-            _ = pong.withUnsafeBytes {
-                send(records[index].descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-        case 0xA: break
-        case 0x8:
-            let code = payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : 1005
-            lose(index, "closed with \(code)")
-        default: log.fault("connection \(index) got a message that is no event")
+    @inline(__always)
+    private func next(in bytes: UnsafeRawBufferPointer, at offset: inout Int, _ index: Int) -> StreamPiece? {
+        switch form {
+        case .webSocket: WebSocketReader.next(in: bytes, at: &offset)
+        case .eventStream: records[index].lines.next(in: bytes, at: &offset)
         }
+    }
+
+    /// A masked pong; with a mask of zeros the payload stays as it is.
+    private func pong(_ payload: Slice<UnsafeRawBufferPointer>, _ index: Int) {
+        let pong = [0x8A, 0x80 | UInt8(payload.count), 0, 0, 0, 0] + payload
+        _ = pong.withUnsafeBytes { send(records[index].descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     }
 }

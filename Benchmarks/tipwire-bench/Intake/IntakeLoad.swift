@@ -14,27 +14,40 @@ struct IntakeSetting {
         IntakeSetting(connections: 4, tips: 1_000),
     ]
 
+    /// The two that are also measured with tips that complete goals: one by one, and many in a commit.
+    static let chained = [1, 3]
+
     var label: String {
         let how = tips == 1 ? "single tips" : "batches of \(Metric.grouped(Double(tips)))"
         return "\(how), \(connections) connection\(connections == 1 ? "" : "s")"
     }
 
     /// The request, the same each time: without ids each tip is a new one.
-    func request(key: String) -> [UInt8] {
-        let path = "/api/v1/pages/\(EventMessage.slug)/tips"
+    func request(page slug: String, key: String) -> [UInt8] {
+        let path = "/api/v1/pages/\(slug)/tips"
         guard tips > 1 else { return HTTPText.request("POST", path, key: key, body: Array(EventMessage.tip.utf8)) }
         let list = Array(repeating: EventMessage.tip, count: tips).joined(separator: ",")
         return HTTPText.request("POST", path + ":batch", key: key, body: Array(#"{"tips":[\#(list)]}"#.utf8))
     }
 }
 
-/// Posts on some connections, each at once again when it was answered, for a while.
+/// Posts on some connections, each at once again when it was answered.
 final class IntakeLoad {
+    /// When it ends.
+    enum Extent {
+        case seconds(Double)
+        /// When so many tips were posted, a multiple of those of one request.
+        case tips(Int)
+    }
+
     /// Tips that were answered 201.
     private(set) var acknowledged = 0
     /// Requests that were answered 503: the server said that it was full, and stored nothing.
     private(set) var refused = 0
     private(set) var latencies = Latencies()
+
+    /// Posting that lasts this much longer than it should has failed, in nanoseconds.
+    private static let patience: Int64 = 20_000_000_000
 
     private let setting: IntakeSetting
     private let request: [UInt8]
@@ -42,22 +55,30 @@ final class IntakeLoad {
     private var connections: [HTTPConnection] = []
     private var busy = 0
 
-    init(_ setting: IntakeSetting, port: UInt16, key: String) throws {
+    init(_ setting: IntakeSetting, page slug: String, _ api: TipwireAPI) throws {
         self.setting = setting
-        request = setting.request(key: key)
+        request = setting.request(page: slug, key: api.key)
         poller = try Poller()
         for index in 0..<setting.connections {
-            let connection = try HTTPConnection(port: port)
+            let connection = try HTTPConnection(port: api.port)
             try poller.add(connection.descriptor, token: UInt64(index))
             connections.append(connection)
         }
     }
 
-    /// Runs until the time is over and every request was answered: afterwards nothing is in doubt.
-    func run(seconds: Double) throws {
-        let end = nanoseconds() + Int64(seconds * 1e9)
-        let deadline = end + 20_000_000_000
-        for index in connections.indices { try start(index) }
+    /// Runs to the end and until every request was answered: afterwards nothing is in doubt.
+    func run(_ extent: Extent) throws {
+        var end = Int64.max
+        var unposted = Int.max
+        switch extent {
+        case .seconds(let seconds): end = nanoseconds() + Int64(seconds * 1e9)
+        case .tips(let tips): unposted = tips / setting.tips
+        }
+        let deadline = (end == .max ? nanoseconds() : end) + Self.patience
+        for index in connections.indices where unposted > 0 {
+            try start(index)
+            unposted -= 1
+        }
         while busy > 0 {
             for event in 0..<(try poller.wait(milliseconds: 100)) {
                 let index = Int(poller.token(at: event))
@@ -65,9 +86,12 @@ final class IntakeLoad {
                 if connection.wantsToWrite { try pushOn(index) }
                 guard let status = try connection.receive() else { continue }
                 try take(status, from: connection)
-                if nanoseconds() < end { try start(index) }
+                if unposted > 0, nanoseconds() < end {
+                    try start(index)
+                    unposted -= 1
+                }
             }
-            guard nanoseconds() < deadline else { throw BenchError("\(busy) requests were not answered within 20 s") }
+            guard nanoseconds() < deadline else { throw BenchError("\(busy) requests were not answered in time") }
         }
     }
 

@@ -1,4 +1,5 @@
-/// Durable tips a second: every way of posting on one server, which is new in each round, then the peers without one.
+/// Durable tips a second: every way of posting, without goals and with them, on one server, which is new in each round;
+/// then the peers without one.
 struct IntakeSeries {
     /// Nil when only peers are measured.
     var tipwire: Tipwire?
@@ -6,6 +7,9 @@ struct IntakeSeries {
     var rounds: Int
     /// How long each way of posting runs.
     var seconds: Double
+    /// Tips that complete goals, for each way of posting that is measured with such: a page has no more goals than
+    /// a thousand.
+    var chainedTips: Int
 
     func run(_ launcher: Launcher, into report: inout Report) {
         for round in 1...rounds {
@@ -14,45 +18,41 @@ struct IntakeSeries {
         }
     }
 
-    private func sample(_ index: Int, _ server: String, _ round: Int) -> Sample {
-        Sample(suite: .intake, setting: index, label: IntakeSetting.all[index].label, server: server, round: round)
+    private func sample(_ index: Int, _ suite: Sample.Suite, _ server: String, _ round: Int) -> Sample {
+        Sample(suite: suite, setting: index, label: IntakeSetting.all[index].label, server: server, round: round)
     }
 
     private func measure(_ tipwire: Tipwire, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
         report.progress("intake, round \(round)/\(rounds): tipwire")
-        var index = 0
+        var current = 0
         do {
-            let (process, port, key) = try tipwire.serve(launcher)
+            let (process, api) = try tipwire.serve(launcher)
             defer { process.stop() }
-            var audit = try LogAudit(port: port, key: key)
-            // The first requests of a process pay for what is made once.
-            let warmUp = try IntakeLoad(IntakeSetting(connections: 4, tips: 1), port: port, key: key)
-            try warmUp.run(seconds: min(0.3, seconds))
-            var acknowledged = warmUp.acknowledged
-            for setting in IntakeSetting.all {
-                var sample = sample(index, tipwire.name, round)
-                let load = try IntakeLoad(setting, port: port, key: key)
-                let cost = try Cost(of: process) { try load.run(seconds: seconds) }
-                acknowledged += load.acknowledged
-                let tips = Double(max(load.acknowledged, 1))
-                let shares = load.latencies.milliseconds(at: [0.5, 0.99])
-                sample.values = [
-                    .tipsPerSecond: Double(load.acknowledged) / cost.seconds, .tipCPU: cost.serverMicroseconds / tips,
-                    .requestP50: shares[0], .requestP99: shares[1],
-                ]
-                if load.refused > 0 { report.note("\(setting.label): \(load.refused) requests were answered 503") }
-                try audit.readOn()
-                if audit.events != acknowledged {
-                    sample.fault = "\(acknowledged) tips were acknowledged, the log has \(audit.events)"
+            var server = try IntakeRound(process: process, api: api, warmUp: min(0.3, seconds))
+            for (index, setting) in IntakeSetting.all.enumerated() {
+                current = index
+                var turns: [IntakeRound.Turn] = []
+                for page in server.order(round + index) {
+                    turns.append(try server.measure(setting, page: page, seconds: seconds))
                 }
-                report.add(sample)
-                index += 1
+                if IntakeSetting.chained.contains(index) {
+                    turns.append(try server.measureChains(setting, tips: chainedTips))
+                }
+                for turn in turns { add(turn, sample(index, turn.suite, tipwire.name, round), &report) }
             }
         } catch {
-            var failed = sample(min(index, IntakeSetting.all.count - 1), tipwire.name, round)
+            var failed = sample(current, .intake, tipwire.name, round)
             failed.fault = "\(error)"
             report.add(failed)
         }
+    }
+
+    private func add(_ turn: IntakeRound.Turn, _ sample: Sample, _ report: inout Report) {
+        var sample = sample
+        sample.values = turn.values
+        sample.fault = turn.fault
+        if turn.refused > 0 { report.note("\(sample.label): \(turn.refused) requests were answered 503") }
+        report.add(sample)
     }
 
     private func measure(_ peer: IntakePeer, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
@@ -60,7 +60,7 @@ struct IntakeSeries {
         var rates: [Int: Double] = [:]
         for (index, setting) in IntakeSetting.all.enumerated() {
             // Peers have no connections: each size of commit is measured once a round and stands beside all of them.
-            var sample = sample(index, peer.rawValue, round)
+            var sample = sample(index, .intake, peer.rawValue, round)
             do {
                 let rate =
                     try rates[setting.tips]

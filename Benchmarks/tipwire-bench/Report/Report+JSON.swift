@@ -44,20 +44,21 @@ extension Report {
 
     private func figures() -> [Document.Figure] {
         var figures: [Document.Figure] = []
-        for suite in [Sample.Suite.intake, .fanout] {
+        for suite in Sample.Suite.allCases {
             for (setting, label) in settings(suite) {
-                for server in servers(suite) {
-                    for metric in Metric.allCases {
-                        func add(_ spread: Spread?, ratioTo peer: String?) {
-                            guard let spread else { return }
-                            figures.append(
-                                Document.Figure(
-                                    suite: suite.rawValue, setting: label, server: peer == nil ? server : subject ?? "",
-                                    metric: metric.rawValue, value: spread, ratioTo: peer))
-                        }
-                        add(spread(metric, suite, setting, server), ratioTo: nil)
-                        guard server != subject, metric.isComparable else { continue }
-                        add(ratio(metric, suite, setting, to: server), ratioTo: server)
+                func add(_ spread: Spread?, _ metric: Metric, of server: String, ratioTo yardstick: String? = nil) {
+                    guard let spread else { return }
+                    figures.append(
+                        Document.Figure(
+                            suite: suite.rawValue, setting: label, server: server, metric: metric.rawValue,
+                            value: spread, ratioTo: yardstick))
+                }
+                for metric in Metric.allCases {
+                    for server in servers(suite) { add(spread(metric, suite, setting, server), metric, of: server) }
+                    guard let subject, metric.isComparable else { continue }
+                    for yardstick in yardsticks(suite) {
+                        let ratio = ratio(metric, suite, setting, to: yardstick)
+                        add(ratio, metric, of: subject, ratioTo: yardstick.name)
                     }
                 }
             }

@@ -3,19 +3,23 @@ extension Report {
     func printTables() {
         writeLine("")
         for fact in facts { writeLine("\(fact.name): \(fact.value)") }
-        if servers(.intake).isEmpty == false { printIntake() }
-        for (setting, label) in settings(.fanout) { printFanout(setting, label) }
+        printIntake()
+        printIntake(.intakeWithGoals, "intake, three goals")
+        printIntake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")
+        for suite in [Sample.Suite.webSockets, .eventStreams] {
+            for (setting, label) in settings(suite) { printFanout(suite, setting, label) }
+        }
         printAims()
         printNotes()
     }
 
-    private func printFanout(_ setting: Int, _ label: String) {
-        let servers = servers(.fanout)
-        let peers = servers.filter { $0 != subject && servers.contains(subject ?? "") }
-        var rows = [[label] + servers + peers.map { "÷ \($0)" }]
+    private func printFanout(_ suite: Sample.Suite, _ setting: Int, _ label: String) {
+        let servers = servers(suite)
+        let yardsticks = yardsticks(suite)
+        var rows = [[label] + servers + yardsticks.map { "÷ \($0.name)" }]
         for metric in Metric.fanout {
-            let figures = servers.map { text(spread(metric, .fanout, setting, $0), metric) }
-            let ratios = peers.map { metric.isComparable ? text(ratio(metric, .fanout, setting, to: $0)) : "" }
+            let figures = servers.map { text(spread(metric, suite, setting, $0), metric) }
+            let ratios = yardsticks.map { metric.isComparable ? text(ratio(metric, suite, setting, to: $0)) : "" }
             rows.append([metric.label] + figures + ratios)
         }
         printTable(rows)
@@ -23,36 +27,63 @@ extension Report {
 
     private func printIntake() {
         let servers = servers(.intake)
-        let peers = servers.filter { $0 != subject }
+        guard !servers.isEmpty else { return }
+        let yardsticks = yardsticks(.intake)
         var rows: [[String]] = []
         if let subject, servers.contains(subject) {
-            rows.append(["intake"] + Metric.intake.map(\.label) + peers.map { "÷ \($0)" })
+            rows.append(["intake"] + Metric.intake.map(\.label) + yardsticks.map { "÷ \($0.name)" })
             for (setting, label) in settings(.intake) {
                 let figures = Metric.intake.map { text(spread($0, .intake, setting, subject), $0) }
-                rows.append([label] + figures + peers.map { text(ratio(.tipsPerSecond, .intake, setting, to: $0)) })
+                let ratios = yardsticks.map { text(ratio(.tipsPerSecond, .intake, setting, to: $0)) }
+                rows.append([label] + figures + ratios)
             }
         } else {
-            rows.append(["intake, tips/s"] + peers)
+            rows.append(["intake, tips/s"] + servers)
             for (setting, label) in settings(.intake) {
-                rows.append([label] + peers.map { text(spread(.tipsPerSecond, .intake, setting, $0), .tipsPerSecond) })
+                let figures = servers.map { text(spread(.tipsPerSecond, .intake, setting, $0), .tipsPerSecond) }
+                rows.append([label] + figures)
             }
         }
         printTable(rows)
     }
 
-    /// The aims of the first performance issue. They are aims for a quiet machine: a miss is told, not punished.
+    /// Only the subject has goals: each figure stands beside its ratio to the same without them.
+    private func printIntake(_ suite: Sample.Suite, _ title: String) {
+        guard let subject, let without = yardsticks(suite).first else { return }
+        var rows = [[title] + Metric.intake.flatMap { [$0.label, "÷ \(without.name)"] }]
+        for (setting, label) in settings(suite) {
+            let cells = Metric.intake.flatMap { metric in
+                [
+                    text(spread(metric, suite, setting, subject), metric),
+                    text(ratio(metric, suite, setting, to: without)),
+                ]
+            }
+            rows.append([label] + cells)
+        }
+        printTable(rows)
+    }
+
+    /// They are aims for a quiet machine: a miss is told, not punished.
     private func printAims() {
-        guard let subject, servers(.fanout).contains(subject) || servers(.intake).contains(subject) else { return }
+        guard let subject, Sample.Suite.allCases.contains(where: { servers($0).contains(subject) }) else { return }
         writeLine("\nAims (medians)")
-        for (setting, label) in settings(.fanout) {
-            aim("server CPU µs/delivery, one at a time, \(label)", "under 10", .lockstepCPU, .fanout, setting) {
+        for (setting, label) in settings(.webSockets) {
+            aim("server CPU µs/delivery, one at a time, \(label)", "under 10", .lockstepCPU, .webSockets, setting) {
                 $0 < 10
             }
             guard setting >= 1_000 else { continue }
-            aim("idle bytes/socket, \(label)", "under 8,192", .idleBytes, .fanout, setting) { $0 < 8_192 }
+            aim("idle bytes/socket, \(label)", "under 8,192", .idleBytes, .webSockets, setting) { $0 < 8_192 }
         }
         for (setting, label) in settings(.intake) where IntakeSetting.all[setting].tips > 1 {
             aim("durable tips/s, \(label)", "20,000", .tipsPerSecond, .intake, setting) { $0 >= 20_000 }
+        }
+        for without in yardsticks(.intakeWithGoals) {
+            for (setting, label) in settings(.intakeWithGoals) {
+                guard let share = ratio(.tipsPerSecond, .intakeWithGoals, setting, to: without)?.median else {
+                    continue
+                }
+                aim(share >= 0.8, "durable tips/s ÷ \(without.name), \(label): \(Metric.decimal(share, 2)) (0.8)")
+            }
         }
     }
 
@@ -61,8 +92,10 @@ extension Report {
         _ isMet: (Double) -> Bool
     ) {
         guard let subject, let median = spread(metric, suite, setting, subject)?.median else { return }
-        writeLine("  \(isMet(median) ? "met   " : "missed")  \(what): \(metric.text(median)) (\(limit))")
+        aim(isMet(median), "\(what): \(metric.text(median)) (\(limit))")
     }
+
+    private func aim(_ isMet: Bool, _ text: String) { writeLine("  \(isMet ? "met   " : "missed")  \(text)") }
 
     private func printNotes() {
         writeLine("")
@@ -72,9 +105,13 @@ extension Report {
             writeLine("FAULT: \(sample.server), \(sample.label), round \(sample.round): \(sample.fault ?? "")")
         }
         guard faulty.isEmpty else { return }
-        if !servers(.fanout).isEmpty { writeLine("Verified: every socket got every event, once and in order.") }
+        if !(servers(.webSockets) + servers(.eventStreams)).isEmpty {
+            writeLine("Verified: every socket got every event, once and in order.")
+        }
         if let subject, servers(.intake).contains(subject) {
-            writeLine("Verified: the log holds as many tips as were acknowledged, in one unbroken sequence.")
+            writeLine(
+                "Verified: the log holds as many tips as were acknowledged, in one unbroken sequence, and the goals the "
+                    + "money of them.")
         }
     }
 

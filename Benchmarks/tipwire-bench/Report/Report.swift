@@ -3,7 +3,14 @@ import Glibc
 
 /// One measurement: a server, a setting, a round.
 struct Sample: Codable {
-    enum Suite: String, Codable { case intake, fanout }
+    /// In the order in which they are told.
+    enum Suite: String, Codable, CaseIterable {
+        case intake
+        case intakeWithGoals = "intake-goals"
+        case intakeWithChains = "intake-chains"
+        case webSockets = "fanout"
+        case eventStreams = "fanout-sse"
+    }
 
     var suite: Suite
     /// Orders the settings of a suite: the number of sockets, or a place in the list of ways to post.
@@ -57,13 +64,13 @@ struct Report {
         Spread(Array(values(metric, suite, setting, server).values))
     }
 
-    /// The subject's figure divided by a peer's, round by round: both had the same machine at the same time.
-    func ratio(_ metric: Metric, _ suite: Sample.Suite, _ setting: Int, to peer: String) -> Spread? {
+    /// The subject's figure divided by another, round by round: both had the same machine at the same time.
+    func ratio(_ metric: Metric, _ suite: Sample.Suite, _ setting: Int, to yardstick: Yardstick) -> Spread? {
         guard let subject else { return nil }
-        let peers = values(metric, suite, setting, peer)
+        let others = values(metric, yardstick.suite, setting, yardstick.server)
         return Spread(
             values(metric, suite, setting, subject).compactMap { round, value in
-                guard let other = peers[round], other > 0 else { return nil }
+                guard let other = others[round], other > 0 else { return nil }
                 return value / other
             })
     }

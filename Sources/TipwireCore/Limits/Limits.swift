@@ -20,6 +20,14 @@ public enum Limits {
     public static let identifierCharacters = 64
     /// Gross amount of one tip, in minor units of the page's currency.
     public static let grossAmountInCents = 1...100_000_000
+    /// Longest description of a goal, in Unicode scalars.
+    public static let goalDescriptionScalars = 200
+    /// What a goal may take, in minor units of the page's currency.
+    public static let goalAmountInCents = 1...10_000_000_000
+    /// Most goals of one page, completed ones included. With the limits on amounts it keeps every sum in 64 bits.
+    public static let goals = 1_000
+    /// Longest reason of an adjustment, in Unicode scalars.
+    public static let reasonScalars = 200
     /// Largest body of a request, in bytes.
     public static let requestBytes = 64 * 1024
     /// Largest body of a batch of tips, in bytes.

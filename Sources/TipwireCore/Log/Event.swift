@@ -18,11 +18,19 @@ public struct Event: Hashable, Sendable {
 public enum EventBody: Hashable, Sendable {
     case tipReceived(Tip, goal: GoalStanding?)
     case tipReplayed(Tip)
+    case tipRefunded(Tip)
+    case goalCompleted(GoalCompletion)
+    case goalsChained(GoalChain)
+    case goalQueueChanged(GoalQueueStatus, GoalChange)
 
     public var kind: EventKind {
         switch self {
         case .tipReceived: .tipReceived
         case .tipReplayed: .tipReplayed
+        case .tipRefunded: .tipRefunded
+        case .goalCompleted: .goalCompleted
+        case .goalsChained: .goalsChained
+        case .goalQueueChanged: .goalQueueChanged
         }
     }
 }
@@ -31,17 +39,8 @@ public enum EventBody: Hashable, Sendable {
 public enum EventKind: String, CaseIterable, Sendable {
     case tipReceived = "tip.received"
     case tipReplayed = "tip.replayed"
-}
-
-/// A goal as it stood after a tip.
-public struct GoalStanding: Hashable, Sendable {
-    public let id: String
-    public let progressInCents: Int
-    public let targetInCents: Int
-
-    public init(id: String, progressInCents: Int, targetInCents: Int) {
-        self.id = id
-        self.progressInCents = progressInCents
-        self.targetInCents = targetInCents
-    }
+    case tipRefunded = "tip.refunded"
+    case goalCompleted = "goal.completed"
+    case goalsChained = "goal.chain"
+    case goalQueueChanged = "goal.queue"
 }

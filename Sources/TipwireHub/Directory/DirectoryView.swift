@@ -13,6 +13,7 @@ public struct DirectoryView: Sendable {
     private(set) var pages: [Page.ID: Page] = [:]
     private var pagesBySlug: [Slug: Page.ID] = [:]
     private var pagesByOwner: [Account.ID: Set<Page.ID>] = [:]
+    private var pagesByMember: [Account.ID: Set<Page.ID>] = [:]
     private(set) var keys: [String: KeyRecord] = [:]
     private var keysByPrefix: [String: [String]] = [:]
 
@@ -27,6 +28,11 @@ public struct DirectoryView: Sendable {
     public func page(_ id: Page.ID) -> Page? { pages[id] }
     public func page(slug: Slug) -> Page? { pagesBySlug[slug].flatMap { pages[$0] } }
     public func pages(ownedBy account: Account.ID) -> Set<Page.ID> { pagesByOwner[account] ?? [] }
+    /// The pages that an account owns or is a member of, in the order of their making.
+    public func pages(of account: Account.ID) -> [Page] {
+        (pagesByOwner[account] ?? []).union(pagesByMember[account] ?? []).compactMap { pages[$0] }
+            .sorted { $0.id.rawValue < $1.id.rawValue }
+    }
     public func key(_ id: String) -> KeyRecord? { keys[id] }
     public var pageCount: Int { pages.count }
     public var keyCount: Int { keys.count }
@@ -62,6 +68,8 @@ public struct DirectoryView: Sendable {
 
     mutating func put(_ page: Page) {
         pagesVersion += 1
+        for member in pages[page.id]?.members ?? [] { pagesByMember[member]?.remove(page.id) }
+        for member in page.members { pagesByMember[member, default: []].insert(page.id) }
         pages[page.id] = page
         pagesBySlug[page.slug] = page.id
         pagesByOwner[page.owner, default: []].insert(page.id)
@@ -75,6 +83,7 @@ public struct DirectoryView: Sendable {
         guard let page = pages.removeValue(forKey: id) else { return }
         pagesBySlug[page.slug] = nil
         pagesByOwner[page.owner]?.remove(id)
+        for member in page.members { pagesByMember[member]?.remove(id) }
         for key in keys.values where key.pages?.contains(id) == true {
             keys[key.id] = key.without(page: id)
         }

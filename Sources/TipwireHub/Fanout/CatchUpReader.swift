@@ -20,6 +20,8 @@ public final class CatchUpReader: Service {
         let entries: [ByteBuffer]
         let through: Int64
         let bounds: LogBounds
+        /// It ends where its limit was, not where the log did.
+        let isWhole: Bool
     }
 
     /// One listener's request. Whoever leaves takes it back, so that nobody waits behind the departed.
@@ -114,7 +116,9 @@ public final class CatchUpReader: Service {
         if let known = stretches[key] { return known }
         let slice = try await store.events(after: key.after, pages: .some(key.pages), limit: Self.stretchEvents)
         let entries = encoder.encode(slice.events).compactMap { $0.bytes(in: key.dialect) }
-        let answer = Answer(entries: entries, through: slice.through, bounds: slice.bounds)
+        let answer = Answer(
+            entries: entries, through: slice.through, bounds: slice.bounds,
+            isWhole: slice.events.count == Self.stretchEvents)
         stretches.keep(answer, for: key)
         return answer
     }
@@ -151,7 +155,7 @@ private final class StretchCache: Sendable {
 
     func keep(_ answer: CatchUpReader.Answer, for key: Key) {
         // The end of the log is where the next reader finds more: only a whole stretch is worth keeping.
-        guard answer.entries.count == CatchUpReader.stretchEvents else { return }
+        guard answer.isWhole else { return }
         state.withLock { state in
             guard state.answers.updateValue(answer, forKey: key) == nil else { return }
             state.order.append(key)

@@ -37,16 +37,43 @@ public struct ConnectionInfo: Sendable {
 
 /// What one shard has done since the start.
 public struct ShardStatistics: Sendable {
-    public var connections = 0
-    public var deliveries = 0
-    public var bytes = 0
+    /// The part of one kind of listeners.
+    public struct Share: Sendable {
+        public var connections = 0
+        public var deliveries = 0
+        public var bytes = 0
+
+        static func + (a: Share, b: Share) -> Share {
+            Share(
+                connections: a.connections + b.connections, deliveries: a.deliveries + b.deliveries,
+                bytes: a.bytes + b.bytes)
+        }
+    }
+
+    public var feed = Share()
+    public var sse = Share()
     public var slowConsumersCut = 0
+
+    public subscript(kind: Dialect.Kind) -> Share {
+        get {
+            switch kind {
+            case .feed: feed
+            case .sse: sse
+            }
+        }
+        set {
+            switch kind {
+            case .feed: feed = newValue
+            case .sse: sse = newValue
+            }
+        }
+    }
+
+    public var connections: Int { Dialect.Kind.allCases.reduce(0) { $0 + self[$1].connections } }
 
     static func + (a: ShardStatistics, b: ShardStatistics) -> ShardStatistics {
         var sum = a
-        sum.connections += b.connections
-        sum.deliveries += b.deliveries
-        sum.bytes += b.bytes
+        for kind in Dialect.Kind.allCases { sum[kind] = a[kind] + b[kind] }
         sum.slowConsumersCut += b.slowConsumersCut
         return sum
     }

@@ -8,12 +8,20 @@ public final class Fanout: Sendable, AccessEnforcing {
         public let probeSeconds: Int
         public let maxLagBytes: Int
         public let maxLagSeconds: Int
+        /// Of server-sent events: the time between two comments, and the longest life of a stream, 0 for no end.
+        public let keepaliveSeconds: Int
+        public let maxStreamSeconds: Int
 
-        public init(idleSeconds: Int, probeSeconds: Int, maxLagBytes: Int, maxLagSeconds: Int) {
+        public init(
+            idleSeconds: Int, probeSeconds: Int, maxLagBytes: Int, maxLagSeconds: Int, keepaliveSeconds: Int,
+            maxStreamSeconds: Int
+        ) {
             self.idleSeconds = idleSeconds
             self.probeSeconds = probeSeconds
             self.maxLagBytes = maxLagBytes
             self.maxLagSeconds = maxLagSeconds
+            self.keepaliveSeconds = keepaliveSeconds
+            self.maxStreamSeconds = maxStreamSeconds
         }
     }
 
@@ -29,6 +37,7 @@ public final class Fanout: Sendable, AccessEnforcing {
         start = log.bounds.head
         let limits = Shard.Settings(
             idleSeconds: UInt32(settings.idleSeconds), probeSeconds: UInt32(settings.probeSeconds),
+            keepaliveSeconds: UInt32(settings.keepaliveSeconds), maxStreamSeconds: UInt32(settings.maxStreamSeconds),
             delivery: Delivery.Limits(
                 lagBytes: settings.maxLagBytes, stallSeconds: UInt32(settings.maxLagSeconds)))
         let count = eventLoops.count

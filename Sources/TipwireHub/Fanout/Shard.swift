@@ -6,6 +6,8 @@ public final class Shard {
     struct Settings: Sendable {
         let idleSeconds: UInt32
         let probeSeconds: UInt32
+        let keepaliveSeconds: UInt32
+        let maxStreamSeconds: UInt32
         let delivery: Delivery.Limits
     }
 
@@ -64,7 +66,7 @@ public final class Shard {
         subscribers.append(subscriber)
         subscriber.groupIndex = group.subscribers.count
         group.subscribers.append(subscriber)
-        statistics.connections += 1
+        statistics[subscriber.kind].connections += 1
         return subscriber
     }
 
@@ -91,7 +93,7 @@ public final class Shard {
         let group = subscriber.group
         swapRemove(subscriber.groupIndex, from: &group.subscribers) { $0.groupIndex = $1 }
         if group.subscribers.isEmpty { drop(group) }
-        statistics.connections -= 1
+        statistics[subscriber.kind].connections -= 1
     }
 
     /// The peer was heard.
@@ -111,9 +113,9 @@ public final class Shard {
     func deliver(_ events: [EncodedEvent], through: Int64) {
         var touched: [SubscriberGroup] = []
         for event in events {
-            for group in groupsByPage[event.page] ?? [] { add(event, to: group, touched: &touched) }
-            for group in groupsByOwner[event.owner] ?? [] {
-                if case .owner(_, let limit?) = group.key.audience, !limit.contains(event.page) { continue }
+            for group in groupsByPage[event.page.id] ?? [] { add(event, to: group, touched: &touched) }
+            for group in groupsByOwner[event.page.owner] ?? [] {
+                if case .owner(_, let limit?) = group.key.audience, !limit.contains(event.page.id) { continue }
                 add(event, to: group, touched: &touched)
             }
         }
@@ -134,6 +136,7 @@ public final class Shard {
         let first = entries[0].sequence
         let last = entries[entries.count - 1].sequence
         let size = joined.readableBytes
+        var share = ShardStatistics.Share()
         var cut: [(Subscriber, Delivery.Cut)] = []
         // A copy of the array: a failing write may take its subscriber out of it.
         let subscribers = group.subscribers
@@ -146,8 +149,8 @@ public final class Shard {
             case .writeAll:
                 sink.write(joined)
                 subscriber.deliveries += entries.count
-                statistics.deliveries += entries.count
-                statistics.bytes += size
+                share.deliveries += entries.count
+                share.bytes += size
             case .write(let above):
                 write(entries.filter { $0.sequence > above }.map(\.bytes), to: subscriber)
             case .hold:
@@ -156,6 +159,8 @@ public final class Shard {
                 cut.append((subscriber, reason))
             }
         }
+        let kind = group.key.dialect.kind
+        statistics[kind] = statistics[kind] + share
         for (subscriber, reason) in cut { self.cut(subscriber, reason) }
     }
 
@@ -164,8 +169,8 @@ public final class Shard {
         var joined = allocator.buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
         for entry in entries { joined.writeImmutableBuffer(entry) }
         subscriber.deliveries += entries.count
-        statistics.deliveries += entries.count
-        statistics.bytes += joined.readableBytes
+        statistics[subscriber.kind].deliveries += entries.count
+        statistics[subscriber.kind].bytes += joined.readableBytes
         sink.write(joined)
     }
 
@@ -268,20 +273,36 @@ public final class Shard {
                 end(subscriber, .keyExpired)
                 continue
             }
-            // Whole seconds that have surely passed: both ends were cut to the last tick, so one of them may not be over.
-            let quiet = max(now - subscriber.lastHeard, 1) - 1
-            if quiet >= settings.idleSeconds {
-                end(subscriber, .idle)
+            if let reason = keepAlive(subscriber, sink) {
+                end(subscriber, reason)
                 continue
-            }
-            if quiet >= settings.probeSeconds, !subscriber.isProbed {
-                subscriber.isProbed = true
-                sink.probe()
             }
             perform(
                 subscriber.delivery.tick(now: now, isWritable: sink.isWritable, limits: settings.delivery),
                 for: subscriber)
         }
+    }
+
+    /// What the time that has passed asks for on a connection; the reason to end it if it has had its time.
+    private func keepAlive(_ subscriber: Subscriber, _ sink: any SubscriberSink) -> EndReason? {
+        switch subscriber.kind {
+        case .feed:
+            // Whole seconds that have surely passed: both ends were cut to the last tick, so one of them may not be over.
+            let quiet = max(now - subscriber.lastHeard, 1) - 1
+            if quiet >= settings.idleSeconds { return .idle }
+            if quiet >= settings.probeSeconds, !subscriber.isProbed {
+                subscriber.isProbed = true
+                sink.probe()
+            }
+        case .sse:
+            // Its client can't be heard. It is told that the stream lives, at an even pace.
+            if settings.maxStreamSeconds > 0, now - subscriber.began >= settings.maxStreamSeconds { return .timeIsUp }
+            if now - subscriber.lastHeard >= settings.keepaliveSeconds {
+                subscriber.lastHeard = now
+                sink.probe()
+            }
+        }
+        return nil
     }
 
     // MARK: Groups

@@ -43,6 +43,8 @@ public enum EndReason: Hashable, Sendable {
     case slow(String)
     /// Cut by its owner through the API.
     case closedByOwner
+    /// It has lived as long as a setting lets it.
+    case timeIsUp
 }
 
 /// The connection of one listener: takes ready bytes, on its own event loop.
@@ -55,7 +57,7 @@ public protocol SubscriberSink: AnyObject {
     func write(_ bytes: ByteBuffer)
     /// Says where the stream begins. Comes before any event, and only to who asked for a start.
     func resumed(_ resumption: Resumption, epoch: String)
-    /// Asks the peer for a sign of life.
+    /// Asks the peer for a sign of life, or where none can come gives it one.
     func probe()
     /// Ends the stream in its dialect's way. The subscriber is already out of the fan-out.
     func end(_ reason: EndReason)
@@ -72,8 +74,9 @@ public final class Subscriber {
     /// Its places in the shard's and its group's arrays, for removal without a search.
     var shardIndex = 0
     var groupIndex = 0
-    /// The shard's second in which the peer was last heard.
+    /// The shard's second in which the peer was last heard, or last given a sign of life.
     var lastHeard: UInt32
+    let began: UInt32
     var isProbed = false
     /// The read of the log that is under way for it.
     var reading: CatchUpReader.Ticket?
@@ -90,8 +93,11 @@ public final class Subscriber {
         self.group = group
         self.sink = sink
         self.delivery = delivery
-        self.lastHeard = now
+        lastHeard = now
+        began = now
     }
+
+    var kind: Dialect.Kind { subscription.dialect.kind }
 }
 
 /// Listeners of one audience and dialect on one event loop, who get the same bytes at the same time.

@@ -44,6 +44,8 @@ public final class DurationHistogram: Sendable {
 public final class HubMetrics: Sendable {
     public let tipsAccepted = Counter()
     public let tipsRepeated = Counter()
+    public let tipsRefunded = Counter()
+    public let goalsCompleted = Counter()
     public let intakeRefused = Counter()
     public let commitFailures = Counter()
     public let commitSeconds = DurationHistogram()
@@ -54,12 +56,18 @@ public final class HubMetrics: Sendable {
     func countAccepted(_ answers: [LogAnswer]) {
         var counted: Set<Int64> = []
         for answer in answers {
-            if answer.isRepeat {
-                tipsRepeated.add(1)
-            } else if answer.events.first?.body.kind == .tipReceived {
-                // A tip that is in one command twice is answered twice and was stored once.
-                if counted.insert(answer.lastSequence).inserted { tipsAccepted.add(1) }
+            guard !answer.isRepeat else {
+                if case .tip(let tip) = answer.subject, tip.refundedAt == nil { tipsRepeated.add(1) }
+                continue
             }
+            // A tip that is in one command twice is answered twice and was stored once.
+            guard counted.insert(answer.lastSequence).inserted else { continue }
+            switch answer.events.first?.body.kind {
+            case .tipReceived?: tipsAccepted.add(1)
+            case .tipRefunded?: tipsRefunded.add(1)
+            default: break
+            }
+            goalsCompleted.add(answer.events.count { $0.body.kind == .goalCompleted })
         }
     }
 }

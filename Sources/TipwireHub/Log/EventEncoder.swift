@@ -1,29 +1,73 @@
 import NIOCore
+import Synchronization
 import TipwireCore
 import TipwireWire
 
-/// An event in the bytes of each dialect, made once and shared by every listener.
-public struct EncodedEvent: Sendable {
-    public let sequence: Int64
-    public let page: Page.ID
-    public let owner: Account.ID
-    /// A ready WebSocket frame; nil when the Pally feed doesn't tell of this event.
-    public let pally: ByteBuffer?
+/// The forms in which events leave the server.
+public enum Dialect: Hashable, Sendable {
+    /// WebSocket text frames.
+    case pally
+    /// Server-sent events; each with its cursor as id when the client asked for a position.
+    case eventHook(hasIDs: Bool, StreamFraming)
 
-    /// The bytes for one dialect, nil if it leaves this event out.
-    func bytes(in dialect: Dialect) -> ByteBuffer? {
-        switch dialect {
-        case .pally: pally
+    /// What listeners are counted by, and called in the API.
+    public enum Kind: String, CaseIterable, Sendable {
+        case feed
+        case sse
+    }
+
+    public var kind: Kind {
+        switch self {
+        case .pally: .feed
+        case .eventHook: .sse
         }
     }
 }
 
-/// The forms in which events leave the server.
-public enum Dialect: Hashable, Sendable {
-    case pally
+/// An event on its way out: turned into the bytes of a dialect when the first listener of that dialect needs them, once,
+/// and shared by every other.
+///
+/// Not for all dialects ahead: most pages have listeners of one or two, and an encoding costs as much as a delivery.
+public final class EncodedEvent: Sendable {
+    public let event: Event
+    /// The page as it was when the event was read from the log.
+    public let page: Page
+    private let publicURL: String
+    private let epoch: String
+    private let encoded = Mutex<[Dialect: ByteBuffer?]>([:])
+
+    init(_ event: Event, page: Page, publicURL: String, epoch: String) {
+        self.event = event
+        self.page = page
+        self.publicURL = publicURL
+        self.epoch = epoch
+    }
+
+    public var sequence: Int64 { event.sequence }
+
+    /// The bytes for one dialect, nil if it leaves this event out.
+    func bytes(in dialect: Dialect) -> ByteBuffer? {
+        encoded.withLock { encoded in
+            if let known = encoded[dialect] { return known }
+            let bytes = encode(in: dialect)
+            encoded[dialect] = .some(bytes)
+            return bytes
+        }
+    }
+
+    private func encode(in dialect: Dialect) -> ByteBuffer? {
+        switch dialect {
+        case .pally:
+            return PallyNotification.frame(for: event, page: page, publicURL: publicURL, epoch: epoch)
+        case .eventHook(let hasIDs, let framing):
+            guard let json = EventHookMessage.json(for: event.body) else { return nil }
+            let id = hasIDs ? Cursor(epoch: epoch, sequence: event.sequence).description : nil
+            return framing.frame(ServerSentEvent.message(json, id: id))
+        }
+    }
 }
 
-/// Turns events of the log into bytes.
+/// Brings events of the log together with their pages, ready to be encoded.
 public struct EventEncoder: Sendable {
     private let directory: Directory
     private let epoch: String
@@ -41,9 +85,7 @@ public struct EventEncoder: Sendable {
         let publicURL = publicURL()
         return events.compactMap { event in
             guard let page = view.page(event.page) else { return nil }
-            return EncodedEvent(
-                sequence: event.sequence, page: page.id, owner: page.owner,
-                pally: PallyNotification.frame(for: event, page: page, publicURL: publicURL, epoch: epoch))
+            return EncodedEvent(event, page: page, publicURL: publicURL, epoch: epoch)
         }
     }
 }

@@ -114,17 +114,24 @@ enum DirectoryObject {
     }
 }
 
-/// `{tip,events,cursor}`: what became of a tip.
+/// What a command did.
 enum LogAnswerObject {
+    /// `{tip,events,cursor}`: what became of a tip.
     static func write(_ answer: LogAnswer, epoch: String, to writer: inout JSONWriter) {
+        guard case .tip(let tip) = answer.subject else { preconditionFailure("the answer is about a tip") }
         writer.beginObject()
         writer.key("tip")
-        TipObject.write(answer.tip, page: answer.page, to: &writer)
+        TipObject.write(tip, page: answer.page, to: &writer)
+        writeEvents(of: answer, epoch: epoch, to: &writer)
+        writer.endObject()
+    }
+
+    /// The members `events` and `cursor`.
+    static func writeEvents(of answer: LogAnswer, epoch: String, to writer: inout JSONWriter) {
         writer.key("events")
         writer.beginArray()
         for event in answer.events { EventObject.write(event, page: answer.page, epoch: epoch, to: &writer) }
         writer.endArray()
         writer.member("cursor", Cursor(epoch: epoch, sequence: answer.lastSequence).description)
-        writer.endObject()
     }
 }

@@ -44,6 +44,15 @@ extension Call {
         contentLength.map { min(max($0, 0), limit) } ?? limit
     }
 
+    /// The `Idempotency-Key`, nil when there is none.
+    func idempotencyKey() throws(InvalidInput) -> TipIdentifier? {
+        guard let text = request.headers[.idempotencyKey] else { return nil }
+        guard let key = TipIdentifier(text) else {
+            throw InvalidInput(field: "Idempotency-Key", TipIdentifier.rule)
+        }
+        return key
+    }
+
     var query: QueryString { QueryString(target: request.uri.string) }
 
     /// `limit` of a list.

@@ -51,14 +51,15 @@ struct ConnectionsController: Sendable {
     ) {
         writer.beginObject()
         writer.member("id", String(connection.id))
-        writer.member("kind", "feed")
+        writer.member("kind", connection.dialect.kind.rawValue)
+        switch (connection.dialect, connection.audience) {
+        case (.pally, .owner): writer.member("channel", "firehose")
+        case (.pally, .page): writer.member("channel", "activity-feed")
+        case (.eventHook, _): writer.member("channel", String?.none)
+        }
         switch connection.audience {
-        case .page(let id):
-            writer.member("channel", "activity-feed")
-            writer.member("page", view.page(id)?.slug.text)
-        case .owner:
-            writer.member("channel", "firehose")
-            writer.member("page", String?.none)
+        case .page(let id): writer.member("page", view.page(id)?.slug.text)
+        case .owner: writer.member("page", String?.none)
         }
         writer.member("account", view.account(connection.account)?.name.text)
         // A key that reaches further than the reader's is none of the reader's business.

@@ -32,6 +32,9 @@ struct MetricsExposition: Sendable {
         page.counter("tipwire_tips_total", "Tips that were stored.", metrics.tipsAccepted.value)
         page.counter(
             "tipwire_tips_repeated_total", "Tips that were recognised as repeats.", metrics.tipsRepeated.value)
+        page.counter("tipwire_tips_refunded_total", "Tips that were taken back.", metrics.tipsRefunded.value)
+        page.counter(
+            "tipwire_goals_completed_total", "Goals that tips completed.", metrics.goalsCompleted.value)
         page.counter(
             "tipwire_intake_refused_total", "Commands refused because too many waited.", metrics.intakeRefused.value)
         page.counter(
@@ -44,15 +47,16 @@ struct MetricsExposition: Sendable {
 
     private func fanoutMetrics(_ page: inout MetricsPage) async {
         let statistics = await fanout.statistics()
-        page.gauge(
-            "tipwire_connections", "Listeners that are connected.", labels: ["kind": "feed"], statistics.connections)
+        func byKind(_ value: (ShardStatistics.Share) -> Int) -> [(String, Int)] {
+            Dialect.Kind.allCases.map { ($0.rawValue, value(statistics[$0])) }
+        }
+        page.gauges(
+            "tipwire_connections", "Listeners that are connected.", label: "kind", byKind(\.connections))
         page.gauge("tipwire_connections_limit", "Most listeners at a time.", quota.maximum)
-        page.counter(
-            "tipwire_deliveries_total", "Events written to listeners.", labels: ["kind": "feed"],
-            statistics.deliveries)
-        page.counter(
-            "tipwire_delivered_bytes_total", "Bytes of events written to listeners.", labels: ["kind": "feed"],
-            statistics.bytes)
+        page.counters(
+            "tipwire_deliveries_total", "Events written to listeners.", label: "kind", byKind(\.deliveries))
+        page.counters(
+            "tipwire_delivered_bytes_total", "Bytes of events written to listeners.", label: "kind", byKind(\.bytes))
         page.counter(
             "tipwire_slow_consumers_cut_total", "Listeners closed because they took events too slowly.",
             statistics.slowConsumersCut)
@@ -99,6 +103,15 @@ struct MetricsPage {
 
     mutating func counters(_ name: String, _ help: String, label: String, _ values: [(String, Int)]) {
         family(name, help, "counter")
+        samples(name, label, values)
+    }
+
+    mutating func gauges(_ name: String, _ help: String, label: String, _ values: [(String, Int)]) {
+        family(name, help, "gauge")
+        samples(name, label, values)
+    }
+
+    private mutating func samples(_ name: String, _ label: String, _ values: [(String, Int)]) {
         for (key, value) in values { sample(name, [label: key], "\(value)") }
     }
 

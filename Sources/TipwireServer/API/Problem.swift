@@ -13,12 +13,18 @@ struct Problem: Error, Sendable {
     let detail: String
     var errors: [FieldError] = []
     var headers: HTTPFields = [:]
+    /// Further members (RFC 9457, section 3.2), for programs: lists of ids.
+    var extensions: [(name: String, ids: [String])] = []
 
-    init(_ status: HTTPResponse.Status, _ detail: String, errors: [FieldError] = [], headers: HTTPFields = [:]) {
+    init(
+        _ status: HTTPResponse.Status, _ detail: String, errors: [FieldError] = [], headers: HTTPFields = [:],
+        extensions: [(name: String, ids: [String])] = []
+    ) {
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.extensions = extensions
     }
 
     var response: Response {
@@ -37,6 +43,12 @@ struct Problem: Error, Sendable {
                 writer.member("detail", error.detail)
                 writer.endObject()
             }
+            writer.endArray()
+        }
+        for (name, ids) in extensions {
+            writer.key(name)
+            writer.beginArray()
+            for id in ids { writer.value(id) }
             writer.endArray()
         }
         writer.endObject()
@@ -88,16 +100,65 @@ extension Problem {
         switch refusal {
         case .unknownPage: self.init(.notFound, "There is no such page.")
         case .unknownTip: self.init(.notFound, "There is no tip of this id on the page.")
+        case .refunded: self.init(.conflict, "The tip was refunded, and a refunded tip is not shown again.")
+        case .goal(let refusal): self.init(refusal)
         case .conflict(let index, let field):
-            let name =
-                switch field {
-                case .tipID: "tips/\(index)/id"
-                case .idempotencyKey: "Idempotency-Key"
-                }
-            self.init(
-                .conflict, "This id was used before, for a tip with other content.",
-                errors: [FieldError(field: name, detail: "stands for a tip with other content")])
+            switch field {
+            case .tipID:
+                self.init(
+                    .conflict, "This id was used before, for a tip with other content.",
+                    errors: [FieldError(field: "tips/\(index)/id", detail: "stands for a tip with other content")])
+            case .idempotencyKey:
+                self.init(
+                    .conflict, "This key was used before on this page, for something else.",
+                    errors: [FieldError(field: "Idempotency-Key", detail: "stands for a call with other content")])
+            }
         }
+    }
+
+    private init(_ refusal: GoalRefusal) {
+        func field(_ name: String, _ detail: String) -> Problem {
+            Problem(
+                .unprocessableContent, "Some fields are not valid.", errors: [FieldError(field: name, detail: detail)])
+        }
+        switch refusal {
+        case .unknown: self.init(.notFound, "There is no goal of this id on the page.")
+        case .full:
+            self.init(
+                .unprocessableContent,
+                "The page has \(Limits.goals) goals, and takes no more; remove one, a completed one for instance.")
+        case .amountIsFinal:
+            self = field("amountInCents", "can't be changed: the goal is completed; its description can")
+        case .progressIsFinal:
+            self = field("amountInCents", "can't move the goal's progress: it is completed, and a completed goal stays")
+        case .outOfRange(let goal):
+            self = field(
+                "amountInCents",
+                "must be from \(-goal.progressInCents) to \(goal.missingInCents): the goal has \(goal.progressInCents) of "
+                    + "\(goal.amountInCents)")
+        case .staleOrder(let difference): self.init(difference)
+        }
+    }
+
+    /// Two people were at it: what the one who comes second must know to try again.
+    private init(_ difference: OrderDifference) {
+        func errors(_ ids: [String], _ detail: (String) -> String) -> [FieldError] {
+            ids.map { FieldError(field: "ids", detail: detail(String($0.prefix(Limits.identifierCharacters)))) }
+        }
+        let added = Dictionary(uniqueKeysWithValues: difference.added.map { ($0.id, $0.description) })
+        let completed = Dictionary(uniqueKeysWithValues: difference.completed.map { ($0.id, $0.description) })
+        self.init(
+            .unprocessableContent,
+            "The order must name every goal that is not completed, once; the queue has changed since this one was made.",
+            errors: errors(difference.added.map(\.id)) { "lacks '\($0)' (\(added[$0] ?? "")), which was added" }
+                + errors(difference.removed) { "names '\($0)', which was removed" }
+                + errors(difference.completed.map(\.id)) {
+                    "names '\($0)' (\(completed[$0] ?? "")), which is completed and keeps its place"
+                } + errors(difference.repeated) { "names '\($0)' more than once" },
+            extensions: [
+                ("added", difference.added.map(\.id)), ("removed", difference.removed),
+                ("completed", difference.completed.map(\.id)),
+            ])
     }
 
     private init(_ refusal: IntakeRefusal) {

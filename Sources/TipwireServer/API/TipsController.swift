@@ -20,6 +20,7 @@ struct TipsController: Sendable {
         router.on(.get, "/api/v1/pages/{slug}/tips", scope: .eventsRead, list)
         router.on(.get, "/api/v1/pages/{slug}/tips/{id}", scope: .eventsRead, show)
         router.on(.post, "/api/v1/pages/{slug}/tips/{id}/replay", scope: .manage, replay)
+        router.on(.post, "/api/v1/pages/{slug}/tips/{id}/refund", scope: .manage, refund)
         router.on(.get, "/api/v1/pages/{slug}/events", scope: .eventsRead, events)
     }
 
@@ -29,11 +30,7 @@ struct TipsController: Sendable {
         let draft = try TipInput.draft(try await call.json(), now: clock.now())
         // The page as it is now that the body is here; before, it only saved reading one for nothing.
         let page = try call.page(in: directory)
-        var key: TipIdentifier?
-        if let text = call.request.headers[.idempotencyKey] {
-            key = TipIdentifier(text)
-            if key == nil { throw InvalidInput(field: "Idempotency-Key", TipIdentifier.rule) }
-        }
+        let key = try call.idempotencyKey()
         let answers: [LogAnswer]
         do {
             answers = try await intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: key))
@@ -108,6 +105,15 @@ struct TipsController: Sendable {
         return Answer.json(.accepted) { LogAnswerObject.write(answers[0], epoch: position.epoch, to: &$0) }
     }
 
+    /// Takes the tip back out of the goals. A repeat is answered as the first time.
+    @Sendable func refund(_ call: Call) async throws -> Response {
+        let page = try call.page(in: directory)
+        guard let id = TipIdentifier(try call.parameter("id")) else { throw LogRefusal.unknownTip }
+        let answers = try await intake.submit(
+            .refund(page: page.id, tip: id, idempotencyKey: try call.idempotencyKey()))
+        return Answer.json { LogAnswerObject.write(answers[0], epoch: position.epoch, to: &$0) }
+    }
+
     /// The log itself, oldest first. `next` is where the next call goes on, even when there is nothing yet.
     @Sendable func events(_ call: Call) async throws -> Response {
         let page = try call.page(in: directory)
@@ -144,7 +150,7 @@ struct TipsController: Sendable {
 extension EventSlice {
     /// As much of it as an answer may hold; the rest is the next call's.
     fileprivate func prefix(bytes limit: Int) -> EventSlice {
-        let kept = events.prefix(bytes: limit) { $0.body.tip.textBytes }
+        let kept = events.prefix(bytes: limit, size: \.body.textBytes)
         guard kept.count < events.count, let last = kept.last else { return self }
         return EventSlice(events: kept, through: last.sequence, bounds: bounds)
     }
@@ -167,9 +173,27 @@ extension Array {
 }
 
 extension EventBody {
-    fileprivate var tip: Tip {
+    /// About what the event takes in an answer.
+    fileprivate var textBytes: Int {
         switch self {
-        case .tipReceived(let tip, _), .tipReplayed(let tip): tip
+        case .tipReceived(let tip, _), .tipReplayed(let tip), .tipRefunded(let tip): tip.textBytes
+        case .goalCompleted(let completion):
+            512 + 2 * (completion.name.utf8.count + (completion.next?.description.utf8.count ?? 0))
+        case .goalsChained(let chain): 256 + 32 * chain.goals.count
+        case .goalQueueChanged(let status, let change):
+            512 + 2 * (status.active?.description.utf8.count ?? 0) + change.textBytes
+        }
+    }
+}
+
+extension GoalChange {
+    fileprivate var textBytes: Int {
+        switch self {
+        case .tip, .removed: 64
+        case .added(_, let text, _), .adjusted(_, _, let text): 128 + 2 * text.utf8.count
+        case .edited(_, let text, _, _): 128 + 2 * (text?.utf8.count ?? 0)
+        case .reordered(let order): 32 * order.count
+        case .refunded(_, let taken): 80 * taken.count
         }
     }
 }

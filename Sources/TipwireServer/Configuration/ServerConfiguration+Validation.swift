@@ -51,24 +51,32 @@ extension Setting {
     func apply(
         _ value: SettingSource.Value, spelledAs spelling: String, to configuration: inout ServerConfiguration
     ) throws(ConfigurationError) {
-        guard case .networks(let path) = kind else {
+        switch kind {
+        case .networks(let path):
+            configuration[keyPath: path] = try Self.items(of: value).map { (text) throws(ConfigurationError) in
+                guard let range = AddressRange(text) else {
+                    throw ConfigurationError(
+                        "\(spelling): '\(text.quotable)' is not an address or a CIDR block such as 10.0.0.0/8 or fd00::/8"
+                    )
+                }
+                return range
+            }
+        case .origins(let path):
+            configuration[keyPath: path] = try Self.items(of: value).map { (text) throws(ConfigurationError) in
+                guard text == "*" || Self.isOrigin(text) else {
+                    throw ConfigurationError(
+                        "\(spelling): '\(text.quotable)' is not * or an origin such as https://example.com")
+                }
+                return text.lowercased()
+            }
+        default:
             guard case .text(let text) = value else {
                 throw ConfigurationError("\(spelling): a list is not \(allowed)")
             }
             guard set(text, in: &configuration) else {
                 throw ConfigurationError("\(spelling): '\(text.quotable)' is not \(allowed)")
             }
-            return
         }
-        var ranges: [AddressRange] = []
-        for text in Self.items(of: value) {
-            guard let range = AddressRange(text) else {
-                throw ConfigurationError(
-                    "\(spelling): '\(text.quotable)' is not an address or a CIDR block such as 10.0.0.0/8 or fd00::/8")
-            }
-            ranges.append(range)
-        }
-        configuration[keyPath: path] = ranges
     }
 
     private static func items(of value: SettingSource.Value) -> [String] {
@@ -102,7 +110,7 @@ extension Setting {
         case .logFormat(let path):
             guard let format = LogFormat(rawValue: text) else { return false }
             configuration[keyPath: path] = format
-        case .networks:
+        case .networks, .origins:
             preconditionFailure("Lists are read by apply")
         }
         return true
@@ -112,6 +120,12 @@ extension Setting {
     private static func number(_ text: String, in range: ClosedRange<Int>) -> Int? {
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text) else { return nil }
         return range.contains(number) ? number : nil
+    }
+
+    /// `http(s)://host[:port]`, as a browser sends it.
+    private static func isOrigin(_ text: String) -> Bool {
+        let text = text.lowercased()
+        return isBaseURL(text) && text.split(separator: "/", omittingEmptySubsequences: false).count == 3
     }
 
     /// `http(s)://host[:port][/path]`: others' paths are put behind it, so nothing may follow the path, and the path

@@ -16,6 +16,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var server = Server()
     /// Limits of the live connections.
     public var feed = Feed()
+    /// Streams of server-sent events.
+    public var sse = SSE()
+    /// Which web pages may read streams of server-sent events.
+    public var cors = CORS()
     /// Limits of the one door that tips come in by.
     public var intake = Intake()
     /// How much of the event log is kept.
@@ -63,6 +67,24 @@ extension ServerConfiguration {
         public var maxLagSeconds = 30
         /// Bytes of the kernel's send buffer for one connection; what doesn't fit waits here and counts as lag.
         public var sendBufferBytes = 65_536
+
+        public init() {}
+    }
+
+    /// Streams of server-sent events.
+    public struct SSE: Sendable, Equatable {
+        /// Seconds between two comments that keep a stream alive through proxies.
+        public var keepaliveSeconds = 15
+        /// Seconds after which a stream is ended, cleanly; 0 for never.
+        public var maxStreamSeconds = 0
+
+        public init() {}
+    }
+
+    /// Which web pages may read streams of server-sent events.
+    public struct CORS: Sendable, Equatable {
+        /// Origins like `https://example.com`, in lower case; `*` stands for all.
+        public var allowedOrigins = ["*"]
 
         public init() {}
     }

@@ -21,6 +21,7 @@ public struct Setting: Sendable {
         case optionalNumber(ClosedRange<Int>, any Path<Int?>)
         case optionalURL(any Path<String?>)
         case networks(any Path<[AddressRange]>)
+        case origins(any Path<[String]>)
         case logLevel(any Path<Logger.Level>)
         case logFormat(any Path<LogFormat>)
     }
@@ -41,7 +42,7 @@ public struct Setting: Sendable {
 
 extension Setting {
     /// Every setting, in the order of the documentation.
-    public static let all: [Setting] = listening + feed + storage + requests + watching
+    public static let all: [Setting] = listening + feed + eventHook + storage + requests + watching
 
     private static let ports = 0...65_535
     private static let upToOneDay = 1...86_400
@@ -83,6 +84,18 @@ extension Setting {
         Setting(
             "feed.sendBufferBytes", .number(4_096...16_777_216, \.feed.sendBufferBytes), unit: "bytes",
             "The kernel's send buffer for one connection; what doesn't fit waits in the server and counts as lag."),
+    ]
+
+    private static let eventHook = [
+        Setting(
+            "sse.keepaliveSeconds", .number(upToOneHour, \.sse.keepaliveSeconds), unit: "seconds",
+            "Time between two comments on a stream of server-sent events, which keep proxies from closing it."),
+        Setting(
+            "sse.maxStreamSeconds", .number(0...86_400, \.sse.maxStreamSeconds), unit: "seconds",
+            "A stream of server-sent events is ended after this long, and its client connects again; 0 means never."),
+        Setting(
+            "cors.allowedOrigins", .origins(\.cors.allowedOrigins),
+            "Web pages that may read server-sent events from a browser, as origins; `*` stands for all."),
     ]
 
     private static let storage = [
@@ -173,6 +186,7 @@ extension Setting {
         case .optionalNumber(_, let path): configuration[keyPath: path].map(String.init) ?? ""
         case .optionalURL(let path): configuration[keyPath: path] ?? ""
         case .networks(let path): configuration[keyPath: path].map(\.description).joined(separator: ",")
+        case .origins(let path): configuration[keyPath: path].joined(separator: ",")
         case .logLevel(let path): configuration[keyPath: path].rawValue
         case .logFormat(let path): configuration[keyPath: path].rawValue
         }
@@ -190,6 +204,7 @@ extension Setting {
             "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
+        case .origins: "* or a list of origins such as https://example.com"
         case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         case .logFormat: "one of " + LogFormat.allCases.map(\.rawValue).joined(separator: ", ")
         }
@@ -202,6 +217,7 @@ extension Setting {
         case .number, .optionalNumber: unit.uppercased()
         case .optionalURL: "URL"
         case .networks: "CIDR,…"
+        case .origins: "ORIGIN,…"
         case .logLevel: "LEVEL"
         case .logFormat: "FORMAT"
         }

@@ -7,16 +7,9 @@ import TipwireWire
 ///
 /// What bytes mean is decided by `WebSocketSession`, what to deliver by the shard; this moves bytes between them and the
 /// channel, and owns the closing handshake's time limit.
-final class FeedHandler: ChannelInboundHandler, SubscriberSink {
+final class FeedHandler: StreamHandler, SubscriberSink {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-
-    /// How long a peer may take to answer our close frame.
-    static let closeLimit = TimeAmount.seconds(5)
-    /// The same when the server is going down, where everyone waits for the slowest.
-    static let shutdownCloseLimit = TimeAmount.seconds(1)
-    /// Bytes of one read from a client, who says little. A small fixed buffer keeps an idle connection small.
-    static let readBytes = 2_048
 
     private static let pong = WebSocketFrame.text(ByteBuffer(string: "pong"))
     private static let ping = WebSocketFrame.ping(ByteBuffer())
@@ -41,7 +34,7 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         isWritable = context.channel.isWritable
         let subscriber = shard.subscribe(stream.subscription, sink: self)
         self.subscriber = subscriber
-        context.writeAndFlush(wrapOutboundOut(stream.handshake), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(stream.opening), promise: nil)
         shard.start(subscriber)
         // The gate may have held a read back while an earlier request of this connection was answered.
         context.read()
@@ -105,7 +98,7 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         switch event {
         case is ChannelShouldQuiesceEvent:
             leaveFanout()
-            close(.goingAway, "the server is shutting down", within: Self.shutdownCloseLimit)
+            close(.goingAway, "the server is shutting down", within: StreamLimits.shutdownClose)
         case ChannelEvent.inputClosed:
             // Without a close frame the peer is gone; a WebSocket has no half-open state to serve.
             context.close(promise: nil)
@@ -143,6 +136,7 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         case .accessLost: close(.policyViolation, "the page is no longer open to this key")
         case .closedByOwner: close(.policyViolation, "closed by the owner")
         case .idle: close(.goingAway, "idle for too long; send ping each 60 seconds")
+        case .timeIsUp: close(.goingAway, "the stream has had its time; connect again")
         case .slow(let text): close(.tryAgainLater, text)
         }
     }
@@ -152,7 +146,7 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         subscriber = nil
     }
 
-    private func close(_ code: WebSocketCloseCode, _ reason: String, within limit: TimeAmount = closeLimit) {
+    private func close(_ code: WebSocketCloseCode, _ reason: String, within limit: TimeAmount = StreamLimits.close) {
         guard let context, !isClosing, let frame = session.sendClose(code, reason: reason) else { return }
         isClosing = true
         // Reading goes on for the peer's answer, even when it takes nothing any more.
@@ -167,7 +161,7 @@ final class FeedHandler: ChannelInboundHandler, SubscriberSink {
         if let frame, frame.readableBytes > 0 { send(frame) }
         if !isClosing {
             isClosing = true
-            closeHard(after: Self.closeLimit, context: context)
+            closeHard(after: StreamLimits.close, context: context)
         }
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         context.close(mode: .output, promise: nil)

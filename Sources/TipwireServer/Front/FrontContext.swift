@@ -19,7 +19,7 @@ struct FrontContext: Sendable {
 
     let limits: Limits
     /// Who decides about streams; nil on a port that has none.
-    let streams: FeedDoor?
+    let streams: StreamDoor?
     let fanout: Fanout
     let maxMessageBytes: Int
     let backend: HTTPBackend
@@ -44,8 +44,8 @@ struct FrontContext: Sendable {
     ) {
         let pipeline = context.pipeline.syncOperations
         do {
-            let handler = FeedHandler(
-                stream: stream, shard: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes)
+            let handler = stream.handler(
+                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes)
             try pipeline.addHandler(handler, position: .before(gate))
             if hasEncoder {
                 pipeline.removeHandler(
@@ -56,7 +56,7 @@ struct FrontContext: Sendable {
             let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
             pipeline.removeHandler(context: decoder, promise: nil)
             try context.channel.syncOptions?.setOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: FeedHandler.readBytes))
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))
             handler.begin()
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])

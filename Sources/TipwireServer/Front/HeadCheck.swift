@@ -23,14 +23,14 @@ enum HeadCheck {
     }
 
     /// The answer to bytes that the decoder refused.
-    static func refusal(for error: any Error) -> Refusal {
+    static func refusal(for error: any Error) -> FrontAnswer {
         switch error as? HTTPParserError {
         case .headerOverflow:
-            Refusal(status: .requestHeaderFieldsTooLarge, message: "The request's headers are too large.")
+            FrontAnswer(status: .requestHeaderFieldsTooLarge, message: "The request's headers are too large.")
         case .invalidVersion:
-            Refusal(status: .httpVersionNotSupported, message: "This server speaks HTTP/1.1.")
+            FrontAnswer(status: .httpVersionNotSupported, message: "This server speaks HTTP/1.1.")
         default:
-            Refusal(status: .badRequest, message: "This is not an HTTP request.")
+            FrontAnswer(status: .badRequest, message: "This is not an HTTP request.")
         }
     }
 }

@@ -3,7 +3,7 @@ import NIOHTTP1
 
 /// Stands behind the HTTP decoder of every connection and sends each request the way it must go.
 ///
-/// A stream (a WebSocket upgrade) is taken over here: it never meets the router, costs no task and no async channel.
+/// A stream (a WebSocket upgrade, or server-sent events) is taken over here: it never meets the router, costs no task and no async channel.
 /// Everything else goes to the HTTP service, one request at a time: while one is being answered, the next waits here, so
 /// that a stream request behind it finds a connection with nothing in flight. The gate also owns the connection's time
 /// limits, because it alone sees both ways in and out.
@@ -97,7 +97,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         var head = received
         head.uri = HeadCheck.originForm(head.uri)
         if let problem = HeadCheck.problem(with: head) {
-            refuse(Refusal(status: .badRequest, message: problem), context: context)
+            answer(FrontAnswer(status: .badRequest, message: problem), context: context)
             return
         }
         if StreamRoute.isStream(head) {
@@ -197,16 +197,18 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         if case .done = state { context.read() }
     }
 
-    private func refuse(_ refusal: Refusal, context: ChannelHandlerContext) {
+    private func answer(_ answer: FrontAnswer, context: ChannelHandlerContext) {
         state = .done
         expect(within: front.limits.close, context: context)
         if isServing {
             // The encoder is in the pipeline: the answer takes its form.
-            context.write(wrapOutboundOut(.head(refusal.head)), promise: nil)
-            context.write(wrapOutboundOut(.body(.byteBuffer(refusal.body))), promise: nil)
+            context.write(wrapOutboundOut(.head(answer.head)), promise: nil)
+            if answer.body.readableBytes > 0 {
+                context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil)
+            }
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         } else {
-            context.writeAndFlush(NIOAny(refusal.bytes), promise: nil)
+            context.writeAndFlush(NIOAny(answer.bytes), promise: nil)
         }
         finish(context: context)
     }
@@ -215,7 +217,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func open(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         guard let streams = front.streams else {
-            refuse(Refusal(status: .notFound, message: "There is no WebSocket here."), context: context)
+            answer(FrontAnswer(status: .notFound, message: "There is no stream here."), context: context)
             return
         }
         state = .deciding
@@ -239,12 +241,12 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             state = .done
             timer?.cancel()
             front.takeOver(stream, context: context, gate: self, hasEncoder: isServing)
-        case .success(.refuse(let refusal)):
-            refuse(refusal, context: context)
+        case .success(.answer(let decided)):
+            answer(decided, context: context)
         case .success(.accept):
-            refuse(.shuttingDown, context: context)
+            answer(.shuttingDown, context: context)
         case .failure:
-            refuse(.unavailable, context: context)
+            answer(.unavailable, context: context)
         }
     }
 
@@ -280,9 +282,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
         switch state {
         case .fresh, .idle, .opening:
-            refuse(HeadCheck.refusal(for: error), context: context)
+            answer(HeadCheck.refusal(for: error), context: context)
         case .busy(let exchange) where !exchange.hasResponseBegun && !exchange.isReceived:
-            refuse(HeadCheck.refusal(for: error), context: context)
+            answer(HeadCheck.refusal(for: error), context: context)
         case .busy(var exchange):
             guard exchange.isReceived else {
                 context.close(promise: nil)
@@ -323,8 +325,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         if case .busy(let exchange) = state, !exchange.hasResponseBegun {
-            refuse(
-                Refusal(status: .requestTimeout, message: "The request's body did not come in time."), context: context)
+            answer(
+                FrontAnswer(status: .requestTimeout, message: "The request's body did not come in time."),
+                context: context)
         } else if isTakingTheAnswer(context: context) {
             expect(within: front.limits.body, context: context)
         } else {

@@ -5,10 +5,13 @@ import TipwireWire
 
 /// Tells the requests that become streams from those that don't.
 enum StreamRoute {
+    /// Where the Event Hook is. Whatever the method: a wrong one is refused in the stream's own form.
+    static let eventHook: Substring = "/api/tip-events/stream"
+
     /// Every WebSocket upgrade is a stream's business, wherever it goes: a wrong path is refused as an upgrade, not
     /// answered with a page.
     static func isStream(_ head: HTTPRequestHead) -> Bool {
-        WebSocketHandshake.isUpgrade(head.headers)
+        WebSocketHandshake.isUpgrade(head.headers) || path(of: head.uri) == eventHook
     }
 
     /// The path of a request target, without its query; `/` for an empty one.
@@ -18,17 +21,60 @@ enum StreamRoute {
     }
 }
 
+/// Decides about streams, each in its dialect's way.
+struct StreamDoor: Sendable {
+    let feed: FeedDoor
+    let eventHook: EventHookDoor
+
+    func decide(
+        _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<StreamDecision> {
+        if WebSocketHandshake.isUpgrade(head.headers) { return feed.decide(head, remote: remote, on: eventLoop) }
+        return eventLoop.makeSucceededFuture(eventHook.decide(head, remote: remote))
+    }
+}
+
 /// What becomes of a stream's request.
 enum StreamDecision: Sendable {
     case accept(AcceptedStream)
-    case refuse(Refusal)
+    case answer(FrontAnswer)
 }
 
 /// A stream that may begin.
 struct AcceptedStream: Sendable {
+    /// How it speaks to its client.
+    enum Form: Sendable {
+        case webSocket
+        case serverSentEvents(StreamFraming)
+    }
+
+    let form: Form
     let subscription: Subscription
-    /// The bytes that answer the handshake.
-    let handshake: ByteBuffer
+    /// The bytes that answer the request: a handshake, or the head of a response that has no end yet.
+    let opening: ByteBuffer
     /// Its place among the streams; given back when it ends.
     let permit: StreamPermit
+
+    func handler(on shard: Shard, maxMessageBytes: Int) -> any StreamHandler {
+        switch form {
+        case .webSocket: FeedHandler(stream: self, shard: shard, maxMessageBytes: maxMessageBytes)
+        case .serverSentEvents(let framing): EventStreamHandler(stream: self, framing: framing, shard: shard)
+        }
+    }
+}
+
+/// What a connection becomes when it is a stream: the one handler that is left in its pipeline.
+protocol StreamHandler: ChannelInboundHandler where InboundIn == ByteBuffer, OutboundOut == ByteBuffer {
+    /// Subscribes and answers the request; called once, in the pipeline.
+    func begin()
+}
+
+/// Time and bytes that every stream is given.
+enum StreamLimits {
+    /// How long a peer may take to end its side once we have ended ours.
+    static let close = TimeAmount.seconds(5)
+    /// The same when the server is going down, where everyone waits for the slowest.
+    static let shutdownClose = TimeAmount.seconds(1)
+    /// Bytes of one read from a client, who says little. A small fixed buffer keeps an idle connection small.
+    static let readBytes = 2_048
 }

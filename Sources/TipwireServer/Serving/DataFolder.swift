@@ -30,6 +30,15 @@ struct DataFolder {
         return DataFolder(path: path, lock: lock)
     }
 
+    /// Whether a server holds the folder at `path`.
+    static func isInUse(_ path: String) -> Bool {
+        let lock = Glibc.open("\(path)/tipwire.lock", O_RDONLY | O_CLOEXEC)
+        guard lock >= 0 else { return false }
+        // Closing gives a lock back that was had for the asking.
+        defer { Glibc.close(lock) }
+        return flock(lock, LOCK_EX | LOCK_NB) != 0
+    }
+
     private static func reason() -> String { String(cString: strerror(errno)).lowercased() }
 
     /// The key in a file, nil if there is none that is a key.

@@ -66,7 +66,9 @@ struct Parts: Sendable {
             eventLoops: Array(eventLoops.makeIterator()),
             settings: .init(
                 idleSeconds: configuration.feed.idleSeconds, probeSeconds: configuration.feed.probeSeconds,
-                maxLagBytes: configuration.feed.maxLagBytes, maxLagSeconds: configuration.feed.maxLagSeconds),
+                maxLagBytes: configuration.feed.maxLagBytes, maxLagSeconds: configuration.feed.maxLagSeconds,
+                keepaliveSeconds: configuration.sse.keepaliveSeconds,
+                maxStreamSeconds: configuration.sse.maxStreamSeconds),
             log: position, reader: reader, clock: clock)
         directory.enforce(with: fanout)
         relay = EventRelay(
@@ -81,14 +83,18 @@ struct Parts: Sendable {
         quota = StreamQuota(maximum: fitting.maxConnections)
     }
 
-    var door: FeedDoor {
-        FeedDoor(
-            directory: directory, authenticator: authenticator, sessions: sessions, quota: quota,
-            addresses: addresses, clock: clock, refusals: refusals, logger: logger)
+    var door: StreamDoor {
+        let admission = Admission(
+            directory: directory, authenticator: authenticator, quota: quota, addresses: addresses, clock: clock,
+            refusals: refusals, logger: logger)
+        return StreamDoor(
+            feed: FeedDoor(admission: admission, sessions: sessions),
+            eventHook: EventHookDoor(
+                admission: admission, origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))
     }
 
     func frontContext(
-        responder: some HTTPResponder<AppContext>, door: FeedDoor?,
+        responder: some HTTPResponder<AppContext>, door: StreamDoor?,
         served: AsyncStream<HTTPBackend.Value>.Continuation
     ) -> FrontContext {
         FrontContext(
@@ -107,6 +113,7 @@ struct Parts: Sendable {
         let passwords = Passwords()
         TipsController(directory: directory, intake: intake, store: store, position: position, clock: clock)
             .addRoutes(to: router)
+        GoalsController(directory: directory, intake: intake, store: store, position: position).addRoutes(to: router)
         PagesController(directory: directory, clock: clock, publicURL: { publicURL.current }).addRoutes(to: router)
         KeysController(directory: directory, authenticator: authenticator, clock: clock).addRoutes(to: router)
         AccountsController(directory: directory, links: links, passwords: passwords, clock: clock)

@@ -34,7 +34,9 @@ public struct Server {
         let folder = try DataFolder.open(configuration.dataFolder)
         let store = try SQLiteStore.open(at: folder.database)
         let parts = try await Parts(configuration: configuration, store: store, logger: logger)
-        let setup = Setup(directory: parts.directory, folder: folder, clock: parts.clock, logger: logger)
+        let setup = Setup(
+            directory: parts.directory, store: store, position: parts.position, folder: folder, clock: parts.clock,
+            logger: logger)
         let (administrator, isFirstStart) = try await setup.administrator()
         let demoKey = isDemo ? try await setup.demo(owner: administrator.id) : nil
 

@@ -6,6 +6,8 @@ import TipwireStore
 /// Makes what a server needs before anyone can talk to it: the administrator, their key, and the demo.
 struct Setup {
     let directory: Directory
+    let store: any LogStore & GoalStore
+    let position: LogPosition
     let folder: DataFolder
     let clock: WallClock
     let logger: Logger
@@ -37,7 +39,7 @@ struct Setup {
         return (account, known == nil)
     }
 
-    /// The page `demo` and a key for it, kept in `DATA/demo.key` and used again while it is valid.
+    /// The page `demo` with goals, and a key for it, kept in `DATA/demo.key` and used again while it is valid.
     func demo(owner: Account.ID) async throws -> APIKey {
         let slug = Slug("demo")!
         let page: Page
@@ -49,6 +51,7 @@ struct Setup {
                     slug: slug, title: "Demo page", customURL: nil, currency: .usd, owner: owner,
                     createdAt: clock.now()))
         }
+        try await makeGoals(of: page)
         if let key = folder.readKey(folder.demoKeyFile), directory.look({ $0.holds(key, at: clock.now()) }) {
             return key
         }
@@ -56,6 +59,20 @@ struct Setup {
             name: "demo.key", scopes: [.eventsRead, .tipsWrite, .manage], pages: [page.id], account: owner)
         try folder.writeKey(key, to: folder.demoKeyFile)
         return key
+    }
+
+    /// Three goals of rising size, so that the first tips of someone who tries this complete one and spill into the next.
+    private func makeGoals(of page: Page) async throws {
+        guard try await store.goals(page: page.id).goals.isEmpty else { return }
+        let goals = [("New microphone", 2_000), ("Better lights", 5_000), ("A trip to the sea", 25_000)]
+        // Not by the intake, which is not running yet; nobody listens yet either.
+        let commit = try await store.commit(
+            goals.map { description, amount in
+                .changeGoals(
+                    page: page.id, .add(PublicID.random(), description: description, amountInCents: amount),
+                    idempotencyKey: nil)
+            }, at: clock.now())
+        position.advance(to: commit.bounds)
     }
 
     private func makeKey(

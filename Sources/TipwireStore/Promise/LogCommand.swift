@@ -12,22 +12,40 @@ public enum LogCommand: Sendable {
     /// before the draft's `id`; a new key on a known `id` with the same content is a repeat too, and from then on
     /// stands for that tip. A refused command leaves no key behind.
     case receive(page: Page.ID, drafts: [TipDraft], idempotencyKey: TipIdentifier?)
-    /// Shows a stored tip again, as it stands now.
+    /// Shows a stored tip again, as it stands now. A refunded one is refused.
     case replay(page: Page.ID, tip: TipIdentifier)
+    /// Takes a stored tip back out. A second time it is answered as the first.
+    ///
+    /// The `idempotencyKey` is one of the page's, like that of a tip: used for anything else before, it is refused.
+    case refund(page: Page.ID, tip: TipIdentifier, idempotencyKey: TipIdentifier?)
+    /// Changes the page's queue of goals.
+    ///
+    /// An `idempotencyKey` goes with an adjustment alone: the same adjustment with the same key is answered as the first
+    /// time, another one is refused.
+    case changeGoals(page: Page.ID, GoalCommand, idempotencyKey: TipIdentifier?)
 
-    /// Entries that it may add, for bounding a batch.
+    /// Entries that it adds at least, for bounding a batch.
     public var weight: Int {
         switch self {
         case .receive(_, let drafts, _): drafts.count
-        case .replay: 1
+        case .replay, .refund, .changeGoals: 1
         }
     }
 }
 
 /// What a command put into the log, or had put there the first time.
 public struct LogAnswer: Sendable, Equatable {
-    /// For a repeat as it was first answered: not refunded, whatever came later.
-    public let tip: Tip
+    /// What was changed, as it stood then.
+    public enum Subject: Sendable, Equatable {
+        /// For a repeat as it was first answered: not refunded, whatever came later.
+        case tip(Tip)
+        /// The goal that was added, edited or adjusted.
+        case goal(ListedGoal)
+        /// All goals of the page, after one was removed or all were put into another order.
+        case goals([ListedGoal])
+    }
+
+    public let subject: Subject
     /// The page as its events name it.
     public let page: PageLabel
     /// Empty for a repeat when retention has removed any of its first events.
@@ -39,8 +57,8 @@ public struct LogAnswer: Sendable, Equatable {
     /// repeats is one whose answers all say `true`.
     public let isRepeat: Bool
 
-    public init(tip: Tip, page: PageLabel, events: [Event], lastSequence: Int64, isRepeat: Bool) {
-        self.tip = tip
+    public init(subject: Subject, page: PageLabel, events: [Event], lastSequence: Int64, isRepeat: Bool) {
+        self.subject = subject
         self.page = page
         self.events = events
         self.lastSequence = lastSequence
@@ -52,7 +70,11 @@ public struct LogAnswer: Sendable, Equatable {
 public enum LogRefusal: Error, Sendable, Equatable {
     case unknownPage
     case unknownTip
-    /// The tip at `index` has an id that stands for other content, `field` says which kind of id.
+    /// The tip was refunded: it is not shown again.
+    case refunded
+    case goal(GoalRefusal)
+    /// The tip at `index` (0 for every other command) has an id that stands for other content, `field` says which kind of
+    /// id.
     case conflict(index: Int, field: ConflictField)
 
     public enum ConflictField: Sendable, Equatable {

@@ -4,7 +4,7 @@ import TipwireCore
 ///
 /// Each part is its own protocol, because each has its own readers: the hub needs the log, the API the tips and the
 /// directory. One contract suite (`StoreContract` in the tests) runs over every implementation.
-public typealias Store = LogStore & TipStore & DirectoryStore
+public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore
 
 /// The log: the one ordered history that everything else is read from.
 ///
@@ -35,7 +35,9 @@ public protocol LogStore: Sendable {
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice
 
     /// Removes the oldest entries that are older than `horizon`, and as many more as it takes for the log to fit into
-    /// `bytes`; at most `limit` entries a call, so that one call never holds the writer for long. Tips stay.
+    /// `bytes`; at most `limit` entries a call, so that one call never holds the writer for long. Tips and goals stay, and
+    /// the goals as they stood behind the last removed entry are kept with it, in the same transaction: from there the
+    /// rest of the log leads to the goals of today (`GoalReplay`).
     func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning
 
     /// Size and age of the log, for metrics.
@@ -47,6 +49,12 @@ public protocol TipStore: Sendable {
     /// A page's tips, newest first, those that were committed before `before` (a `StoredTip.sequence`) only.
     func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip]
     func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip?
+}
+
+/// The goals as the log has left them.
+public protocol GoalStore: Sendable {
+    /// A page's goals in their order; none for a page that isn't there.
+    func goals(page: Page.ID) async throws -> GoalQueue
 }
 
 /// Accounts, pages, members, keys and browser sessions.

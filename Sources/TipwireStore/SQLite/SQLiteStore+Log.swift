@@ -91,35 +91,3 @@ extension SQLiteStore {
         return EventSlice(events: events, through: through, bounds: bounds)
     }
 }
-
-// MARK: - Retention
-
-extension SQLiteStore {
-    public func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning {
-        precondition(limit > 0, "a pruning removes at least one entry")
-        return try await write { db in
-            var log = try LogRow.read(db)
-            // Times and sequences rise together, so what is too old and what is too much are both a beginning of the
-            // log, and the longer of the two goes.
-            let rows = try Row.fetchCursor(
-                db, sql: "SELECT sequence, time, length(CAST(data AS BLOB)) FROM events ORDER BY sequence")
-            var removed = 0
-            var isPartial = false
-            while let row = try rows.next() {
-                guard Timestamp(milliseconds: row[1]) < horizon || log.bytes > bytes else { break }
-                guard removed < limit else {
-                    isPartial = true
-                    break
-                }
-                removed += 1
-                log.prunedThrough = row[0]
-                log.events -= 1
-                log.bytes -= row[2] + LogRow.allowancePerEvent
-            }
-            guard removed > 0 else { return Pruning(removed: 0, isPartial: false) }
-            try db.execute(sql: "DELETE FROM events WHERE sequence <= ?", arguments: [log.prunedThrough])
-            try log.write(db)
-            return Pruning(removed: removed, isPartial: isPartial)
-        }
-    }
-}

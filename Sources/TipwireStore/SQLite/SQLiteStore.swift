@@ -139,7 +139,7 @@ extension SQLiteStore {
         }
     }
 
-    private static func explanation(of error: DatabaseError) -> String {
+    static func explanation(of error: DatabaseError) -> String {
         switch error.resultCode {
         case .SQLITE_NOTADB: "it is not an SQLite database"
         case .SQLITE_CORRUPT: "it is damaged; restore a backup"

@@ -22,6 +22,9 @@ enum Schema {
                     """,
                 arguments: [PublicID.epoch()])
         }
+        migrator.registerMigration("0002-goals") { db in
+            try db.execute(sql: goalTable("goals") + goalTable("pruned_goals") + corrections)
+        }
         return migrator
     }
 
@@ -175,4 +178,57 @@ extension Schema {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX sessions_by_account ON sessions (account_id);
         """
+}
+
+// MARK: - 0002-goals
+
+extension Schema {
+    private static let corrections = """
+        -- credits: what the tip gave to goals, a JSON object of goal ids and amounts; NULL for nothing.
+        ALTER TABLE tips ADD COLUMN credits TEXT CHECK (credits IS NULL OR json_valid(credits));
+        -- The events of its refund.
+        ALTER TABLE tips ADD COLUMN refund_first_sequence INTEGER;
+        ALTER TABLE tips ADD COLUMN refund_last_sequence INTEGER
+            CHECK ((refund_last_sequence IS NULL) = (refunded_at IS NULL)
+                AND (refund_first_sequence IS NULL) = (refunded_at IS NULL));
+
+        -- What a refund or an adjustment with this Idempotency-Key did. Keys are shared with the table idempotency: one
+        -- page's key stands for one thing.
+        -- tip_id: of a refund, whose answer is kept with the tip.
+        -- goal_id and what follows: of an adjustment, what was asked for and the answer.
+        -- goal_state: active, queued or completed.
+        CREATE TABLE corrections (
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 64),
+            tip_id TEXT,
+            goal_id TEXT,
+            adjustment INTEGER,
+            reason TEXT,
+            description TEXT,
+            amount INTEGER,
+            progress INTEGER,
+            goal_state TEXT,
+            first_sequence INTEGER,
+            last_sequence INTEGER,
+            PRIMARY KEY (page_id, key),
+            CHECK ((tip_id IS NULL) <> (goal_id IS NULL))
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// A goal is completed exactly when its progress is its amount. `pruned_goals` holds the goals as they stood at
+    /// `log.pruned_through`: where the rest of the log goes on from.
+    private static func goalTable(_ name: String) -> String {
+        """
+        CREATE TABLE \(name) (
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            id TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            description TEXT NOT NULL,
+            amount INTEGER NOT NULL CHECK (amount > 0),
+            progress INTEGER NOT NULL CHECK (progress BETWEEN 0 AND amount),
+            PRIMARY KEY (page_id, id)
+        ) STRICT, WITHOUT ROWID;
+
+        """
+    }
 }

@@ -8,10 +8,14 @@ struct TipRow {
     let statedCreatedAt: Timestamp?
     /// The events that the tip caused when it was new.
     let sequences: ClosedRange<Int64>
+    /// Those of its refund.
+    let refundSequences: ClosedRange<Int64>?
+    /// What it gave to goals, as stored: only a refund asks what it says.
+    private let creditsText: String?
 
     static let columns = """
         id, display_name, message, gross, fee, is_anonymous, created_at, processed_at, refunded_at, stated_created_at, \
-        first_sequence, last_sequence
+        first_sequence, last_sequence, refund_first_sequence, refund_last_sequence, credits
         """
 
     init(_ row: Row) throws {
@@ -22,7 +26,15 @@ struct TipRow {
             processedAt: Timestamp(milliseconds: row[7]), refundedAt: row.time(8))
         statedCreatedAt = row.time(9)
         sequences = row[10]...row[11]
+        if let first = row[12] as Int64?, let last = row[13] as Int64? {
+            refundSequences = first...last
+        } else {
+            refundSequences = nil
+        }
+        creditsText = row[14]
     }
+
+    func credits() throws -> [GoalCredit] { try GoalCredits.decode(creditsText) }
 
     var stored: StoredTip { StoredTip(tip: tip, sequence: sequences.upperBound) }
 }

@@ -158,6 +158,12 @@ extension JSONWriter {
         self.value(value)
     }
 
+    /// The member is there in any case; without a number it is `null`.
+    public mutating func member(_ name: StaticString, _ value: Int?) {
+        key(name)
+        if let value { self.value(value) } else { null() }
+    }
+
     public mutating func member(_ name: StaticString, _ value: Int64) {
         key(name)
         self.value(value)

@@ -15,6 +15,7 @@ public enum PallyNotification {
         switch event.body {
         case .tipReceived(let received, _): tip = received
         case .tipReplayed(let replayed): tip = replayed
+        case .tipRefunded, .goalCompleted, .goalsChained, .goalQueueChanged: return nil
         }
         var writer = JSONWriter(capacity: 640)
         writer.beginObject()

@@ -48,10 +48,53 @@ struct TipObject: Decodable {
     let grossAmountInCents: Int
     let currency: String
     let processedAt: String
+    let refundedAt: String?
 }
 
 /// The answer to a tip and to its replay.
 struct TipAnswer: Decodable {
     let tip: TipObject
+    let cursor: String
+}
+
+/// The answer to a refund.
+struct RefundAnswer: Decodable {
+    struct Event: Decodable {
+        struct Data: Decodable {
+            let change: Change?
+        }
+
+        struct Change: Decodable {
+            struct Credit: Decodable {
+                let goalId: String
+                let amountInCents: Int
+            }
+
+            /// What each goal lost.
+            let taken: [Credit]?
+        }
+
+        let data: Data
+    }
+
+    let tip: TipObject
+    let events: [Event]
+    let cursor: String
+}
+
+struct GoalObject: Decodable, Equatable {
+    let id: String
+    let description: String
+    let amountInCents: Int
+    let progressInCents: Int
+    /// `active`, `queued` or `completed`; perhaps more in a later version.
+    let state: String
+
+    var isCompleted: Bool { state == "completed" }
+}
+
+/// The answer to an adjustment.
+struct AdjustmentAnswer: Decodable {
+    let goal: GoalObject
     let cursor: String
 }

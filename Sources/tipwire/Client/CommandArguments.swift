@@ -14,4 +14,10 @@ enum CommandArguments {
         guard let identifier = TipIdentifier(text) else { throw ValidationError(TipIdentifier.rule) }
         return identifier
     }
+
+    /// A goal's id. The server chooses them, so there is no rule to hold one against but that it must be there.
+    @Sendable static func goalID(_ text: String) throws -> String {
+        guard !text.isEmpty else { throw ValidationError("a goal's id must not be empty") }
+        return text
+    }
 }

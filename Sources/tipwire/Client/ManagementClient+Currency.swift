@@ -23,6 +23,12 @@ extension ManagementClient {
         return try known(tip.currency, of: page)
     }
 
+    /// The currency of a page that the key manages; a key that doesn't is told so.
+    func managedCurrency(of page: Slug) async throws -> Currency {
+        let answer = try await call(APIRequest(.get, "pages", page.text).about(.page(page)))
+        return try known(answer.decoded(as: PageObject.self).currency, of: page)
+    }
+
     private func known(_ code: String, of page: Slug) throws -> Currency {
         guard let currency = Currency(code: code) else {
             throw Failure("page '\(page)' has the currency '\(VisibleText(code))', which this version does not know")

@@ -10,6 +10,7 @@ struct APIRequest: Sendable {
         case get = "GET"
         case post = "POST"
         case put = "PUT"
+        case patch = "PATCH"
         case delete = "DELETE"
     }
 
@@ -88,12 +89,19 @@ struct ManagementClient: Sendable {
     init(address: ServerAddress, key: PresentedKey) {
         self.address = address
         self.key = key
-        var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(Self.connectSeconds), read: .seconds(Self.answerSeconds)))
-        configuration.connectionPool.retryConnectionEstablishment = false
+        var configuration = Self.configuration
+        configuration.timeout.read = .seconds(Self.answerSeconds)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.connections
         http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// What every HTTP client of this program has in common: it gives up on a connection early, and takes a key nowhere
+    /// but to the address that was given.
+    static var configuration: HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(connectSeconds)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return configuration
     }
 
     /// Closing can only fail for a client that is closed already.

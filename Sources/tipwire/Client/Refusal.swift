@@ -7,6 +7,9 @@ struct Refusal {
     enum Subject: Hashable, Sendable {
         case page(Slug)
         case tip(TipIdentifier, on: Slug)
+        case goal(String, on: Slug)
+        /// The order of a page's goals, made up from an earlier look at them.
+        case goalOrder(of: Slug)
         case member(Slug, of: Slug)
         case key(String)
         case account(Slug)
@@ -16,8 +19,8 @@ struct Refusal {
         /// The page whose absence would look the same.
         var enclosingPage: Slug? {
             switch self {
-            case .tip(_, let page), .member(_, let page): page
-            case .page, .key, .account, .other: nil
+            case .tip(_, let page), .goal(_, let page), .member(_, let page): page
+            case .page, .goalOrder, .key, .account, .other: nil
             }
         }
     }
@@ -42,6 +45,7 @@ struct Refusal {
             let wait = answer.retryAfterSeconds.map { "; try again in \($0) s" } ?? "; try again later"
             return Failure("\(reason) (\(answer.status))\(wait)")
         case 409: return Failure(problem.map { "\($0.sentence ?? "this clashes with what is there") (409)" } ?? foreign)
+        case 422: return Failure(staleOrder ?? problem?.lines ?? foreign)
         default: return Failure(problem?.lines ?? foreign)
         }
     }
@@ -61,13 +65,23 @@ struct Refusal {
     private var missing: String {
         guard let problem else { return foreign }
         return switch subject {
-        case .page(let slug): "page '\(slug)' does not exist; create it with: tipwire page create \(slug)"
+        case .page(let slug), .goalOrder(let slug):
+            "page '\(slug)' does not exist; create it with: tipwire page create \(slug)"
         case .tip(let id, let page): "page '\(page)' has no tip '\(id)'; list its tips with: tipwire tips \(page)"
+        case .goal(let id, let page):
+            "page '\(page)' has no goal '\(VisibleText(id))'; list its goals with: tipwire goal list \(page)"
         case .member(let account, _), .account(let account):
             "account '\(account)' does not exist; create it with: tipwire account create \(account)"
         case .key(let id): "there is no key '\(VisibleText(id))'; list them with: tipwire key list"
         case .other: problem.lines
         }
+    }
+
+    /// Somebody else changed the queue between our look at it and our order: what they did, and that nothing is lost.
+    private var staleOrder: String? {
+        guard case .goalOrder(let page) = subject, let problem, problem.isStaleOrder else { return nil }
+        let changes = (problem.errors ?? []).map { "\nthe order \(VisibleText($0.detail))" }.joined()
+        return "the goals of '\(page)' have changed since they were listed, so none was moved; try again" + changes
     }
 
     private var foreign: String {
@@ -88,6 +102,12 @@ struct Problem: Decodable {
     let status: Int
     let detail: String?
     let errors: [Field]?
+    /// Goals that an order doesn't fit any more, by what became of them.
+    let added: [String]?
+    let removed: [String]?
+    let completed: [String]?
+
+    var isStaleOrder: Bool { [added, removed, completed].contains { $0?.isEmpty == false } }
 
     /// Without its full stop: a status or advice follows.
     var sentence: String? {

@@ -75,6 +75,16 @@ struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
         return prefix + "/" + Self.encoded(query: query + [(name: "since", value: since)])
     }
 
+    /// The address of the Event Hook's stream, with positions.
+    ///
+    /// - Parameter isNew: Whether no position is known yet; one that is goes into the header `Last-Event-ID`.
+    func eventStreamURL(page: Slug?, isNew: Bool) -> String {
+        var query: [(name: String, value: String)] = []
+        if let page { query.append(("page", page.text)) }
+        if isNew { query.append(("resume", "true")) }
+        return description + "/api/tip-events/stream" + Self.encoded(query: query)
+    }
+
     private static func encoded(query: [(name: String, value: String)]) -> String {
         guard !query.isEmpty else { return "" }
         return "?" + query.map { encoded($0.name) + "=" + encoded($0.value) }.joined(separator: "&")

@@ -1,4 +1,3 @@
-import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
@@ -10,8 +9,6 @@ import NIOWebSocket
 struct FeedConnection: Sendable {
     /// Longest wait for the answer to the handshake, in seconds.
     static let handshakeSeconds: Int64 = ManagementClient.answerSeconds
-    /// Largest body of a refusal that is read, in bytes: it is one short sentence.
-    static let refusalBytes = 16 * 1024
     /// Frames that one message may be split into. The feed sends one; a proxy might split it.
     static let fragments = 16
 
@@ -36,7 +33,7 @@ struct FeedConnection: Sendable {
     /// - Returns: How it ended. What `show` throws is thrown.
     func run(
         connected: @Sendable () -> Void, show: @escaping @Sendable (FeedMessage, String) async throws -> Void
-    ) async throws -> FeedEnding {
+    ) async throws -> ListeningEnding {
         let handshake: Handshake
         do {
             handshake = try await dial().get()
@@ -54,11 +51,11 @@ struct FeedConnection: Sendable {
     /// Frames in, actions out, beside a clock for the pings; whichever ends first ends the other.
     private func converse(
         _ channel: WebSocketChannel, _ show: @escaping @Sendable (FeedMessage, String) async throws -> Void
-    ) async throws -> FeedEnding {
+    ) async throws -> ListeningEnding {
         let session = NIOLockedValueBox(FeedSession())
         do {
             return try await channel.executeThenClose { inbound, outbound in
-                try await withThrowingTaskGroup(of: FeedEnding.self) { group in
+                try await withThrowingTaskGroup(of: ListeningEnding.self) { group in
                     group.addTask {
                         for try await frame in inbound {
                             let action = session.withLockedValue { $0.received(frame) }
@@ -91,7 +88,7 @@ struct FeedConnection: Sendable {
     private func perform(
         _ action: FeedSession.Action?, _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>,
         _ show: @Sendable (FeedMessage, String) async throws -> Void
-    ) async throws -> FeedEnding? {
+    ) async throws -> ListeningEnding? {
         switch action {
         case nil: return nil
         case .sendText(let text):
@@ -167,7 +164,7 @@ extension FeedConnection {
         return handshake
     }
 
-    private func refusal(_ channel: HTTPChannel) async -> FeedEnding {
+    private func refusal(_ channel: HTTPChannel) async -> ListeningEnding {
         var status: HTTPResponseHead?
         var body = ByteBuffer()
         // What breaks off a refusal is no news: its status is what counts.
@@ -175,17 +172,12 @@ extension FeedConnection {
             for try await part in inbound {
                 switch part {
                 case .head(let head): status = head
-                case .body(let bytes) where body.readableBytes < Self.refusalBytes: body.writeImmutableBuffer(bytes)
-                case .body: break
+                case .body(let bytes):
+                    if body.readableBytes < ListeningEnding.refusalBytes { body.writeImmutableBuffer(bytes) }
                 case .end: return
                 }
             }
         }
-        guard let status else { return .lost }
-        struct Reason: Decodable { let error: String }
-        return .refused(
-            status: Int(status.status.code),
-            detail: (try? JSONDecoder().decode(Reason.self, from: Data(body.readableBytesView)))?.error,
-            retryAfterSeconds: status.headers.first(name: "Retry-After").flatMap { Int($0) })
+        return status.map { .refusal($0.status, $0.headers, body: body) } ?? .lost
     }
 }

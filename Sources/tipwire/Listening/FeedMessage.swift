@@ -59,8 +59,8 @@ enum FeedMessage: Equatable {
     }
 }
 
-/// A tip on the feed. The feed names no currency; see `PageCurrencies`.
-struct FeedTip: Equatable {
+/// A tip on the feed. The feed names no currency; see `ListenedPages`.
+struct FeedTip: Equatable, HeardEvent {
     struct Tip: Decodable, Equatable {
         let displayName: String
         let grossAmountInCents: Int
@@ -75,18 +75,12 @@ struct FeedTip: Equatable {
     let tip: Tip
     let page: Page
 
+    var pageSlug: String? { page.slug }
+
     /// `15:04:05Z  demo  Ada  $5.00  "hello"`; without a message the line ends with the amount.
-    ///
-    /// - Parameter currency: The page's code, or nil when it couldn't be learnt: then the amount has no sign, since a
-    ///   wrong one would be worse than none.
-    func line(currency: String?) -> String {
-        let amount =
-            currency.map { Wording.money(tip.grossAmountInCents, code: $0) } ?? "\(tip.grossAmountInCents) cents"
-        var parts = [
-            Wording.timeOfDay(tip.updatedAt).description, VisibleText(page.slug).description,
-            Wording.tipper(tip.displayName).description, amount,
-        ]
-        if !tip.message.isEmpty { parts.append("\"\(VisibleText(tip.message))\"") }
-        return parts.joined(separator: "  ")
+    func line(on page: ListenedPage) -> String {
+        page.line(
+            at: tip.updatedAt,
+            page.tip(from: tip.displayName, cents: tip.grossAmountInCents, message: tip.message))
     }
 }

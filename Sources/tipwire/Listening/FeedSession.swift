@@ -10,7 +10,7 @@ struct FeedSession {
         case sendPong(ByteBuffer)
         /// A message for the user, with its JSON as it came.
         case show(FeedMessage, json: String)
-        case end(FeedEnding)
+        case end(ListeningEnding)
     }
 
     /// Time between pings. Half of the server's idle limit (120 s), so that one may be lost.
@@ -38,7 +38,9 @@ struct FeedSession {
     }
 
     mutating func pingIsDue() -> Action {
-        guard unansweredPings < Self.toleratedPings else { return .end(.silent) }
+        guard unansweredPings < Self.toleratedPings else {
+            return .end(.silent("no answer to \(Self.toleratedPings) pings"))
+        }
         unansweredPings += 1
         return .sendText("ping")
     }

@@ -11,6 +11,13 @@ struct Reconnection: Equatable {
         case final(String)
     }
 
+    /// What was asked for, for words that help.
+    struct Asked {
+        let address: ServerAddress
+        let source: PresentedKey.Source
+        let page: Slug?
+    }
+
     /// The first ceiling of the wait, and the highest.
     static let shortestCeiling: Duration = .milliseconds(500)
     static let longestCeiling: Duration = .seconds(30)
@@ -26,9 +33,9 @@ struct Reconnection: Equatable {
     ///   - lived: How long the connection was up; zero if it never was.
     ///   - random: From 0 to 1, evenly.
     mutating func decide(
-        after ending: FeedEnding, lived: Duration, random: Double, address: ServerAddress, source: PresentedKey.Source
+        after ending: ListeningEnding, lived: Duration, random: Double, asked: Asked
     ) -> Decision {
-        if let words = Self.finalWords(ending, address: address, source: source) { return .final(words) }
+        if let words = Self.finalWords(ending, asked) { return .final(words) }
         if lived >= Self.goodConnection { ceiling = Self.shortestCeiling }
         var wait = ceiling * random
         ceiling = min(ceiling * 2, Self.longestCeiling)
@@ -39,25 +46,29 @@ struct Reconnection: Equatable {
         return .again(in: wait)
     }
 
-    private static func finalWords(
-        _ ending: FeedEnding, address: ServerAddress, source: PresentedKey.Source
-    ) -> String? {
+    private static func finalWords(_ ending: ListeningEnding, _ asked: Asked) -> String? {
         switch ending {
-        case .refused(429, _, _), .refused(408, _, _), .refused(500..., _, _), .unreachable, .lost, .silent: return nil
+        case .refused(429, _, _), .refused(408, _, _), .refused(500..., _, _), .unreachable, .ended, .lost, .silent:
+            return nil
         case .refused(401, _, _):
-            return "the server at \(address) does not accept the key from \(source) (401): it is wrong, expired or "
-                + "revoked, or may not read events. Make one with: tipwire key create --name listen"
+            return "the server at \(asked.address) does not accept the key from \(asked.source) (401): it is wrong, "
+                + "expired or revoked, or may not read events. Make one with: tipwire key create --name listen"
         case .refused(403, _, _):
-            return "the page does not exist, or the key from \(source) may not see it (403); "
+            return "the page does not exist, or the key from \(asked.source) may not see it (403); "
                 + "'tipwire page list' shows the pages"
         case .refused(400, let detail, _):
-            return "the server does not take the request (400): \(VisibleText(detail ?? "no reason given"))"
+            let advice = asked.page == nil ? " (the option is --page)" : ""
+            return "the server does not take the request (400): \(VisibleText(detail ?? "no reason given"))\(advice)"
         case .refused(let status, _, _):
-            return "\(address) answered \(status) and has no feed there; is --server right?"
+            return "\(asked.address) answered \(status) and has nothing to listen to there; is --server right?"
         case .closed(1008, let reason):
             let words = reason.isEmpty ? "the key was revoked or has expired" : VisibleText(reason).description
             return "the server ended the connection for good (1008): \(words)"
         case .closed: return nil
+        case .oversized(let bytes):
+            // It is at the position that would be asked for again.
+            return "a message from \(asked.address) is longer than \(bytes) bytes, which none of Tipwire's is; "
+                + "is --server right?"
         }
     }
 }

@@ -14,7 +14,7 @@ struct BurstTally: Sendable {
 
     mutating func send() { sent += 1 }
 
-    mutating func acknowledge(_ acknowledgement: TipSender.Acknowledgement) {
+    mutating func acknowledge(_ acknowledgement: Acknowledgement) {
         acknowledged += 1
         repeats += acknowledgement.isRepeat ? 1 : 0
         retries += acknowledgement.retries

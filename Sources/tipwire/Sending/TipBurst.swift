@@ -52,7 +52,7 @@ struct TipBurst: Sendable {
         if let error = refusal.withLockedValue({ $0 }) { throw error }
     }
 
-    private func send(_ index: Int) async throws -> TipSender.Acknowledgement {
+    private func send(_ index: Int) async throws -> Acknowledgement {
         var tip = body
         let name = plan.name(index)
         if plan.id != nil { tip.id = name.text }

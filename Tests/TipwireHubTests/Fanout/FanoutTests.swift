@@ -258,7 +258,7 @@ struct FanoutTests {
             #expect(listeners.dropFirst(25).allSatisfy { $0.sequences == [1] }, "\(seed)")
             #expect(gone.allSatisfy { $0.sequences == [] && $0.sink.heard.value.end == nil }, "\(seed)")
             #expect(await hub.fanout.statistics().connections == 15)
-            #expect(await hub.fanout.statistics().deliveries == 15)
+            #expect(await hub.fanout.statistics().feed.deliveries == 15)
             for listener in listeners.dropFirst(25) { try await listener.leave() }
             #expect(await hub.fanout.connections().isEmpty)
         }

@@ -59,3 +59,11 @@ extension Directory {
                 slug: Slug(slug)!, title: slug, customURL: nil, currency: .usd, owner: owner, createdAt: noon))
     }
 }
+
+extension LogAnswer {
+    /// The tip of an answer that is about one.
+    var tip: Tip {
+        guard case .tip(let tip) = subject else { preconditionFailure("not about a tip: \(subject)") }
+        return tip
+    }
+}

@@ -56,12 +56,12 @@ struct Hub: Sendable {
 
     /// Connects a listener on one of the event loops.
     func listen(
-        _ audience: Audience, as principal: Principal, from start: Subscription.Start = .live, loop: Int = 0,
-        isWritable: Bool = true
+        _ audience: Audience, as principal: Principal, in dialect: Dialect = .pally,
+        from start: Subscription.Start = .live, loop: Int = 0, isWritable: Bool = true
     ) async throws -> Listener {
         try await Listener.connect(
             Subscription(
-                dialect: .pally, audience: audience, principal: principal, start: start, remoteAddress: "192.0.2.1",
+                dialect: dialect, audience: audience, principal: principal, start: start, remoteAddress: "192.0.2.1",
                 connectedAt: noon),
             to: fanout, on: eventLoops[loop], isWritable: isWritable)
     }
@@ -80,11 +80,12 @@ struct Hub: Sendable {
 extension Fanout.Settings {
     /// Limits that no test reaches unless it means to.
     static func test(
-        idleSeconds: Int = 3_600, probeSeconds: Int = 3_600, maxLagBytes: Int = 1 << 30, maxLagSeconds: Int = 3_600
+        idleSeconds: Int = 3_600, probeSeconds: Int = 3_600, maxLagBytes: Int = 1 << 30, maxLagSeconds: Int = 3_600,
+        keepaliveSeconds: Int = 3_600, maxStreamSeconds: Int = 0
     ) -> Fanout.Settings {
         Fanout.Settings(
             idleSeconds: idleSeconds, probeSeconds: probeSeconds, maxLagBytes: maxLagBytes,
-            maxLagSeconds: maxLagSeconds)
+            maxLagSeconds: maxLagSeconds, keepaliveSeconds: keepaliveSeconds, maxStreamSeconds: maxStreamSeconds)
     }
 }
 

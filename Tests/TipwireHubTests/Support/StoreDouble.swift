@@ -58,6 +58,10 @@ final class StoreDouble: Store {
 
     func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? { try await real.tip(page: page, id: id) }
 
+    // MARK: Goals
+
+    func goals(page: Page.ID) async throws -> GoalQueue { try await real.goals(page: page) }
+
     // MARK: Directory
 
     func directory() async throws -> DirectorySnapshot { try await real.directory() }

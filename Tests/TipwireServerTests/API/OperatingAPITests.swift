@@ -156,7 +156,7 @@ struct OperatingAPITests {
             }
             let wire = try await server.connect()
             try await wire.send(Handshake.request("/?auth=\(server.admin)&channel=firehose"))
-            #expect(await wire.rest() == refusal("404 Not Found", "There is no WebSocket here."))
+            #expect(await wire.rest() == refusal("404 Not Found", "There is no stream here."))
         }
     }
 }

@@ -13,15 +13,15 @@ struct FeedClosingTests {
 
     init() async throws { world = try await World() }
 
-    private func onFeed(maxMessageBytes: Int = 65_536, _ body: (FeedBench) throws -> Void) throws {
-        try FeedBench.run(world, maxMessageBytes: maxMessageBytes) { bench in
+    private func onFeed(maxMessageBytes: Int = 65_536, _ body: (StreamBench) throws -> Void) throws {
+        try StreamBench.run(world, maxMessageBytes: maxMessageBytes) { bench in
             _ = try bench.written()
             try body(bench)
         }
     }
 
     /// The peer's side stays open for a while, so that our last frame isn't lost, and then no longer.
-    private func expectLinger(_ bench: FeedBench) {
+    private func expectLinger(_ bench: StreamBench) {
         #expect(bench.closes == [.output])
         #expect(bench.autoRead == true, "reading goes on, or our close turns into a reset")
         #expect(bench.shard.statistics.connections == 0)

@@ -27,9 +27,11 @@ struct FeedDoorTests {
         _ query: String, path: String = "/", headers extra: HTTPHeaders = [:], without missing: String? = nil
     ) async throws -> StreamDecision {
         let door = FeedDoor(
-            directory: world.directory, authenticator: authenticator, sessions: SessionCookie(), quota: quota,
-            addresses: ClientAddress(trustedProxies: [AddressRange("10.0.0.0/8")!]), clock: world.clock.wall,
-            refusals: refusals, logger: World.quiet)
+            admission: Admission(
+                directory: world.directory, authenticator: authenticator, quota: quota,
+                addresses: ClientAddress(trustedProxies: [AddressRange("10.0.0.0/8")!]), clock: world.clock.wall,
+                refusals: refusals, logger: World.quiet),
+            sessions: SessionCookie())
         var headers: HTTPHeaders = [
             "host": "tipwire.test", "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13",
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -42,8 +44,8 @@ struct FeedDoorTests {
         return try await eventLoop.flatSubmit { door.decide(head, remote: remote, on: eventLoop) }.get()
     }
 
-    private func refused(_ decision: StreamDecision) -> Refusal? {
-        if case .refuse(let refusal) = decision { refusal } else { nil }
+    private func refused(_ decision: StreamDecision) -> FrontAnswer? {
+        if case .answer(let refusal) = decision { refusal } else { nil }
     }
 
     private func accepted(_ decision: StreamDecision) -> AcceptedStream? {
@@ -173,7 +175,7 @@ struct FeedDoorTests {
             try await decide(
                 "auth=\(key.text)&channel=firehose&unknown=1",
                 headers: ["x-forwarded-for": "1.1.1.1, 203.0.113.9"]))
-        #expect(stream.map { String(buffer: $0.handshake) } == Handshake.answer)
+        #expect(stream.map { String(buffer: $0.opening) } == Handshake.answer)
         #expect(stream?.subscription.remoteAddress == "203.0.113.9")
         #expect(stream?.subscription.connectedAt == world.clock.now)
         #expect(stream?.subscription.principal.credential == .key(id: key.id))

@@ -14,9 +14,9 @@ struct FeedHandlerTests {
     init() async throws { world = try await World() }
 
     private func onFeed(
-        start: Subscription.Start = .live, maxMessageBytes: Int = 65_536, _ body: (FeedBench) throws -> Void
+        start: Subscription.Start = .live, maxMessageBytes: Int = 65_536, _ body: (StreamBench) throws -> Void
     ) throws {
-        try FeedBench.run(world, start: start, maxMessageBytes: maxMessageBytes) { bench in
+        try StreamBench.run(world, start: start, maxMessageBytes: maxMessageBytes) { bench in
             #expect(String(buffer: try bench.written()).hasPrefix("HANDSHAKE"))
             try body(bench)
         }
@@ -24,7 +24,7 @@ struct FeedHandlerTests {
 
     @Test("The handshake is the first thing that is written, and of a plain feed the only one")
     func handshake() throws {
-        try FeedBench.run(world) { bench throws in
+        try StreamBench.run(world) { bench throws in
             #expect(try bench.written() == ByteBuffer(string: "HANDSHAKE"))
             #expect(bench.shard.statistics.connections == 1)
         }
@@ -32,7 +32,7 @@ struct FeedHandlerTests {
 
     @Test("With 'since=now' feed.resumed follows the handshake, with the head of the log")
     func since() throws {
-        try FeedBench.run(world, start: .now) { bench throws in
+        try StreamBench.run(world, start: .now) { bench throws in
             var expected = ByteBuffer(string: "HANDSHAKE")
             expected.writeImmutableBuffer(
                 textFrame(#"{"type":"feed.resumed","payload":{"status":"resumed","cursor":"0badcafe-7"}}"#))
@@ -99,12 +99,11 @@ struct FeedHandlerTests {
     @Test("An event of the page is written as it was encoded; another page's is not")
     func event() throws {
         try onFeed { bench throws in
-            let bytes = textFrame(#"{"type":"campaigntip.notify"}"#)
-            let mine = EncodedEvent(sequence: 8, page: world.main.id, owner: world.ada.id, pally: bytes)
-            let other = EncodedEvent(
-                sequence: 9, page: world.other.id, owner: world.eve.id, pally: textFrame("other"))
-            bench.shard.deliver([mine, other], through: 9)
-            #expect(try bench.written() == bytes)
+            let mine = bench.tip(8, to: world.main)
+            bench.shard.deliver([mine, bench.tip(9, to: world.other)], through: 9)
+            let frame = PallyNotification.frame(
+                for: mine.event, page: world.main, publicURL: "", epoch: StreamBench.epoch)
+            #expect(try bench.written() == frame)
         }
     }
 

@@ -1,20 +1,11 @@
-import Foundation
 import NIOCore
 import Testing
 import TipwireCore
 import TipwireWire
 
-/// The files of `docs/protocol/examples`, which the protocol's text shows: what is sent must be what is written there.
 @Suite("The published examples of the Pally feed")
 struct PallyExampleTests {
-    private func text(_ name: String) throws -> String {
-        let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent()
-        let file = repository.appending(path: "docs/protocol/examples/\(name).json")
-        return try String(contentsOf: file, encoding: .utf8)
-    }
-
-    private func example(_ name: String) throws -> JSONValue { try JSONValue.parse(try text(name)) }
+    private func example(_ name: String) throws -> JSONValue { try ProtocolExample.json("pally-\(name)") }
 
     private func time(_ text: String) -> Timestamp { Timestamp(rfc3339: text)! }
 
@@ -55,7 +46,7 @@ struct PallyExampleTests {
 
     @Test("The document's own tip is sent as the document has it, member by member, and a cursor behind")
     func document() throws {
-        let example = try example("pally-campaigntip-notify")
+        let example = try example("campaigntip-notify")
         let sent = try encoded(.tipReceived(someone, goal: nil), of: pally)
         #expect(sent.names == example.names + ["cursor"])
         #expect(sent["type"] == example["type"])
@@ -77,7 +68,7 @@ struct PallyExampleTests {
             processedAt: time("2026-03-13T18:02:33.743Z"))
         let demo = page("1773424800000x550722173620715500", "demo", "Demo page", url: nil)
         let sent = try encoded(.tipReceived(tip, goal: nil), of: demo)
-        #expect(try sent == example("pally-campaigntip-notify-with-cursor"))
+        #expect(try sent == example("campaigntip-notify-with-cursor"))
     }
 
     @Test(
@@ -87,17 +78,17 @@ struct PallyExampleTests {
     func resumed(name: String, status: Resumption.Status, start: Int64) throws {
         let sent = try message(
             PallyResumed.frame(Resumption(status: status, start: start), epoch: "8f3a1c07"))
-        #expect(try sent == example("pally-feed-resumed-\(name)"))
+        #expect(try sent == example("feed-resumed-\(name)"))
     }
 
     @Test("The example of an echo is answered with its payload's own text")
     func echo() throws {
-        let text = try text("pally-echo")
+        let text = try ProtocolExample.text("pally-echo")
         guard case .echo(let answer) = PallyClientMessage.parse(ByteBuffer(string: text)) else {
             Issue.record("the example is no echo")
             return
         }
         #expect(text.contains(String(buffer: answer)), "byte for byte as it was written")
-        #expect(try JSONValue.parse(answer) == example("pally-campaigntip-notify"))
+        #expect(try JSONValue.parse(answer) == example("campaigntip-notify"))
     }
 }

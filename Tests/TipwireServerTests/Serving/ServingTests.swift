@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TipwireCore
 import TipwireHub
+import TipwireStore
 
 @testable import TipwireServer
 
@@ -129,14 +130,18 @@ struct DataFolderTests {
 struct SetupTests {
     private let world: World
     private let folder: DataFolder
+    private let position: LogPosition
 
     init() async throws {
         world = try await World()
+        position = LogPosition(try await world.store.bounds())
         folder = try DataFolder.open(world.folder.path)
     }
 
     private var setup: Setup {
-        Setup(directory: world.directory, folder: folder, clock: world.clock.wall, logger: World.quiet)
+        Setup(
+            directory: world.directory, store: world.store, position: position, folder: folder,
+            clock: world.clock.wall, logger: World.quiet)
     }
 
     private func record(_ file: String) throws -> KeyRecord? {

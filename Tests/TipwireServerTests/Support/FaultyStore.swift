@@ -33,6 +33,8 @@ struct FaultyStore: Store {
     }
     func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? { try await base.tip(page: page, id: id) }
 
+    func goals(page: Page.ID) async throws -> GoalQueue { try await base.goals(page: page) }
+
     func directory() async throws -> DirectorySnapshot { try await base.directory() }
     func createAccount(_ new: NewAccount) async throws -> Account { try await base.createAccount(new) }
     func passwordHash(of account: Account.ID) async throws -> String? { try await base.passwordHash(of: account) }

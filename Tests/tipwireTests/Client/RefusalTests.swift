@@ -30,6 +30,14 @@ import TipwireCore
                 "page 'demo' has no tip 't1'; list its tips with: tipwire tips demo"
             ),
             (
+                .goal("g\u{7}", on: Slug("demo")!),
+                "page 'demo' has no goal 'g\\u{7}'; list its goals with: tipwire goal list demo"
+            ),
+            (
+                .goalOrder(of: Slug("pally")!),
+                "page 'pally' does not exist; create it with: tipwire page create pally"
+            ),
+            (
                 .member(Slug("bob")!, of: Slug("demo")!),
                 "account 'bob' does not exist; create it with: tipwire account create bob"
             ),
@@ -63,6 +71,28 @@ import TipwireCore
             {"field":"url","detail":"no \\u001b[2J"}]}
             """
         #expect(Self.words(422, body) == "slug: must be short\nurl: no \\u{1b}[2J")
+    }
+
+    @Test("A stale order tells what the others did, and that it can be tried again")
+    func staleOrder() {
+        let body = """
+            {"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"The queue has changed.",\
+            "errors":[{"field":"ids","detail":"lacks 'g4' (Lights), which was added"},\
+            {"field":"ids","detail":"names 'g1', which was removed \\u001b"}],\
+            "added":["g4"],"removed":["g1"],"completed":[]}
+            """
+        #expect(
+            Self.words(422, body, about: .goalOrder(of: Slug("demo")!)) == """
+                the goals of 'demo' have changed since they were listed, so none was moved; try again
+                the order lacks 'g4' (Lights), which was added
+                the order names 'g1', which was removed \\u{1b}
+                """)
+    }
+
+    @Test("An order that is refused for another reason isn't called stale")
+    func otherOrder() {
+        let body = #"{"title":"t","status":422,"errors":[{"field":"ids","detail":"is needed"}],"added":[]}"#
+        #expect(Self.words(422, body, about: .goalOrder(of: Slug("demo")!)) == "ids: is needed")
     }
 
     @Test("Without fields the sentence and the status are shown")

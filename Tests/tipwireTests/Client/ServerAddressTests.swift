@@ -55,4 +55,16 @@ import Testing
             address.feedTarget(key: key, page: Slug("Demo"), since: "a b-1")
                 == "/p/?auth=\(key.reveal())&channel=activity-feed&room=demo&since=a%20b-1")
     }
+
+    @Test("The stream's address names the page, and asks for positions; the key is not in it")
+    func stream() throws {
+        let address = try #require(ServerAddress("https://h/p"))
+        #expect(address.eventStreamURL(page: nil, isNew: false) == "https://h/p/api/tip-events/stream")
+        #expect(address.eventStreamURL(page: nil, isNew: true) == "https://h/p/api/tip-events/stream?resume=true")
+        #expect(
+            address.eventStreamURL(page: Slug("Demo"), isNew: true)
+                == "https://h/p/api/tip-events/stream?page=demo&resume=true")
+        #expect(
+            address.eventStreamURL(page: Slug("demo"), isNew: false) == "https://h/p/api/tip-events/stream?page=demo")
+    }
 }

@@ -1,8 +1,6 @@
 import Crypto
 import Foundation
 import NIOConcurrencyHelpers
-import NIOCore
-import NIOPosix
 import Testing
 
 @testable import tipwire
@@ -10,25 +8,18 @@ import Testing
 /// The client's half of the handshake against bytes written by hand.
 @Suite struct FeedConnectionTests {
     private static func run(answering answer: @escaping @Sendable (String) -> [UInt8]) async throws -> (
-        ending: FeedEnding, shown: [String]
+        ending: ListeningEnding, shown: [String]
     ) {
-        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AnswerOnce(answer: answer))
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).get()
-        let port = try #require(listener.localAddress?.port)
+        let server = try await ScriptedServer.start { number, request in .open(number == 0 ? answer(request) : []) }
         let connection = FeedConnection(
-            address: try #require(ServerAddress("http://127.0.0.1:\(port)")), target: "/?auth=x&channel=firehose",
-            tls: nil)
+            address: try #require(ServerAddress("http://127.0.0.1:\(server.port)")),
+            target: "/?auth=x&channel=firehose", tls: nil)
         let shown = NIOLockedValueBox<[String]>([])
         let ending = try await connection.run {
         } show: { _, json in
             shown.withLockedValue { $0.append(json) }
         }
-        try await listener.close()
+        try await server.close()
         return (ending, shown.withLockedValue { $0 })
     }
 
@@ -87,25 +78,5 @@ import Testing
         }
         #expect(shown.isEmpty)
         if case .closed = ending { Issue.record("the feed was opened: \(ending)") }
-    }
-}
-
-/// Answers the first whole request head with bytes of the test's choice, then closes its side when the peer does.
-private final class AnswerOnce: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private let answer: @Sendable (String) -> [UInt8]
-    private var request = ""
-
-    init(answer: @escaping @Sendable (String) -> [UInt8]) {
-        self.answer = answer
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let wasWhole = request.contains("\r\n\r\n")
-        request += String(buffer: Self.unwrapInboundIn(data))
-        guard !wasWhole, request.contains("\r\n\r\n") else { return }
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(bytes: answer(request))), promise: nil)
     }
 }

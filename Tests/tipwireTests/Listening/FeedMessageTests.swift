@@ -17,8 +17,11 @@ import Testing
             return
         }
         #expect(cursor == "3f9a1c2e-42")
-        #expect(tip.line(currency: "USD") == #"15:04:05Z  demo  Ada  $5.00  "hello""#)
-        #expect(tip.line(currency: nil) == #"15:04:05Z  demo  Ada  500 cents  "hello""#)
+        #expect(
+            tip.line(on: ListenedPage(slug: tip.pageSlug, currency: "USD")) == #"15:04:05Z  demo  Ada  $5.00  "hello""#)
+        #expect(
+            tip.line(on: ListenedPage(slug: tip.pageSlug, currency: nil))
+                == #"15:04:05Z  demo  Ada  500 cents  "hello""#)
     }
 
     @Test("An anonymous tip without a message ends with the amount, and text can't control the terminal")
@@ -26,11 +29,14 @@ import Testing
         let plain = FeedTip(
             tip: .init(displayName: "", grossAmountInCents: 700, message: "", updatedAt: "2026-07-01T15:04:05.123Z"),
             page: .init(slug: "yen"))
-        #expect(plain.line(currency: "JPY") == "15:04:05Z  yen  Anonymous  700 JPY")
+        #expect(
+            plain.line(on: ListenedPage(slug: plain.pageSlug, currency: "JPY")) == "15:04:05Z  yen  Anonymous  700 JPY")
         let nasty = FeedTip(
             tip: .init(displayName: "\u{1B}[2J", grossAmountInCents: 1, message: "a\nb", updatedAt: "\u{7}"),
             page: .init(slug: "x\u{9B}"))
-        #expect(nasty.line(currency: "USD") == #"\u{7}  x\u{9b}  \u{1b}[2J  $0.01  "a\nb""#)
+        #expect(
+            nasty.line(on: ListenedPage(slug: nasty.pageSlug, currency: "USD"))
+                == #"\u{7}  x\u{9b}  \u{1b}[2J  $0.01  "a\nb""#)
     }
 
     @Test(
@@ -47,13 +53,5 @@ import Testing
         ])
     func others(_ text: String, _ message: FeedMessage) {
         #expect(FeedMessage(text) == message)
-    }
-
-    @Test("The first connection says connected, later ones resumed; losses are always told")
-    func words() {
-        #expect(FeedListener.words(status: "resumed", isFirst: true) == "connected")
-        #expect(FeedListener.words(status: "resumed", isFirst: false) == "resumed")
-        #expect(FeedListener.words(status: "gap", isFirst: true).hasPrefix("gap: "))
-        #expect(FeedListener.words(status: "reset", isFirst: false).hasPrefix("reset: "))
     }
 }

@@ -14,7 +14,7 @@ import Testing
         var session = FeedSession()
         #expect(session.pingIsDue() == .sendText("ping"))
         #expect(session.pingIsDue() == .sendText("ping"))
-        #expect(session.pingIsDue() == .end(.silent))
+        #expect(session.pingIsDue() == .end(.silent("no answer to 2 pings")))
     }
 
     @Test("A pong, even a late one, clears the count")

@@ -1,4 +1,5 @@
 import Testing
+import TipwireCore
 
 @testable import tipwire
 
@@ -6,9 +7,12 @@ import Testing
     private static let address = ServerAddress("http://h:8080")!
 
     private static func decide(
-        _ reconnection: inout Reconnection, _ ending: FeedEnding = .lost, lived: Duration = .zero, random: Double = 1
+        _ reconnection: inout Reconnection, _ ending: ListeningEnding = .lost, lived: Duration = .zero,
+        random: Double = 1, page: Slug? = nil
     ) -> Reconnection.Decision {
-        reconnection.decide(after: ending, lived: lived, random: random, address: address, source: .option)
+        reconnection.decide(
+            after: ending, lived: lived, random: random,
+            asked: .init(address: address, source: .option, page: page))
     }
 
     @Test("The ceiling doubles from half a second to thirty and stays there")
@@ -39,19 +43,19 @@ import Testing
         arguments: [(3, 3_500), (-1, 500), (86_400, 300_500)])
     func retryAfter(_ seconds: Int, _ milliseconds: Int) {
         var reconnection = Reconnection()
-        let ending = FeedEnding.refused(status: 503, detail: nil, retryAfterSeconds: seconds)
+        let ending = ListeningEnding.refused(status: 503, detail: nil, retryAfterSeconds: seconds)
         #expect(Self.decide(&reconnection, ending) == .again(in: .milliseconds(milliseconds)))
     }
 
     @Test(
         "What may pass is tried again",
         arguments: [
-            FeedEnding.lost, .silent, .unreachable(.refused), .unreachable(.unknownHost),
+            ListeningEnding.lost, .ended, .silent("nothing came"), .unreachable(.refused), .unreachable(.unknownHost),
             .closed(code: 1012, reason: ""), .closed(code: 1013, reason: "slow"), .closed(code: 1001, reason: ""),
             .refused(status: 429, detail: nil, retryAfterSeconds: nil),
             .refused(status: 502, detail: nil, retryAfterSeconds: nil),
         ])
-    func passing(_ ending: FeedEnding) {
+    func passing(_ ending: ListeningEnding) {
         var reconnection = Reconnection()
         #expect(Self.decide(&reconnection, ending) == .again(in: .milliseconds(500)))
     }
@@ -59,19 +63,40 @@ import Testing
     @Test(
         "What would be answered the same is final, and says what to do",
         arguments: [
-            (FeedEnding.refused(status: 401, detail: nil, retryAfterSeconds: nil), "--key (401)"),
+            (ListeningEnding.refused(status: 401, detail: nil, retryAfterSeconds: nil), "--key (401)"),
             (.refused(status: 403, detail: "no access", retryAfterSeconds: 5), "--key may not see it (403)"),
             (.refused(status: 400, detail: "bad channel", retryAfterSeconds: nil), "bad channel"),
             (.refused(status: 404, detail: nil, retryAfterSeconds: nil), "is --server right?"),
             (.refused(status: 200, detail: nil, retryAfterSeconds: nil), "is --server right?"),
             (.closed(code: 1008, reason: "key \u{7}revoked"), "key \\u{7}revoked"),
+            (.oversized(bytes: 65_536), "longer than 65536 bytes"),
         ])
-    func final(_ ending: FeedEnding, _ part: String) {
+    func final(_ ending: ListeningEnding, _ part: String) {
         var reconnection = Reconnection()
         guard case .final(let words) = Self.decide(&reconnection, ending) else {
             Issue.record("tried again")
             return
         }
         #expect(words.contains(part))
+    }
+
+    @Test("A stream that was never up and one that was cut at once wait longer each time; one that lived does not")
+    func streams() {
+        var reconnection = Reconnection()
+        #expect(Self.decide(&reconnection, .ended, lived: .seconds(1)) == .again(in: .milliseconds(500)))
+        #expect(Self.decide(&reconnection, .silent("nothing came"), lived: .seconds(1)) == .again(in: .seconds(1)))
+        #expect(Self.decide(&reconnection, .ended, lived: .seconds(300)) == .again(in: .milliseconds(500)))
+    }
+
+    @Test("Only who named no page is told how to")
+    func pageOption() {
+        let ending = ListeningEnding.refused(status: 400, detail: "name one of a, b.", retryAfterSeconds: nil)
+        var reconnection = Reconnection()
+        #expect(
+            Self.decide(&reconnection, ending)
+                == .final("the server does not take the request (400): name one of a, b. (the option is --page)"))
+        #expect(
+            Self.decide(&reconnection, ending, page: Slug("a"))
+                == .final("the server does not take the request (400): name one of a, b."))
     }
 }

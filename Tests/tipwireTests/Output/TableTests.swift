@@ -30,15 +30,32 @@ import Testing
         #expect(text == "slug      demo\ncurrency  USD\n")
     }
 
+    private static func tip(_ id: String, message: String, refundedAt: String? = nil) -> TipObject {
+        TipObject(
+            id: id, page: "demo", displayName: "", message: message, grossAmountInCents: 500, currency: "USD",
+            processedAt: "2026-07-01T15:04:05.123Z", refundedAt: refundedAt)
+    }
+
     @Test("The table of tips shows strangers' text harmlessly")
     func tips() {
-        let tip = TipObject(
-            id: "t1", page: "demo", displayName: "", message: "a\n\u{1B}]0;x\u{7}", grossAmountInCents: 500,
-            currency: "USD", processedAt: "2026-07-01T15:04:05.123Z")
         #expect(
-            TipsCommand.table([tip]) == """
-                TIME                  NAME       AMOUNT  MESSAGE             ID
-                2026-07-01 15:04:05Z  Anonymous   $5.00  a\\n\\u{1b}]0;x\\u{7}  t1
+            TipsCommand.table([Self.tip("t1", message: "a\n\u{1B}]0;x\u{7}")]) == """
+                TIME                  NAME       AMOUNT  REFUNDED  MESSAGE             ID
+                2026-07-01 15:04:05Z  Anonymous   $5.00            a\\n\\u{1b}]0;x\\u{7}  t1
+
+                """)
+    }
+
+    @Test("A refunded tip says when")
+    func refundedTips() {
+        let tips = [
+            Self.tip("t2", message: "hi"), Self.tip("t1", message: "hello", refundedAt: "2026-07-02T09:00:00.000Z"),
+        ]
+        #expect(
+            TipsCommand.table(tips) == """
+                TIME                  NAME       AMOUNT  REFUNDED              MESSAGE  ID
+                2026-07-01 15:04:05Z  Anonymous   $5.00                        hi       t2
+                2026-07-01 15:04:05Z  Anonymous   $5.00  2026-07-02 09:00:00Z  hello    t1
 
                 """)
     }

@@ -24,6 +24,20 @@ import TipwireCore
         #expect(RetryRule.wait(after: attempt, outcome) == wait)
     }
 
+    @Test(
+        "What may have been carried out without an answer is in doubt until an answer says otherwise",
+        arguments: [
+            ([.fault(.refused)], false), ([.fault(.lost)], true), ([.fault(.answerTimedOut)], true),
+            ([.fault(.lost), .fault(.refused)], true),
+            ([.fault(.lost), .answered(status: 401, retryAfterSeconds: nil)], true),
+            ([.fault(.lost), .answered(status: 422, retryAfterSeconds: nil)], false),
+            ([.answered(status: 503, retryAfterSeconds: 1)], true),
+            ([.answered(status: 403, retryAfterSeconds: nil)], false),
+        ] as [([RetryRule.Outcome], Bool)])
+    func doubt(_ outcomes: [RetryRule.Outcome], _ isInDoubt: Bool) {
+        #expect(outcomes.reduce(false) { RetryRule.isInDoubt(after: $1, before: $0) } == isInDoubt)
+    }
+
     @Test("Tips are named by the caller's id or the run, and due by the rate from the start")
     func plan() throws {
         let id = try #require(TipIdentifier("gift"))
@@ -48,7 +62,7 @@ import TipwireCore
         for time in milliseconds {
             tally.send()
             tally.acknowledge(
-                TipSender.Acknowledgement(
+                Acknowledgement(
                     answer: APIAnswer(status: 201, location: nil, retryAfterSeconds: nil, body: Data()),
                     answerTime: .milliseconds(time), retries: 0))
         }
@@ -70,7 +84,7 @@ import TipwireCore
         tally.send()
         #expect(tally.progress(after: .seconds(1)) == "sent 3/200 · acknowledged 2 · 2.0/s · failures 0")
         tally.acknowledge(
-            TipSender.Acknowledgement(
+            Acknowledgement(
                 answer: APIAnswer(status: 200, location: nil, retryAfterSeconds: nil, body: Data()),
                 answerTime: .milliseconds(9), retries: 2))
         tally.send()

@@ -2,12 +2,21 @@ import NIOCore
 import NIOHTTP1
 import TipwireWire
 
-/// An answer that is given before the HTTP service is asked: `{"error":"…"}`, and the connection ends.
-struct Refusal {
+/// An answer that is given before the HTTP service is asked, and with which the connection ends: nearly always a refusal.
+struct FrontAnswer {
     let status: HTTPResponseStatus
     let body: ByteBuffer
     var headers: HTTPHeaders
 
+    /// No content (204), so no headers that speak of one.
+    init(headers extra: HTTPHeaders) {
+        status = .noContent
+        body = ByteBuffer()
+        headers = ["cache-control": "no-store", "connection": "close"]
+        headers.add(contentsOf: extra)
+    }
+
+    /// `{"error":"…"}`.
     init(status: HTTPResponseStatus, message: String, headers extra: HTTPHeaders = [:]) {
         self.status = status
         var writer = JSONWriter(capacity: 128)
@@ -22,9 +31,9 @@ struct Refusal {
         headers.add(contentsOf: extra)
     }
 
-    static let shuttingDown = Refusal(
+    static let shuttingDown = FrontAnswer(
         status: .serviceUnavailable, message: "The server is shutting down.", headers: ["retry-after": "5"])
-    static let unavailable = Refusal(
+    static let unavailable = FrontAnswer(
         status: .serviceUnavailable, message: "The server can't look this up now; try again.",
         headers: ["retry-after": "5"])
 

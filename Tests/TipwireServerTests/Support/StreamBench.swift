@@ -1,51 +1,62 @@
 import NIOCore
 import NIOEmbedded
 import TipwireCore
-import TipwireHub
 import TipwireWire
 
+@testable import TipwireHub
 @testable import TipwireServer
 
-/// One feed on an embedded channel: its clock is the test's, and its bytes are exact.
+/// One stream on an embedded channel: its clock is the test's, and its bytes are exact.
 ///
 /// Made and used within one synchronous stretch, since an embedded loop belongs to the thread that made it.
-final class FeedBench {
+final class StreamBench {
+    static let epoch = "0badcafe"
+
     let channel = EmbeddedChannel()
     let quota = StreamQuota(maximum: 1)
     private let ends = Ends()
     private let fanout: Fanout
 
-    /// Runs `body` with a feed of `world.main` that has answered its handshake.
+    /// Runs `body` with a stream of `world.main` that has answered its request.
     static func run(
-        _ world: World, start: Subscription.Start = .live, maxMessageBytes: Int = 65_536,
-        _ body: (FeedBench) throws -> Void
+        _ world: World, form: AcceptedStream.Form = .webSocket, start: Subscription.Start = .live,
+        maxMessageBytes: Int = 65_536, _ body: (StreamBench) throws -> Void
     ) throws {
-        let bench = try FeedBench(world, start: start, maxMessageBytes: maxMessageBytes)
+        let bench = try StreamBench(world, form: form, start: start, maxMessageBytes: maxMessageBytes)
         try body(bench)
         bench.fanout.stop()
         _ = try? bench.channel.finish(acceptAlreadyClosed: true)
         try bench.channel.embeddedEventLoop.syncShutdownGracefully()
     }
 
-    private init(_ world: World, start: Subscription.Start, maxMessageBytes: Int) throws {
-        let position = LogPosition(LogBounds(epoch: "0badcafe", head: 7, prunedThrough: 0))
+    private init(
+        _ world: World, form: AcceptedStream.Form, start: Subscription.Start, maxMessageBytes: Int
+    ) throws {
+        let position = LogPosition(LogBounds(epoch: Self.epoch, head: 7, prunedThrough: 0))
         let encoder = EventEncoder(directory: world.directory, epoch: position.epoch, publicURL: { "" })
         fanout = Fanout(
             eventLoops: [channel.eventLoop],
-            settings: .init(idleSeconds: 120, probeSeconds: 45, maxLagBytes: 1 << 20, maxLagSeconds: 30),
+            settings: .init(
+                idleSeconds: 120, probeSeconds: 45, maxLagBytes: 1 << 20, maxLagSeconds: 30, keepaliveSeconds: 15,
+                maxStreamSeconds: 0),
             log: position,
             reader: CatchUpReader(
                 store: world.store, directory: world.directory, encoder: encoder, logger: World.quiet),
             clock: world.clock.wall)
         let principal = Principal(
             account: world.ada.id, credential: .key(id: "k"), scopes: [.eventsRead], pageLimit: nil, expiresAt: nil)
+        let dialect: Dialect =
+            switch form {
+            case .webSocket: .pally
+            case .serverSentEvents(let framing): .eventHook(hasIDs: start != .live, framing)
+            }
         let stream = AcceptedStream(
+            form: form,
             subscription: Subscription(
-                dialect: .pally, audience: .page(world.main.id), principal: principal, start: start,
+                dialect: dialect, audience: .page(world.main.id), principal: principal, start: start,
                 remoteAddress: "198.51.100.7", connectedAt: world.clock.now),
-            handshake: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
-        let handler = FeedHandler(
-            stream: stream, shard: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes)
+            opening: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
+        let handler = stream.handler(on: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes)
         try channel.pipeline.syncOperations.addHandlers(ends, handler)
         try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
         handler.begin()
@@ -60,6 +71,17 @@ final class FeedBench {
         var all = ByteBuffer()
         while let next = try channel.readOutbound(as: ByteBuffer.self) { all.writeImmutableBuffer(next) }
         return all
+    }
+
+    /// A tip of $5.00 on its way to listeners.
+    func tip(_ sequence: Int64, to page: Page) -> EncodedEvent {
+        let time = Timestamp(rfc3339: "2026-01-31T12:00:00Z")!
+        let tip = Tip(
+            id: TipIdentifier("t\(sequence)")!, displayName: "Ada", message: "", grossAmountInCents: 500,
+            processingFeeInCents: 0, isAnonymous: false, createdAt: time, processedAt: time)
+        return EncodedEvent(
+            Event(sequence: sequence, page: page.id, time: time, body: .tipReceived(tip, goal: nil)), page: page,
+            publicURL: "", epoch: Self.epoch)
     }
 
     func send(_ opcode: WebSocketOpcode, _ text: String) throws {

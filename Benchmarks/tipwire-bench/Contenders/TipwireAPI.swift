@@ -1,0 +1,40 @@
+import Foundation
+
+/// The calls of Tipwire's management API that prepare and check a measurement.
+///
+/// Nothing is measured by them: each has a connection of its own, so that none lies idle beside those that are.
+struct TipwireAPI {
+    let port: UInt16
+    let key: String
+
+    func makePage(_ slug: String) throws {
+        _ = try call("POST", "/pages", #"{"slug":"\#(slug)","title":"\#(EventMessage.title)"}"#, expecting: 201)
+    }
+
+    func addGoal(_ description: String, amountInCents: Int, to slug: String) throws {
+        let goal = #"{"description":"\#(description)","amountInCents":\#(amountInCents)}"#
+        _ = try call("POST", "/pages/\(slug)/goals", goal, expecting: 201)
+    }
+
+    /// What a page's goals hold, in their order.
+    func goalProgress(of slug: String) throws -> [Int] {
+        struct Goals: Decodable {
+            struct Goal: Decodable { var progressInCents: Int }
+            var data: [Goal]
+        }
+        let answer = try get("/pages/\(slug)/goals")
+        return try JSONDecoder().decode(Goals.self, from: Data(answer)).data.map(\.progressInCents)
+    }
+
+    func get(_ path: String) throws -> [UInt8] { try call("GET", path, "", expecting: 200) }
+
+    private func call(_ method: String, _ path: String, _ body: String, expecting status: Int) throws -> [UInt8] {
+        let answer = try HTTPConnection(port: port).call(
+            HTTPText.request(method, "/api/v1" + path, key: key, body: Array(body.utf8)))
+        guard answer.status == status else {
+            throw BenchError(
+                "\(method) \(path) was answered \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
+        }
+        return answer.body
+    }
+}

@@ -1,0 +1,85 @@
+import GRDB
+import NIOCore
+import TipwireCore
+import TipwireWire
+
+/// Goals in a table: `goals`, which holds them as they are, or `pruned_goals`, which holds them as retention left them.
+enum GoalRows: String {
+    case current = "goals"
+    case pruned = "pruned_goals"
+
+    func read(_ db: Database, page: Page.ID) throws -> GoalQueue {
+        let statement = try db.cachedStatement(
+            sql: "SELECT id, description, amount, progress FROM \(rawValue) WHERE page_id = ? ORDER BY position")
+        let rows = try Row.fetchCursor(statement, arguments: [page.rawValue])
+        var goals: [Goal] = []
+        while let row = try rows.next() {
+            let progress: Int = row[3]
+            // The schema holds the progress between 0 and the amount.
+            goals.append(Goal(id: row[0], description: row[1], amountInCents: row[2], progressInCents: progress))
+        }
+        return GoalQueue(goals)
+    }
+
+    /// Makes the table say what `queue` says, and touches only what differs from `before`: most changes are a tip's, which
+    /// moves one number.
+    func write(_ queue: GoalQueue, over before: GoalQueue, _ db: Database, page: Page.ID) throws {
+        if queue.goals.map(\.id) == before.goals.map(\.id) {
+            let update = try db.cachedStatement(
+                sql: """
+                    UPDATE \(rawValue) SET description = ?, amount = ?, progress = ? WHERE page_id = ? AND id = ?
+                    """)
+            for (goal, old) in zip(queue.goals, before.goals) where goal != old {
+                try update.execute(arguments: [
+                    goal.description, goal.amountInCents, goal.progressInCents, page.rawValue, goal.id,
+                ])
+            }
+            return
+        }
+        try db.cachedStatement(sql: "DELETE FROM \(rawValue) WHERE page_id = ?").execute(arguments: [page.rawValue])
+        let insert = try db.cachedStatement(
+            sql: """
+                INSERT INTO \(rawValue) (page_id, id, position, description, amount, progress) VALUES (?, ?, ?, ?, ?, ?)
+                """)
+        for (position, goal) in queue.goals.enumerated() {
+            try insert.execute(arguments: [
+                page.rawValue, goal.id, position, goal.description, goal.amountInCents, goal.progressInCents,
+            ])
+        }
+    }
+}
+
+/// What a tip gave to goals, as `tips.credits` has it: `{"<goal id>":500}`, in the order of giving.
+enum GoalCredits {
+    /// Nil for none: most pages have no goals, and their tips carry no empty object.
+    static func encode(_ credits: [GoalCredit]) -> String? {
+        guard !credits.isEmpty else { return nil }
+        var writer = JSONWriter(capacity: 64)
+        writer.beginObject()
+        for credit in credits {
+            writer.key(credit.goal)
+            writer.value(credit.amountInCents)
+        }
+        writer.endObject()
+        return String(buffer: writer.finish())
+    }
+
+    static func decode(_ text: String?) throws -> [GoalCredit] {
+        guard let text else { return [] }
+        guard case .object(let object)? = try? JSONValue.parse(text) else {
+            throw DamagedRow(table: "tips", problem: "bad credits")
+        }
+        return try object.members.map { member in
+            guard case .number(let number) = member.value, let amount = number.integer else {
+                throw DamagedRow(table: "tips", problem: "bad credits")
+            }
+            return GoalCredit(goal: member.name, amountInCents: amount)
+        }
+    }
+}
+
+extension SQLiteStore {
+    public func goals(page: Page.ID) async throws -> GoalQueue {
+        try await read { db in try GoalRows.current.read(db, page: page) }
+    }
+}

@@ -1,0 +1,37 @@
+import TipwireCore
+
+/// How goals read to people.
+struct GoalText {
+    let currency: Currency
+    var style = ProgressBar.Style.fitting()
+
+    /// The queue in its order. The place is the one that `goal move --to` takes; completed goals have none.
+    func table(_ goals: [GoalObject]) -> String {
+        var table = Table([
+            .init(title: "PLACE", alignedRight: true), .init(title: "GOAL", limit: 40), .init(title: "PROGRESS"),
+            .init(title: "", alignedRight: true), .init(title: "AMOUNT"), .init(title: "STATE"), .init(title: "ID"),
+        ])
+        var place = 0
+        for goal in goals {
+            if !goal.isCompleted { place += 1 }
+            let bar = ProgressBar(progress: goal.progressInCents, amount: goal.amountInCents)
+            table.add([
+                VisibleText(goal.isCompleted ? "" : String(place)), VisibleText(goal.description), bar.drawn(style),
+                bar.percent, VisibleText(amounts(goal)), VisibleText(goal.state), VisibleText(goal.id),
+            ])
+        }
+        return table.text
+    }
+
+    /// One goal after it was changed: `"New webcam" · $16.20 of $50.00 (32%) · active · goal clx9goal1234`.
+    func line(_ goal: GoalObject) -> String {
+        let bar = ProgressBar(progress: goal.progressInCents, amount: goal.amountInCents)
+        return "\"\(VisibleText(goal.description))\" · \(amounts(goal)) (\(bar.percent)) · "
+            + "\(VisibleText(goal.state)) · goal \(VisibleText(goal.id))"
+    }
+
+    private func amounts(_ goal: GoalObject) -> String {
+        let progress = Wording.money(goal.progressInCents, code: currency.code)
+        return "\(progress) of \(Wording.money(goal.amountInCents, code: currency.code))"
+    }
+}

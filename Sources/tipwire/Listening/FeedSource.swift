@@ -1,0 +1,54 @@
+import NIOSSL
+import TipwireCore
+
+/// The Pally feed: `--via feed`.
+struct FeedSource: ListeningSource {
+    let address: ServerAddress
+    let key: APIKey
+    /// Without one, every page of the key's account.
+    let page: Slug?
+    /// Made once for all connections: it reads the system's certificates.
+    private let tls: NIOSSLContext?
+
+    init(address: ServerAddress, key: APIKey, page: Slug?) throws {
+        self.address = address
+        self.key = key
+        self.page = page
+        tls = address.isSecure ? try Self.tlsContext() : nil
+    }
+
+    func connect(
+        after position: String, opened: @escaping @Sendable () -> Void,
+        show: @escaping @Sendable (HeardMessage) async throws -> Void
+    ) async throws -> ListeningEnding {
+        let target = address.feedTarget(key: key, page: page, since: position)
+        return try await FeedConnection(address: address, target: target, tls: tls).run(connected: opened) {
+            message, json in
+            if let heard = message.heard(json: json) { try await show(heard) }
+        }
+    }
+
+    private static func tlsContext() throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        // WebSocket's handshake is HTTP/1.1's; a server that offers HTTP/2 first must not choose it.
+        configuration.applicationProtocols = ["http/1.1"]
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw Failure("TLS can't be set up: the system's certificates can't be read")
+        }
+    }
+}
+
+extension FeedMessage {
+    /// Nil for what is no message to anybody.
+    func heard(json: String) -> HeardMessage? {
+        switch self {
+        case .pong, .unreadable: nil
+        case .resumed(let status, let cursor):
+            HeardMessage(content: .beginning(status: status), cursor: cursor, json: json)
+        case .tip(let tip, let cursor): HeardMessage(content: .event(tip), cursor: cursor, json: json)
+        case .other(let type, let cursor): HeardMessage(content: .unknown(type: type), cursor: cursor, json: json)
+        }
+    }
+}
