@@ -4,9 +4,14 @@ import shutil
 
 import pytest
 
-pytest.register_assert_rewrite("support.http", "support.server", "support.feed", "support.rawsocket")
+pytest.register_assert_rewrite(
+    "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
+    "support.goalcalls")
+
+from playwright.sync_api import sync_playwright  # noqa: E402
 
 from support.commandline import CommandLine  # noqa: E402  (after the line above, or its asserts stay mute)
+from support.overlaypage import Origin  # noqa: E402
 from support.server import Server, binary  # noqa: E402
 
 SEED = int(os.environ.get("TIPWIRE_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -69,8 +74,36 @@ def tipwire(server):
 
 @pytest.fixture
 def node():
-    """Node's own WebSocket client."""
+    """Node, with a WebSocket client and an EventSource of its own."""
     path = shutil.which("node")
     if not path:
         pytest.skip("node is not installed")
     return path
+
+
+@pytest.fixture
+def curl():
+    path = shutil.which("curl")
+    if not path:
+        pytest.skip("curl is not installed")
+    return [path, "--silent", "--show-error", "--no-buffer", "--max-time", "60"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's Chromium, driven by Playwright."""
+    path = shutil.which("chromium")
+    if not path:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def origin():
+    """A web server beside Tipwire, whose page is of another origin."""
+    origin = Origin()
+    yield origin
+    origin.close()

@@ -12,6 +12,7 @@ import threading
 import time
 
 from . import http as web
+from .eventstream import STREAM, EventStream
 from .feed import Feed
 from .waiting import eventually
 
@@ -274,6 +275,38 @@ class Server:
         answer = self.get(f"/api/v1/pages/{slug}/events?since=nonsense")
         assert answer.status == 200 and answer.json["status"] == "reset", answer
         return answer.json["next"]
+
+    # Goals
+
+    def goal(self, slug, amount, description="Something", key="admin"):
+        """Adds a goal and returns it."""
+        body = {"description": description, "amountInCents": amount}
+        answer = self.post(f"/api/v1/pages/{slug}/goals", body, key=key)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def goals(self, slug, key="admin"):
+        answer = self.get(f"/api/v1/pages/{slug}/goals", key=key)
+        assert answer.status == 200 and answer.json["next"] is None, answer
+        return answer.json["data"]
+
+    def refund(self, slug, tip, key="admin"):
+        answer = self.post(f"/api/v1/pages/{slug}/tips/{tip}/refund", key=key)
+        assert answer.status == 200, answer
+        return answer.json
+
+    # The Event Hook
+
+    def stream(self, key=None, page=None, headers=None, version="1.1", timeout=10.0, receive_buffer=None, **parameters):
+        """An Event Hook stream; its first message is still to be read."""
+        parameters = web.query(token=key, page=page, **parameters)
+        return EventStream.open(self.port, parameters, headers, version, timeout, receive_buffer)
+
+    def hook(self, parameters="", headers=None, method="GET", **more):
+        """A request for the Event Hook that must not become a stream."""
+        answer = self.raw(method, f"{STREAM}?{parameters}", headers=headers, **more)
+        assert answer.status != 200, answer
+        return answer
 
     # The feed
 
