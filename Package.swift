@@ -10,7 +10,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         // `ServerQuiescingHelper` (orderly shutdown of accepted channels) and the HTTP types codec that Hummingbird speaks.
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
-        // TLS for the command line's own connections (`https`, `wss`).
+        // TLS for the connections that we open: the command line's (`https`, `wss`) and those of webhooks.
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // Router, body limits and responder for everything that is a plain request and response.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -58,6 +58,17 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .target(
+            name: "TipwireWebhooks",
+            dependencies: [
+                "TipwireCore",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .target(
             name: "TipwireServer",
@@ -124,6 +135,17 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .testTarget(
+            name: "TipwireWebhooksTests",
+            dependencies: [
+                "TipwireCore", "TipwireWebhooks",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .testTarget(
             name: "TipwireServerTests",

@@ -104,7 +104,8 @@ struct GoalCommand: AsyncParsableCommand {
                     amountInCents: try amount.map {
                         try Amount.minorUnits($0, in: currency, limits: Limits.goalAmountInCents)
                     })
-                let answer = try await api.call(goal.request(.patch).sending(body))
+                let request = goal.request(.patch).about(.goalAmount(goal.change(.edit, in: currency)))
+                let answer = try await api.call(request.sending(body))
                 try client.print(answer, of: GoalObject.self) { GoalText(currency: currency).line($0) + "\n" }
             }
         }
@@ -119,9 +120,16 @@ struct GoalCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await client.connected { api in
-                let answer = try await api.call(goal.request(.delete))
-                try client.confirm(answer, "goal \(VisibleText(goal.id)) is removed from \(goal.slug)")
+                // Before it is gone. A program is told nothing, and needs no look.
+                let words = client.json ? "" : try await words(api)
+                try client.confirm(try await api.call(goal.request(.delete)), words)
             }
+        }
+
+        private func words(_ api: ManagementClient) async throws -> String {
+            let text = GoalText(currency: try await api.managedCurrency(of: goal.slug))
+            let there = try await api.goals(of: goal.slug).first { $0.id == goal.id }
+            return text.removal(of: goal.id, there, from: goal.slug)
         }
     }
 
@@ -135,6 +143,10 @@ struct GoalCommand: AsyncParsableCommand {
 
         func request(_ method: APIRequest.Method) -> APIRequest {
             APIRequest(method, "pages", slug.text, "goals", id).about(.goal(id, on: slug))
+        }
+
+        func change(_ kind: GoalAmountChange.Kind, in currency: Currency) -> GoalAmountChange {
+            GoalAmountChange(goalID: id, page: slug, currency: currency, kind: kind)
         }
     }
 

@@ -41,13 +41,12 @@ extension GoalCommand {
         func run() async throws {
             try await client.connected { api in
                 let currency = try await api.managedCurrency(of: goal.slug)
-                let body = Body(
-                    amountInCents: try Amount.signedMinorUnits(
-                        amount, in: currency, most: Limits.goalAmountInCents.upperBound),
-                    reason: reason)
+                let cents = try Amount.signedMinorUnits(
+                    amount, in: currency, most: Limits.goalAmountInCents.upperBound)
                 let key = idempotencyKey ?? .random()
                 var request = try APIRequest(.post, "pages", goal.slug.text, "goals", goal.id, "adjust")
-                    .about(.goal(goal.id, on: goal.slug)).sending(body)
+                    .about(.goalAmount(goal.change(.adjustment(cents), in: currency)))
+                    .sending(Body(amountInCents: cents, reason: reason))
                 request.idempotencyKey = key
                 let acknowledgement = try await api.acknowledged(
                     request,

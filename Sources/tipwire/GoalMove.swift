@@ -10,8 +10,8 @@ extension GoalCommand {
         static let configuration = CommandConfiguration(
             abstract: "Move a goal to another place in the queue.",
             discussion: """
-                Place 1 is the active goal's. Each goal keeps its progress. Completed goals have no place and can't be \
-                moved.
+                Exactly one of --to, --first and --last is needed. Place 1 is the active goal's. Each goal keeps its \
+                progress. Completed goals have no place and can't be moved.
                 """)
 
         @OptionGroup var client: ClientOptions
@@ -35,10 +35,8 @@ extension GoalCommand {
         func run() async throws {
             let place = try place()
             try await client.connected { api in
-                let queue = try await api.call(
-                    APIRequest(.get, "pages", goal.slug.text, "goals").about(.page(goal.slug)))
-                let order = try GoalOrder.moving(
-                    goal.id, to: place, in: queue.decoded(as: ListAnswer<GoalObject>.self).data, of: goal.slug)
+                let order = try await GoalOrder.moving(
+                    goal.id, to: place, in: api.goals(of: goal.slug), of: goal.slug)
                 let request = try APIRequest(.put, "pages", goal.slug.text, "goals", "order")
                     .about(.goalOrder(of: goal.slug)).sending(Body(ids: order))
                 try await GoalCommand.print(api.call(request), of: goal.slug, client, api)
@@ -52,7 +50,7 @@ extension GoalCommand {
                 return .number(number)
             case (nil, true, false): return .first
             case (nil, false, true): return .last
-            default: throw ValidationError("give one of --to, --first and --last")
+            default: throw ValidationError("give exactly one of --to, --first and --last")
             }
         }
     }

@@ -8,16 +8,18 @@ struct ListenCommand: AsyncParsableCommand {
         commandName: "listen",
         abstract: "Print tips as they come, and after a broken connection those that were missed.",
         discussion: """
-            Tips go to standard output, a line each; what happens to the connection goes to standard error. With \
-            --json each line is the message as the server sends it. Ends with Ctrl-C.
+            Events go to standard output, a line each; what happens to the connection goes to standard error. With \
+            --json each line is an event's message as the server sends it. Ends with Ctrl-C.
 
             The feed tells of the tips of one page or of every page. The Event Hook (sse) tells of one page, of its \
-            tips and its goals; without --page it is the only one that the key has.
+            tips and its goals.
             """)
 
     @OptionGroup var client: ClientOptions
 
-    @Option(help: "One page; without it every page of the key's account.", transform: CommandArguments.slug)
+    @Option(
+        help: "One page. Without it: feed, every page of the key's account; sse, the only page that the key may see.",
+        transform: CommandArguments.slug)
     var page: Slug?
 
     @Option(help: ArgumentHelp("How to listen: feed (tips) or sse (tips and goals).", valueName: "way"))

@@ -86,10 +86,19 @@ struct TipCommand: AsyncParsableCommand {
                     "warning: the page's currency is \(currency.code), which this key may not ask for; "
                         + "the amount was read with USD's two decimals")
             }
-            let repeated = acknowledgement.isRepeat ? " · already there" : ""
-            return "\(Wording.money(tip.grossAmountInCents, code: tip.currency)) from "
-                + "\(Wording.tipper(tip.displayName)) to \(VisibleText(tip.page)) · tip \(VisibleText(tip.id)) · "
-                + "cursor \(VisibleText(answer.cursor))\(repeated)\n"
+            return Self.line(answer, isRepeat: acknowledgement.isRepeat)
         }
+    }
+
+    /// `$23.00 from Grace to demo · completed "New microphone" · $3.00 to "Better lights" · tip t1 · cursor 3f9a1c2e-42`.
+    static func line(_ answer: TipAnswer, isRepeat: Bool) -> String {
+        let tip = answer.tip
+        let money = Wording.money(tip.grossAmountInCents, code: tip.currency)
+        let parts =
+            ["\(money) from \(Wording.tipper(tip.displayName)) to \(VisibleText(tip.page))"]
+            + TipEffect(events: answer.events, currency: tip.currency).parts
+            + ["tip \(VisibleText(tip.id))", "cursor \(VisibleText(answer.cursor))"]
+            + (isRepeat ? ["already there"] : [])
+        return parts.joined(separator: " · ") + "\n"
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Testing
+import TipwireCore
 
 @testable import TipwireServer
 

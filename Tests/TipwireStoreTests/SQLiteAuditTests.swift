@@ -56,6 +56,12 @@ import TipwireCore
         ),
         ("UPDATE pruned_goals SET progress = progress - 1 WHERE id = 'c'", "says that the queue stood otherwise"),
         ("DELETE FROM events WHERE kind = 'goal.chain'", "the log counts"),
+        ("UPDATE tips SET credits = replace(credits, '70', '90') WHERE id = 'z'", "gave other amounts to goals"),
+        ("UPDATE tips SET refunded_at = 5 WHERE id = 'z'", "doesn't hold this refund of tip 'z'"),
+        (
+            "UPDATE events SET data = replace(data, '\"amountInCents\":30', '\"amountInCents\":-30000000000')",
+            "'amountInCents' is missing, of another type or out of range"
+        ),
         ("UPDATE log SET bytes = bytes + 1", "bytes and holds"),
         ("UPDATE events SET data = '{}' WHERE kind = 'tip.refunded'", "can't be read"),
         ("UPDATE events SET time = 0 WHERE kind = 'tip.refunded'", "is older than the one before it"),
@@ -101,6 +107,74 @@ import TipwireCore
             let path = folder.appendingPathComponent("notes.txt").path
             try Data(String(repeating: "not a database\n", count: 1_000).utf8).write(to: URL(fileURLWithPath: path))
             #expect(throws: StoreUnusable.self) { try SQLiteStore.audit(at: path) }
+        }
+    }
+
+    /// A page with one goal, a tip and its refund, of which retention has taken nothing.
+    private func withTip(_ body: (_ path: String, SQLiteStore) async throws -> Void) async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("tipwire.db").path
+            let store = try SQLiteStore.open(at: path)
+            let scene = try await Scene(store)
+            _ = try await store.commit(
+                [
+                    .changeGoals(
+                        page: scene.page.id, .add("a", description: "Goal a", amountInCents: 1_000),
+                        idempotencyKey: nil),
+                    scene.tip(draft(id: "x", 300)), scene.tip(draft(id: "y", 50)),
+                    .refund(page: scene.page.id, tip: TipIdentifier("x")!, idempotencyKey: nil),
+                ], at: .seconds(1))
+            try await body(path, store)
+            try await store.close()
+        }
+    }
+
+    @Test(arguments: [
+        ("UPDATE tips SET credits = '{\"a\":900}' WHERE id = 'y'", "gave other amounts to goals"),
+        ("UPDATE tips SET credits = NULL WHERE id = 'y'", "gave other amounts to goals"),
+        ("UPDATE tips SET gross = 51 WHERE id = 'y'", "tip 'y' has another amount in the store"),
+        ("UPDATE tips SET first_sequence = 2 WHERE id = 'y'", "looks for tip 'y' elsewhere"),
+        ("DELETE FROM tips WHERE id = 'y'", "tip 'y' is not in the store"),
+        (
+            "UPDATE tips SET refunded_at = 9, refund_first_sequence = 3, refund_last_sequence = 3 WHERE id = 'y'",
+            "doesn't tell of the refund of tip 'y'"
+        ),
+    ])
+    func `a refund is paid from what the log says`(sql: String, problem: String) async throws {
+        try await withTip { path, store in
+            #expect(try SQLiteStore.audit(at: path).problems == [])
+            try await store.write { db in try db.execute(sql: sql) }
+            let problems = try SQLiteStore.audit(at: path).problems
+            #expect(problems.contains { $0.contains(problem) }, "\(problems)")
+        }
+    }
+
+    @Test(arguments: ["-5", "0", "-9223372036854775808", "99999999999", "null", "\"5\""])
+    func `an impossible amount is a finding, and keeps retention from nothing`(amount: String) async throws {
+        try await withTip { path, store in
+            try await store.write { db in
+                try db.execute(
+                    sql: "UPDATE events SET data = replace(data, '\"amountInCents\":1000', '\"amountInCents\":' || ?)",
+                    arguments: [amount])
+            }
+            #expect(try SQLiteStore.audit(at: path).problems.contains { $0.contains("'amountInCents'") })
+            let pruning = try await store.prune(olderThan: .seconds(9), keepingBytes: 0, limit: 100)
+            #expect(pruning.removed == 5 && !pruning.isPartial)
+        }
+    }
+
+    @Test func `a change that stands in the log twice keeps retention from nothing`() async throws {
+        try await withTip { path, store in
+            try await store.write { db in
+                try db.execute(
+                    sql: """
+                        UPDATE events SET kind = 'goal.queue', data = (SELECT data FROM events WHERE sequence = 1)
+                        WHERE sequence = 2
+                        """)
+            }
+            #expect(try !SQLiteStore.audit(at: path).problems.isEmpty)
+            let pruning = try await store.prune(olderThan: .seconds(9), keepingBytes: 0, limit: 100)
+            #expect(pruning.removed == 5)
         }
     }
 }

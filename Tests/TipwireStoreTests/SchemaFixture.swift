@@ -12,7 +12,7 @@ struct SchemaFixture: Sendable {
     let schema: String
     let rows: String
 
-    static let all = [first, goals]
+    static let all = [first, goals, sockets]
 
     func make(at path: String) throws {
         let queue = try DatabaseQueue(path: path)

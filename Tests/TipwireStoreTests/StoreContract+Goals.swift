@@ -179,4 +179,57 @@ extension StoreContract {
             try await reopened.close()
         }
     }
+
+    @Test(arguments: StoreKind.all)
+    func `a page with goals keeps its currency`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            var page = scene.page
+            page.currency = Currency(code: "JPY")!
+            try await scene.store.updatePage(page)
+            page.currency = .usd
+            try await scene.store.updatePage(page)
+            try await scene.makeGoals(1_000)
+            page.currency = Currency(code: "JPY")!
+            let changed = page
+            await #expect(throws: DirectoryRefusal.currencyInUse) { try await scene.store.updatePage(changed) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `a tip to a page without goals, or with none open, is kept`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            #expect(try await scene.receive([draft(id: "x", 50)])[0].events.map(\.body.kind) == [.tipReceived])
+            try await scene.makeGoals(100)
+            try await scene.receive([draft(id: "y", 100)])
+            let after = try await scene.receive([draft(id: "z", 100)])[0]
+            #expect(after.events.map(\.body) == [.tipReceived(after.tip, goal: nil)])
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `two spellings of one letter are two contents, inside a batch too`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            let result = try await scene.results([
+                .receive(
+                    page: scene.page.id,
+                    drafts: [draft(id: "x", message: "é"), draft(id: "x", message: "e\u{301}")], idempotencyKey: nil)
+            ])[0]
+            #expect(result.failure == .conflict(index: 1, field: .tipID))
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `large events are removed a few at a time`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            let ids = (0..<200).map { "goal-\($0)-" + String(repeating: "x", count: 40) }
+            _ = try await scene.results(ids.map { scene.goals(.add($0, description: "G", amountInCents: 5)) })
+            for _ in 0..<8 {
+                _ = try await scene.results((0..<20).map { _ in scene.goals(.reorder(ids.shuffled())) })
+            }
+            let pruning = try await scene.store.prune(olderThan: .seconds(9), keepingBytes: 0, limit: 10_000)
+            #expect(pruning.isPartial && pruning.removed < 360)
+            while try await scene.store.prune(olderThan: .seconds(9), keepingBytes: 0, limit: 10_000).isPartial {}
+            #expect(try await scene.store.logStatistics().events == 0)
+        }
+    }
 }

@@ -13,6 +13,8 @@ public enum GoalCommand: Hashable, Sendable {
 /// Why a queue was not changed.
 public enum GoalRefusal: Error, Hashable, Sendable {
     case unknown
+    /// There is a goal of this id.
+    case taken
     /// `Limits.goals` are there already.
     case full
     /// A completed goal keeps its amount.

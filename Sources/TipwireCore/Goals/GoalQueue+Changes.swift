@@ -5,6 +5,7 @@ extension GoalQueue {
     public mutating func apply(_ command: GoalCommand) throws(GoalRefusal) -> GoalChange {
         switch command {
         case .add(let id, let description, let amount):
+            guard index(of: id) == nil else { throw .taken }
             guard goals.count < Limits.goals else { throw .full }
             goals.append(Goal(id: id, description: description, amountInCents: amount))
             return .added(id, description: description, amountInCents: amount)

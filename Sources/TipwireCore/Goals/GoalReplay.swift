@@ -34,6 +34,10 @@ public struct GoalReplay: Sendable {
     public private(set) var queue: GoalQueue
     /// What the last tip must still be followed by.
     private var expected: [EventBody] = []
+    /// What the last tip gave to goals.
+    public private(set) var credits: [GoalCredit] = []
+    /// How many events the last tip caused, itself among them.
+    public private(set) var tipEvents = 0
 
     public init(from queue: GoalQueue = GoalQueue()) { self.queue = queue }
 
@@ -54,8 +58,10 @@ public struct GoalReplay: Sendable {
             return
         }
         if case .tipReceived(let tip, let standing) = body {
-            let events = PageReducer.events(of: tip, in: &queue).events
+            let (events, credits) = PageReducer.events(of: tip, in: &queue)
             expected = Array(events.dropFirst())
+            self.credits = credits
+            tipEvents = events.count
             guard events[0] == .tipReceived(tip, goal: standing) else {
                 throw Contradiction("tip '\(tip.id)' says that its goal stood otherwise")
             }

@@ -13,7 +13,7 @@ public struct Cursor: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Longest text that is looked at: 8 characters of epoch, a hyphen, 19 digits, and some room.
-    static let maximumCharacters = 64
+    public static let maximumCharacters = 64
 
     public init?(_ text: String) {
         guard text.utf8.count <= Self.maximumCharacters, let hyphen = text.lastIndex(of: "-") else { return nil }

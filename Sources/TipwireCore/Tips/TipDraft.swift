@@ -35,6 +35,13 @@ public struct TipDraft: Hashable, Sendable {
     /// The caller's time; nil means the time of the commit.
     public let createdAt: Timestamp?
 
+    /// Whether `other` says the same, byte for byte: two spellings of one letter are other content, though Swift's `==`
+    /// calls them equal.
+    public func isRepeated(by other: TipDraft) -> Bool {
+        self == other && displayName.utf8.elementsEqual(other.displayName.utf8)
+            && message.utf8.elementsEqual(other.message.utf8)
+    }
+
     /// Checks `fields` and applies the defaults. Throws an error that names every bad field.
     public init(validating fields: TipFields, now: Timestamp) throws(InvalidInput) {
         var errors: [FieldError] = []

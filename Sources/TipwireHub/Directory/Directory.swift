@@ -11,7 +11,7 @@ public final class Directory: Sendable {
     private let state: Mutex<DirectoryView>
     /// Changes happen one after another: two changes of one page must reach the copy in the order of the store.
     private let turn = Turn()
-    private let enforcer = Mutex<(any AccessEnforcing)?>(nil)
+    private let enforcers = Mutex<[any AccessEnforcing]>([])
 
     public init(store: any DirectoryStore) async throws {
         self.store = store
@@ -24,9 +24,9 @@ public final class Directory: Sendable {
     /// One look-up, without copying the whole.
     public func look<Found>(_ body: (borrowing DirectoryView) -> Found) -> Found { state.withLock { body($0) } }
 
-    /// Whoever closes streams that lost their right; set once, when the fan-out exists.
+    /// Whoever ends what has lost its right; they are asked in the order in which they are named here.
     public func enforce(with enforcer: any AccessEnforcing) {
-        self.enforcer.withLock { $0 = enforcer }
+        enforcers.withLock { $0.append(enforcer) }
     }
 
     public func createAccount(_ new: NewAccount) async throws -> Account {
@@ -106,7 +106,7 @@ public final class Directory: Sendable {
     }
 
     private func enforce(_ loss: AccessLoss) async {
-        await enforcer.withLock { $0 }?.enforce(loss)
+        for enforcer in enforcers.withLock({ $0 }) { await enforcer.enforce(loss) }
     }
 }
 

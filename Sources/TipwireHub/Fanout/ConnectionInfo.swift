@@ -52,6 +52,7 @@ public struct ShardStatistics: Sendable {
 
     public var feed = Share()
     public var sse = Share()
+    public var eventsub = Share()
     public var slowConsumersCut = 0
 
     public subscript(kind: Dialect.Kind) -> Share {
@@ -59,12 +60,14 @@ public struct ShardStatistics: Sendable {
             switch kind {
             case .feed: feed
             case .sse: sse
+            case .eventsub: eventsub
             }
         }
         set {
             switch kind {
             case .feed: feed = newValue
             case .sse: sse = newValue
+            case .eventsub: eventsub = newValue
             }
         }
     }

@@ -54,6 +54,8 @@ struct Delivery {
     }
 
     private(set) var state: State
+    /// What had been written when it ended; of a live listener without what was none of its business since.
+    private(set) var delivered: Int64 = 0
 
     /// Live from the first event after `head`.
     init(liveAfter head: Int64) { state = .live(through: head) }
@@ -110,7 +112,7 @@ struct Delivery {
     /// Whether a stretch that was read after `through` still holds everything: nil, or why the listener is cut.
     mutating func lost(toRetention prunedThrough: Int64) -> Cut? {
         guard case .behind(let lag) = state, prunedThrough > lag.through else { return nil }
-        state = .ended
+        end()
         return .retention
     }
 
@@ -153,7 +155,7 @@ struct Delivery {
     mutating func tick(now: UInt32, isWritable: Bool, limits: Limits) -> NextRead {
         guard case .behind(var lag) = state else { return .none }
         if let since = lag.stalledSince, now - since >= limits.stallSeconds {
-            state = .ended
+            end()
             return .cut(.stalled)
         }
         guard !lag.isReading else { return .none }
@@ -169,10 +171,17 @@ struct Delivery {
         return .read(after: lag.through)
     }
 
-    mutating func end() { state = .ended }
+    mutating func end() {
+        switch state {
+        case .live(let through): delivered = through
+        case .behind(let lag): delivered = lag.through
+        case .ended: return
+        }
+        state = .ended
+    }
 
     private mutating func end(_ cut: Cut) -> OfferAction {
-        state = .ended
+        end()
         return .cut(cut)
     }
 }

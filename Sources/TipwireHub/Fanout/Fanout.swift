@@ -105,6 +105,21 @@ public final class Fanout: Sendable, AccessEnforcing {
         await onEach(\.statistics).reduce(ShardStatistics(), +)
     }
 
+    /// Where EventSub's listeners stand.
+    public struct Standing: Sendable {
+        /// What all that are level have been given.
+        public var level: Int64
+        /// What the others have been given.
+        public var behind: [EventSubscription.ID: Int64]
+    }
+
+    public func standing() async -> Standing {
+        await onEach(\.standing).reduce(Standing(level: .max, behind: [:])) { sum, shard in
+            Standing(
+                level: min(sum.level, shard.level), behind: sum.behind.merging(shard.behind) { min($0, $1) })
+        }
+    }
+
     /// Stops the clocks. Listeners are closed by the front, whose connections they are.
     public func stop() { for tick in ticks { tick.cancel() } }
 

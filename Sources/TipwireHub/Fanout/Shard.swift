@@ -11,7 +11,7 @@ public final class Shard {
         let delivery: Delivery.Limits
     }
 
-    let eventLoop: any EventLoop
+    public let eventLoop: any EventLoop
     private let settings: Settings
     private let log: LogPosition
     private let reader: CatchUpReader
@@ -58,6 +58,9 @@ public final class Shard {
         switch subscription.start {
         case .live, .now: delivery = Delivery(liveAfter: head)
         case .position(let text): delivery = Delivery(readingAfter: Cursor(text)?.sequence ?? head)
+        // Nothing has happened since: the common case, and no reason to read.
+        case .after(let sequence) where sequence >= head: delivery = Delivery(liveAfter: head)
+        case .after(let sequence): delivery = Delivery(readingAfter: sequence)
         }
         let subscriber = Subscriber(
             id: nextID, subscription: subscription, group: group, sink: sink, delivery: delivery, now: now)
@@ -77,7 +80,7 @@ public final class Shard {
         case .now:
             guard case .live(let head) = subscriber.delivery.state else { return }
             subscriber.sink?.resumed(Resumption(status: .resumed, start: head), epoch: log.epoch)
-        case .position:
+        case .position, .after:
             guard case .behind(let lag) = subscriber.delivery.state else { return }
             read(subscriber, after: lag.through)
         }
@@ -88,12 +91,35 @@ public final class Shard {
         guard subscriber.sink != nil else { return }
         subscriber.sink = nil
         subscriber.reading?.cancel()
+        subscriber.departure = delivered(to: subscriber)
         subscriber.delivery.end()
         swapRemove(subscriber.shardIndex, from: &subscribers) { $0.shardIndex = $1 }
         let group = subscriber.group
         swapRemove(subscriber.groupIndex, from: &group.subscribers) { $0.groupIndex = $1 }
         if group.subscribers.isEmpty { drop(group) }
         statistics[subscriber.kind].connections -= 1
+    }
+
+    /// Everything of a listener's audience up to here has been given to it.
+    public func delivered(to subscriber: Subscriber) -> Int64 {
+        if let departure = subscriber.departure { return departure }
+        switch subscriber.delivery.state {
+        case .live(let through): return max(through, position)
+        case .behind(let lag): return lag.through
+        case .ended: return subscriber.delivery.delivered
+        }
+    }
+
+    /// Where EventSub's listeners stand: what all that are level have been given, and who isn't.
+    var standing: Fanout.Standing {
+        var standing = Fanout.Standing(level: position, behind: [:])
+        for subscriber in subscribers {
+            guard let id = subscriber.subscription.eventSub, case .behind(let lag) = subscriber.delivery.state else {
+                continue
+            }
+            standing.behind[id] = lag.through
+        }
+        return standing
     }
 
     /// The peer was heard.
@@ -131,11 +157,14 @@ public final class Shard {
 
     private func offerPending(of group: SubscriberGroup) {
         let entries = group.pending
-        let joined = group.joined(allocator: allocator)
+        // Where each listener puts something of its own before an entry, there is nothing to join for all.
+        let isShared = group.key.dialect.isShared
+        let joined = isShared ? group.joined(allocator: allocator) : ByteBuffer()
         group.pending.removeAll(keepingCapacity: true)
         let first = entries[0].sequence
         let last = entries[entries.count - 1].sequence
-        let size = joined.readableBytes
+        let size = isShared ? joined.readableBytes : entries.reduce(0) { $0 + $1.bytes.readableBytes }
+        let separate = isShared ? [] : entries.map(\.bytes)
         var share = ShardStatistics.Share()
         var cut: [(Subscriber, Delivery.Cut)] = []
         // A copy of the array: a failing write may take its subscriber out of it.
@@ -147,7 +176,7 @@ public final class Shard {
                 limits: settings.delivery)
             switch action {
             case .writeAll:
-                sink.write(joined)
+                if isShared { sink.write(joined) } else { sink.write(each: separate) }
                 subscriber.deliveries += entries.count
                 share.deliveries += entries.count
                 share.bytes += size
@@ -166,11 +195,13 @@ public final class Shard {
 
     private func write(_ entries: [ByteBuffer], to subscriber: Subscriber) {
         guard let sink = subscriber.sink, !entries.isEmpty else { return }
-        var joined = allocator.buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
-        for entry in entries { joined.writeImmutableBuffer(entry) }
+        let size = entries.reduce(0) { $0 + $1.readableBytes }
         subscriber.deliveries += entries.count
         statistics[subscriber.kind].deliveries += entries.count
-        statistics[subscriber.kind].bytes += joined.readableBytes
+        statistics[subscriber.kind].bytes += size
+        guard subscriber.subscription.dialect.isShared else { return sink.write(each: entries) }
+        var joined = allocator.buffer(capacity: size)
+        for entry in entries { joined.writeImmutableBuffer(entry) }
         sink.write(joined)
     }
 
@@ -209,6 +240,10 @@ public final class Shard {
                 through = resumption.start
             }
             // With a gap, what was read after the old position is just what is kept: it begins where the gap ends.
+        } else if case .after(let sequence) = subscriber.subscription.start, !subscriber.hasBegun {
+            // The dialect has no word for a gap; what is kept follows.
+            subscriber.hasBegun = true
+            subscriber.delivery.begin(at: max(sequence, result.bounds.prunedThrough))
         } else if let reason = subscriber.delivery.lost(toRetention: result.bounds.prunedThrough) {
             cut(subscriber, reason)
             return
@@ -248,7 +283,7 @@ public final class Shard {
     // MARK: Ending
 
     /// Ends a listener's stream for a reason that it is told.
-    func end(_ subscriber: Subscriber, _ reason: EndReason) {
+    public func end(_ subscriber: Subscriber, _ reason: EndReason) {
         guard let sink = subscriber.sink else { return }
         remove(subscriber)
         sink.end(reason)
@@ -286,7 +321,7 @@ public final class Shard {
     /// What the time that has passed asks for on a connection; the reason to end it if it has had its time.
     private func keepAlive(_ subscriber: Subscriber, _ sink: any SubscriberSink) -> EndReason? {
         switch subscriber.kind {
-        case .feed:
+        case .feed, .eventsub:
             // Whole seconds that have surely passed: both ends were cut to the last tick, so one of them may not be over.
             let quiet = max(now - subscriber.lastHeard, 1) - 1
             if quiet >= settings.idleSeconds { return .idle }

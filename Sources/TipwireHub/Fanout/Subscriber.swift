@@ -11,6 +11,13 @@ public struct Subscription: Sendable {
         case now
         /// After a position that the client gave, unparsed.
         case position(String)
+        /// After a position that this server kept, silently.
+        case after(Int64)
+
+        /// After what a client gave as a position. Of a text that is too long for one no more is kept than shows that.
+        public static func given(_ text: some StringProtocol) -> Start {
+            .position(String(text.prefix(Cursor.maximumCharacters + 1)))
+        }
     }
 
     public let dialect: Dialect
@@ -19,10 +26,12 @@ public struct Subscription: Sendable {
     public let start: Start
     public let remoteAddress: String
     public let connectedAt: Timestamp
+    /// The EventSub subscription that is delivered here.
+    public let eventSub: EventSubscription.ID?
 
     public init(
         dialect: Dialect, audience: Audience, principal: Principal, start: Start, remoteAddress: String,
-        connectedAt: Timestamp
+        connectedAt: Timestamp, eventSub: EventSubscription.ID? = nil
     ) {
         self.dialect = dialect
         self.audience = audience
@@ -30,6 +39,7 @@ public struct Subscription: Sendable {
         self.start = start
         self.remoteAddress = remoteAddress
         self.connectedAt = connectedAt
+        self.eventSub = eventSub
     }
 }
 
@@ -43,6 +53,8 @@ public enum EndReason: Hashable, Sendable {
     case slow(String)
     /// Cut by its owner through the API.
     case closedByOwner
+    /// The EventSub subscription that it delivered is no more.
+    case subscriptionEnded
     /// It has lived as long as a setting lets it.
     case timeIsUp
 }
@@ -55,12 +67,20 @@ public protocol SubscriberSink: AnyObject {
     var isWritable: Bool { get }
     /// Sends bytes of the sink's dialect at once.
     func write(_ bytes: ByteBuffer)
+    /// Sends entries of a dialect in which each listener has something of its own to put before them.
+    func write(each entries: [ByteBuffer])
     /// Says where the stream begins. Comes before any event, and only to who asked for a start.
     func resumed(_ resumption: Resumption, epoch: String)
     /// Asks the peer for a sign of life, or where none can come gives it one.
     func probe()
     /// Ends the stream in its dialect's way. The subscriber is already out of the fan-out.
     func end(_ reason: EndReason)
+}
+
+extension SubscriberSink {
+    public func write(each entries: [ByteBuffer]) {
+        write(entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) })
+    }
 }
 
 /// One listener: an object of its event loop, without a task, a lock or a queue of its own.
@@ -83,6 +103,8 @@ public final class Subscriber {
     var deliveries = 0
     /// A start that the client asked for has been answered.
     var hasBegun = false
+    /// What it had been given when it left the fan-out.
+    var departure: Int64?
 
     init(
         id: Int64, subscription: Subscription, group: SubscriberGroup, sink: any SubscriberSink, delivery: Delivery,

@@ -9,19 +9,26 @@ public enum Dialect: Hashable, Sendable {
     case pally
     /// Server-sent events; each with its cursor as id when the client asked for a position.
     case eventHook(hasIDs: Bool, StreamFraming)
+    /// What follows a subscription's own beginning of a message; see `EventSubMessage`.
+    case eventSub(EventSubType, EventSubCondition?)
 
     /// What listeners are counted by, and called in the API.
     public enum Kind: String, CaseIterable, Sendable {
         case feed
         case sse
+        case eventsub
     }
 
     public var kind: Kind {
         switch self {
         case .pally: .feed
         case .eventHook: .sse
+        case .eventSub: .eventsub
         }
     }
+
+    /// Whether the bytes go to every listener as they are, or each puts something of its own before them.
+    var isShared: Bool { kind != .eventsub }
 }
 
 /// An event on its way out: turned into the bytes of a dialect when the first listener of that dialect needs them, once,
@@ -63,6 +70,10 @@ public final class EncodedEvent: Sendable {
             guard let json = EventHookMessage.json(for: event.body) else { return nil }
             let id = hasIDs ? Cursor(epoch: epoch, sequence: event.sequence).description : nil
             return framing.frame(ServerSentEvent.message(json, id: id))
+        case .eventSub(let type, let condition):
+            guard condition?.admits(event.body) ?? true else { return nil }
+            let id = Cursor(epoch: epoch, sequence: event.sequence).description
+            return EventSubMessage.rest(event.body, of: type, page: page, id: id)
         }
     }
 }

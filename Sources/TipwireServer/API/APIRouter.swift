@@ -138,6 +138,9 @@ private final class KnownPaths: @unchecked Sendable {
             candidate.pattern.count == parts.count
                 && zip(candidate.pattern, parts).allSatisfy { $0.first == "{" || $0 == $1 }
         }
-        return matching.isEmpty ? nil : Set(matching.map(\.method))
+        // The router goes by the literal part where there is one: `/goals/order` is never a goal.
+        func literals(_ pattern: [Substring]) -> Int { pattern.count { $0.first != "{" } }
+        guard let most = matching.map({ literals($0.pattern) }).max() else { return nil }
+        return Set(matching.filter { literals($0.pattern) == most }.map(\.method))
     }
 }

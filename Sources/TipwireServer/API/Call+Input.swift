@@ -37,6 +37,23 @@ extension Call {
         }
     }
 
+    /// Refuses a body that says something: a call that takes none would do otherwise than its caller thinks.
+    func requireNoBody() async throws {
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: Limits.requestBytes)
+        } catch is NIOTooManyBytesError {
+            throw Problem.tooLarge(Limits.requestBytes)
+        }
+        try await confirm()
+        guard !body.readableBytesView.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) else { return }
+        guard let value = try? JSONValue.parse(body) else {
+            throw Problem(.badRequest, "This call takes no body, and this one is not JSON.")
+        }
+        var reader = try ObjectReader(value)
+        try reader.finish()
+    }
+
     private var contentLength: Int? { request.headers[.contentLength].flatMap { Int($0) } }
 
     /// The bytes that the body may take: what it says, or all it might.

@@ -123,6 +123,7 @@ extension Problem {
         }
         switch refusal {
         case .unknown: self.init(.notFound, "There is no goal of this id on the page.")
+        case .taken: self.init(.conflict, "There is a goal of this id on the page already.")
         case .full:
             self.init(
                 .unprocessableContent,
@@ -177,7 +178,9 @@ extension Problem {
         case .currencyInUse:
             self.init(
                 .unprocessableContent, "Some fields are not valid.",
-                errors: [FieldError(field: "currency", detail: "can't be changed: the page has tips in another")])
+                errors: [
+                    FieldError(field: "currency", detail: "can't be changed: the page has tips or goals in another")
+                ])
         case .missingReference: self.init(.notFound, "The page or account is gone.")
         }
     }

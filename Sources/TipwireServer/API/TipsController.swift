@@ -99,6 +99,7 @@ struct TipsController: Sendable {
     }
 
     @Sendable func replay(_ call: Call) async throws -> Response {
+        try await call.requireNoBody()
         let page = try call.page(in: directory)
         guard let id = TipIdentifier(try call.parameter("id")) else { throw LogRefusal.unknownTip }
         let answers = try await intake.submit(.replay(page: page.id, tip: id))
@@ -107,6 +108,8 @@ struct TipsController: Sendable {
 
     /// Takes the tip back out of the goals. A repeat is answered as the first time.
     @Sendable func refund(_ call: Call) async throws -> Response {
+        // Nobody shall ask for a part of it and get the whole taken back.
+        try await call.requireNoBody()
         let page = try call.page(in: directory)
         guard let id = TipIdentifier(try call.parameter("id")) else { throw LogRefusal.unknownTip }
         let answers = try await intake.submit(

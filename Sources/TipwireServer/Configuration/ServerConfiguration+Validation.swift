@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import TipwireCore
 
 /// Why the settings can't be used: one line that names the spelling, the value and what is allowed.
 public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 import Logging
+import TipwireCore
 
 /// Everything that an operator can set, as one value with every default in place.
 ///
@@ -20,6 +21,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var sse = SSE()
     /// Which web pages may read streams of server-sent events.
     public var cors = CORS()
+    /// Limits of EventSub subscriptions.
+    public var eventsub = EventSub()
     /// Limits of the one door that tips come in by.
     public var intake = Intake()
     /// How much of the event log is kept.
@@ -85,6 +88,18 @@ extension ServerConfiguration {
     public struct CORS: Sendable, Equatable {
         /// Origins like `https://example.com`, in lower case; `*` stands for all.
         public var allowedOrigins = ["*"]
+
+        public init() {}
+    }
+
+    /// Limits of EventSub subscriptions.
+    public struct EventSub: Sendable, Equatable {
+        /// Subscriptions of one key at a time; beyond it creations are refused with 429.
+        public var maxPerKey = 1_000
+        /// Subscriptions to one page at a time; beyond it creations are refused with 429.
+        public var maxPerPage = 20_000
+        /// Subscriptions that one key may make in a minute; beyond it creations are refused with 429.
+        public var maxCreationsPerMinute = 600
 
         public init() {}
     }

@@ -1,4 +1,5 @@
 import Logging
+import TipwireCore
 
 /// One thing that an operator can set: its name, what may be written for it, and what it means.
 ///
@@ -42,7 +43,7 @@ public struct Setting: Sendable {
 
 extension Setting {
     /// Every setting, in the order of the documentation.
-    public static let all: [Setting] = listening + feed + eventHook + storage + requests + watching
+    public static let all: [Setting] = listening + feed + eventHook + eventSub + storage + requests + watching
 
     private static let ports = 0...65_535
     private static let upToOneDay = 1...86_400
@@ -96,6 +97,19 @@ extension Setting {
         Setting(
             "cors.allowedOrigins", .origins(\.cors.allowedOrigins),
             "Web pages that may read server-sent events from a browser, as origins; `*` stands for all."),
+    ]
+
+    private static let eventSub = [
+        Setting(
+            "eventsub.maxPerKey", .number(1...1_000_000, \.eventsub.maxPerKey), unit: "subscriptions",
+            "EventSub subscriptions of one key at a time; beyond it creations are refused (429)."),
+        Setting(
+            "eventsub.maxPerPage", .number(1...1_000_000, \.eventsub.maxPerPage), unit: "subscriptions",
+            "EventSub subscriptions to one page at a time; beyond it creations are refused (429)."),
+        Setting(
+            "eventsub.maxCreationsPerMinute", .number(1...1_000_000, \.eventsub.maxCreationsPerMinute),
+            unit: "subscriptions",
+            "EventSub subscriptions that one key may make in a minute; beyond it creations are refused (429)."),
     ]
 
     private static let storage = [

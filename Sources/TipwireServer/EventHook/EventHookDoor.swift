@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOHTTP1
 import TipwireCore
@@ -46,10 +47,11 @@ struct EventHookDoor: Sendable {
             admission.room().map { permit in
                 AcceptedStream(
                     form: .serverSentEvents(framing),
-                    subscription: Subscription(
-                        dialect: .eventHook(hasIDs: start != .live, framing), audience: .page(page.id),
-                        principal: principal, start: start, remoteAddress: address,
-                        connectedAt: admission.clock.now()),
+                    purpose: .listen(
+                        Subscription(
+                            dialect: .eventHook(hasIDs: start != .live, framing), audience: .page(page.id),
+                            principal: principal, start: start, remoteAddress: address,
+                            connectedAt: admission.clock.now())),
                     opening: Self.opening(framing, cors: cors, now: admission.clock.now()), permit: permit)
             }
         }
@@ -74,10 +76,10 @@ struct EventHookDoor: Sendable {
     /// Where the client wants to begin. The header is the newer word: a browser repeats the address it was given, with the
     /// position of its first connection, and puts the present one into the header.
     static func start(query: QueryString, lastEventID: String?) -> Subscription.Start {
-        let position =
-            lastEventID.flatMap { $0.isEmpty ? nil : $0 }
-            ?? query.nonEmpty("lastEventId") ?? query.nonEmpty("last_event_id")
-        if let position { return .position(position) }
+        // White space around a header's value isn't part of it (RFC 9110, 5.5).
+        let header = lastEventID?.trimmingCharacters(in: .whitespaces) ?? ""
+        let position = header.isEmpty ? query.nonEmpty("lastEventId") ?? query.nonEmpty("last_event_id") : header
+        if let position { return .given(position) }
         return query["resume"] == "true" ? .now : .live
     }
 

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP1
 import TipwireCore
 import TipwireHub
 import TipwireWire
@@ -28,12 +29,13 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     /// Subscribes, then answers: an event committed after the answer was read can't be missed.
     func begin() {
         guard let context else { preconditionFailure("a stream begins in its pipeline") }
+        guard let subscription = stream.subscription else { preconditionFailure("nobody is told farewell this way") }
         isWritable = context.channel.isWritable
-        let subscriber = shard.subscribe(stream.subscription, sink: self)
+        let subscriber = shard.subscribe(subscription, sink: self)
         self.subscriber = subscriber
         var first = stream.opening
         // Who asked for a position is told it with `connected`, and so not before it is known.
-        if stream.subscription.start == .live {
+        if subscription.start == .live {
             first.writeImmutableBuffer(framing.frame(ServerSentEvent.message(EventHookMessage.connected, id: nil)))
         }
         write(first)
@@ -84,6 +86,8 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // What came in one packet with the request meant nothing to HTTP, and as little to us.
+        if error is HTTPParserError { return }
         // A broken connection, seen by its socket. There is nobody left to tell.
         context.close(promise: nil)
     }

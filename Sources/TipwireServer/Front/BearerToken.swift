@@ -5,11 +5,13 @@ enum BearerToken {
 
     static func read(_ values: [String]) -> String? {
         for value in values {
-            let parts = value.split(separator: " ", maxSplits: 1)
+            let parts = value.split(maxSplits: 1, whereSeparator: isBlank)
             guard parts.count == 2, parts[0].lowercased() == "bearer" else { continue }
-            let key = parts[1].filter { $0 != " " }
+            let key = parts[1].filter { !isBlank($0) }
             if !key.isEmpty { return String(key) }
         }
         return nil
     }
+
+    private static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
 }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import TipwireCore
 
 /// Whose request it is: the peer's address, or what a trusted proxy says of it.
 struct ClientAddress: Sendable {

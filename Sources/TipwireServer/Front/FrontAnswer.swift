@@ -5,7 +5,7 @@ import TipwireWire
 /// An answer that is given before the HTTP service is asked, and with which the connection ends: nearly always a refusal.
 struct FrontAnswer {
     let status: HTTPResponseStatus
-    let body: ByteBuffer
+    private(set) var body: ByteBuffer
     var headers: HTTPHeaders
 
     /// No content (204), so no headers that speak of one.
@@ -29,6 +29,13 @@ struct FrontAnswer {
             "content-length": "\(body.readableBytes)", "connection": "close",
         ]
         headers.add(contentsOf: extra)
+    }
+
+    /// The answer to a HEAD: its headers tell of a body that isn't sent.
+    var withoutBody: FrontAnswer {
+        var answer = self
+        answer.body = ByteBuffer()
+        return answer
     }
 
     static let shuttingDown = FrontAnswer(

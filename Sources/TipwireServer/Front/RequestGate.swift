@@ -101,7 +101,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         if StreamRoute.isStream(head) {
-            state = .opening(head)
+            // Only a GET can become a stream. Any other is answered without waiting for its body.
+            if head.method == .GET { state = .opening(head) } else { open(head, context: context) }
             return
         }
         if !isServing {

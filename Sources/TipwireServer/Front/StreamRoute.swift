@@ -23,14 +23,20 @@ enum StreamRoute {
 
 /// Decides about streams, each in its dialect's way.
 struct StreamDoor: Sendable {
-    let feed: FeedDoor
+    let sockets: SocketDoor
     let eventHook: EventHookDoor
 
     func decide(
         _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
     ) -> EventLoopFuture<StreamDecision> {
-        if WebSocketHandshake.isUpgrade(head.headers) { return feed.decide(head, remote: remote, on: eventLoop) }
-        return eventLoop.makeSucceededFuture(eventHook.decide(head, remote: remote))
+        let decision =
+            WebSocketHandshake.isUpgrade(head.headers)
+            ? sockets.decide(head, remote: remote, on: eventLoop)
+            : eventLoop.makeSucceededFuture(eventHook.decide(head, remote: remote))
+        guard head.method == .HEAD else { return decision }
+        return decision.map { decision in
+            if case .answer(let answer) = decision { .answer(answer.withoutBody) } else { decision }
+        }
     }
 }
 
@@ -44,20 +50,32 @@ enum StreamDecision: Sendable {
 struct AcceptedStream: Sendable {
     /// How it speaks to its client.
     enum Form: Sendable {
-        case webSocket
+        case webSocket(any SocketVoice)
         case serverSentEvents(StreamFraming)
     }
 
+    /// What it is opened for.
+    enum Purpose: Sendable {
+        case listen(Subscription)
+        /// To be told why it can't stay, by who reads messages rather than statuses.
+        case farewell(String)
+    }
+
     let form: Form
-    let subscription: Subscription
+    let purpose: Purpose
     /// The bytes that answer the request: a handshake, or the head of a response that has no end yet.
     let opening: ByteBuffer
     /// Its place among the streams; given back when it ends.
     let permit: StreamPermit
+    /// The EventSub subscription that it was promised.
+    var claim: SocketClaim?
+
+    var subscription: Subscription? { if case .listen(let subscription) = purpose { subscription } else { nil } }
 
     func handler(on shard: Shard, maxMessageBytes: Int) -> any StreamHandler {
         switch form {
-        case .webSocket: FeedHandler(stream: self, shard: shard, maxMessageBytes: maxMessageBytes)
+        case .webSocket(let voice):
+            WebSocketHandler(stream: self, voice: voice, shard: shard, maxMessageBytes: maxMessageBytes)
         case .serverSentEvents(let framing): EventStreamHandler(stream: self, framing: framing, shard: shard)
         }
     }

@@ -6,6 +6,7 @@ import NIOPosix
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWire
 
 /// The parts of a server and how they hang together: the path of a tip, downward.
 struct Parts: Sendable {
@@ -35,6 +36,7 @@ struct Parts: Sendable {
     let intake: TipIntake
     let reader: CatchUpReader
     let fanout: Fanout
+    let sockets: SocketSubscriptions
     let relay: EventRelay
     let retention: Retention
     let quota: StreamQuota
@@ -70,6 +72,14 @@ struct Parts: Sendable {
                 keepaliveSeconds: configuration.sse.keepaliveSeconds,
                 maxStreamSeconds: configuration.sse.maxStreamSeconds),
             log: position, reader: reader, clock: clock)
+        sockets = try await SocketSubscriptions(
+            store: store, directory: directory, fanout: fanout, position: position, clock: clock,
+            limits: .init(
+                perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
+                creationsPerMinute: configuration.eventsub.maxCreationsPerMinute),
+            windowSeconds: EventSubObject.windowSeconds, logger: logger)
+        // Subscriptions first: their sockets must not come back by them while the fan-out closes.
+        directory.enforce(with: sockets)
         directory.enforce(with: fanout)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: logger)
@@ -88,7 +98,9 @@ struct Parts: Sendable {
             directory: directory, authenticator: authenticator, quota: quota, addresses: addresses, clock: clock,
             refusals: refusals, logger: logger)
         return StreamDoor(
-            feed: FeedDoor(admission: admission, sessions: sessions),
+            sockets: SocketDoor(
+                admission: admission, sessions: sessions,
+                eventSub: EventSubDoor(admission: admission, sockets: sockets)),
             eventHook: EventHookDoor(
                 admission: admission, origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))
     }
@@ -114,6 +126,9 @@ struct Parts: Sendable {
         TipsController(directory: directory, intake: intake, store: store, position: position, clock: clock)
             .addRoutes(to: router)
         GoalsController(directory: directory, intake: intake, store: store, position: position).addRoutes(to: router)
+        EventSubController(
+            directory: directory, authenticator: authenticator, addresses: addresses, sockets: sockets
+        ).addRoutes(to: router)
         PagesController(directory: directory, clock: clock, publicURL: { publicURL.current }).addRoutes(to: router)
         KeysController(directory: directory, authenticator: authenticator, clock: clock).addRoutes(to: router)
         AccountsController(directory: directory, links: links, passwords: passwords, clock: clock)

@@ -47,7 +47,7 @@ public struct Server {
         logger.info(
             "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
         var services: [any Service] = [
-            parts.authenticator, parts.retention, parts.reader, parts.relay, parts.intake,
+            parts.authenticator, parts.retention, parts.reader, parts.relay, parts.sockets, parts.intake,
         ]
         if let port = configuration.metrics.port {
             let metrics = try await bindMetrics(parts, port: port)

@@ -4,7 +4,7 @@ import TipwireCore
 ///
 /// Each part is its own protocol, because each has its own readers: the hub needs the log, the API the tips and the
 /// directory. One contract suite (`StoreContract` in the tests) runs over every implementation.
-public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore
+public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & SocketStore
 
 /// The log: the one ordered history that everything else is read from.
 ///
@@ -35,7 +35,7 @@ public protocol LogStore: Sendable {
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice
 
     /// Removes the oldest entries that are older than `horizon`, and as many more as it takes for the log to fit into
-    /// `bytes`; at most `limit` entries a call, so that one call never holds the writer for long. Tips and goals stay, and
+    /// `bytes`; at most `limit` entries a call, fewer when they are large, so that one call never holds the writer for long. Tips and goals stay, and
     /// the goals as they stood behind the last removed entry are kept with it, in the same transaction: from there the
     /// rest of the log leads to the goals of today (`GoalReplay`).
     func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning
@@ -72,7 +72,8 @@ public protocol DirectoryStore: Sendable {
     func setPasswordHash(_ hash: String, of account: Account.ID) async throws
 
     func createPage(_ new: NewPage) async throws -> Page
-    /// Writes `title`, `customURL` and `currency`, nothing else. Throws `.currencyInUse` when the page has tips in another currency.
+    /// Writes `title`, `customURL` and `currency`, nothing else. Throws `.currencyInUse` when the page has tips or goals
+    /// in another currency.
     func updatePage(_ page: Page) async throws
     /// Removes the page with its tips, events, members and places in keys. A key that was limited to it stays limited.
     func deletePage(_ id: Page.ID) async throws

@@ -59,7 +59,9 @@ extension LogAppender {
                 continue
             }
             if let first = firsts[id] {
-                guard drafts[first] == draft else { return .failure(.conflict(index: index, field: .tipID)) }
+                guard drafts[first].isRepeated(by: draft) else {
+                    return .failure(.conflict(index: index, field: .tipID))
+                }
                 decisions.append(.sameAs(first))
                 continue
             }

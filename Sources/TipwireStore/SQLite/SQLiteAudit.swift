@@ -77,6 +77,7 @@ private struct Auditor {
         audit.pages = slugs.count
         for page in slugs.keys { replays[page] = GoalReplay(from: try GoalRows.pruned.read(db, page: page)) }
         try readLog()
+        try findUntold()
         try compareGoals()
         return audit
     }
@@ -98,8 +99,8 @@ private struct Auditor {
             }
             audit.lastCommit = time
             do {
-                follow(try Event(row))
-            } catch {
+                try follow(try Event(row))
+            } catch let error as EventDataError {
                 audit.problems.append("event \(sequence): \(error)")
                 broken.insert(Page.ID(rawValue: row[1]))
             }
@@ -110,15 +111,75 @@ private struct Auditor {
         if log.bytes != bytes { audit.problems.append("the log counts \(log.bytes) bytes and holds \(bytes)") }
     }
 
-    private mutating func follow(_ event: Event) {
-        guard !broken.contains(event.page), var replay = replays[event.page] else { return }
+    private mutating func follow(_ event: Event) throws {
+        guard !broken.contains(event.page) else { return }
         do {
-            try replay.apply(event.body)
+            // In place: a copy of a long queue for each event would take longer than all the rest.
+            try replays[event.page]?.apply(event.body)
         } catch {
             audit.problems.append("page '\(slugs[event.page] ?? "")', event \(event.sequence): \(error)")
             broken.insert(event.page)
+            return
         }
-        replays[event.page] = replay
+        if let problem = try problem(withTipOf: event) {
+            audit.problems.append("page '\(slugs[event.page] ?? "")', event \(event.sequence): \(problem)")
+        }
+    }
+
+    /// What the table of tips says otherwise than the event: a refund is paid from there.
+    private func problem(withTipOf event: Event) throws -> String? {
+        switch event.body {
+        case .tipReceived(let tip, _):
+            guard let row = try row(of: tip.id, event.page) else { return "tip '\(tip.id)' is not in the store" }
+            guard row.tip.grossAmountInCents == tip.grossAmountInCents,
+                row.tip.processingFeeInCents == tip.processingFeeInCents
+            else { return "tip '\(tip.id)' has another amount in the store" }
+            let replay = replays[event.page]
+            guard try row.credits() == replay?.credits ?? [] else {
+                return "the store says that tip '\(tip.id)' gave other amounts to goals"
+            }
+            let last = event.sequence + Int64((replay?.tipEvents ?? 1) - 1)
+            guard row.sequences == event.sequence...last else {
+                return "the store looks for tip '\(tip.id)' elsewhere in the log"
+            }
+        case .tipRefunded(let tip):
+            let row = try row(of: tip.id, event.page)
+            guard row?.tip.refundedAt == tip.refundedAt, row?.refundSequences?.lowerBound == event.sequence else {
+                return "the store doesn't hold this refund of tip '\(tip.id)'"
+            }
+        case .goalQueueChanged(_, .refunded(let id, let taken)):
+            let given = try row(of: id, event.page)?.credits() ?? []
+            for credit in taken
+            where !given.contains(where: { $0.goal == credit.goal && $0.amountInCents >= credit.amountInCents }) {
+                return "the refund of tip '\(id)' took more from a goal than the tip had given"
+            }
+        case .tipReplayed, .goalCompleted, .goalsChained, .goalQueueChanged: break
+        }
+        return nil
+    }
+
+    private func row(of tip: TipIdentifier, _ page: Page.ID) throws -> TipRow? {
+        let statement = try db.cachedStatement(
+            sql: "SELECT \(TipRow.columns) FROM tips WHERE page_id = ? AND id = ?")
+        return try Row.fetchOne(statement, arguments: [page.rawValue, tip.text]).map(TipRow.init)
+    }
+
+    /// Tips and refunds that the log should tell of, and doesn't.
+    private mutating func findUntold() throws {
+        let tips = try String.fetchAll(
+            db,
+            sql: """
+                SELECT id FROM tips WHERE first_sequence > ?1 AND NOT EXISTS (
+                    SELECT 1 FROM events WHERE sequence = first_sequence AND kind = ?2)
+                """, arguments: [log.prunedThrough, EventKind.tipReceived.rawValue])
+        for tip in tips { audit.problems.append("the log doesn't tell of tip '\(tip)', which the store holds") }
+        let refunds = try String.fetchAll(
+            db,
+            sql: """
+                SELECT id FROM tips WHERE refund_first_sequence > ?1 AND NOT EXISTS (
+                    SELECT 1 FROM events WHERE sequence = refund_first_sequence AND kind = ?2)
+                """, arguments: [log.prunedThrough, EventKind.tipRefunded.rawValue])
+        for tip in refunds { audit.problems.append("the log doesn't tell of the refund of tip '\(tip)'") }
     }
 
     private mutating func compareGoals() throws {

@@ -91,9 +91,15 @@ extension SQLiteStore {
                 db, sql: "SELECT currency FROM pages WHERE id = ?", arguments: [page.id.rawValue])
             guard let stored else { throw DirectoryRefusal.missingReference }
             if stored != page.currency.code {
-                let hasTips = try Bool.fetchOne(
-                    db, sql: "SELECT EXISTS (SELECT 1 FROM tips WHERE page_id = ?)", arguments: [page.id.rawValue])
-                guard hasTips == false else { throw DirectoryRefusal.currencyInUse }
+                // Their amounts are in its minor units.
+                let hasMoney = try Bool.fetchOne(
+                    db,
+                    sql: """
+                        SELECT EXISTS (SELECT 1 FROM tips WHERE page_id = ?1)
+                            OR EXISTS (SELECT 1 FROM goals WHERE page_id = ?1)
+                        """,
+                    arguments: [page.id.rawValue])
+                guard hasMoney == false else { throw DirectoryRefusal.currencyInUse }
             }
             try db.execute(
                 sql: "UPDATE pages SET title = ?, custom_url = ?, currency = ? WHERE id = ?",

@@ -2,6 +2,10 @@ import GRDB
 public import TipwireCore
 
 extension SQLiteStore {
+    /// Bytes of events that one call removes at most, and one event more: an event of a long queue of goals may have tens
+    /// of KiB, and all of it is replayed.
+    private static let pruneBytes: Int64 = 1024 * 1024
+
     public func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning {
         precondition(limit > 0, "a pruning removes at least one entry")
         return try await write { db in
@@ -11,17 +15,20 @@ extension SQLiteStore {
             let rows = try Row.fetchCursor(
                 db, sql: "SELECT sequence, time, length(CAST(data AS BLOB)) FROM events ORDER BY sequence")
             var removed = 0
+            var removedBytes: Int64 = 0
             var isPartial = false
             while let row = try rows.next() {
                 guard Timestamp(milliseconds: row[1]) < horizon || log.bytes > bytes else { break }
-                guard removed < limit else {
+                guard removed < limit, removedBytes < Self.pruneBytes else {
                     isPartial = true
                     break
                 }
                 removed += 1
                 log.prunedThrough = row[0]
                 log.events -= 1
-                log.bytes -= row[2] + LogRow.allowancePerEvent
+                let size: Int64 = row[2] + LogRow.allowancePerEvent
+                log.bytes = max(0, log.bytes - size)
+                removedBytes += size
             }
             guard removed > 0 else { return Pruning(removed: 0, isPartial: false) }
             try Self.keepGoals(db, through: log.prunedThrough)
@@ -45,13 +52,13 @@ extension SQLiteStore {
                 """,
             arguments: [sequence, EventKind.tipReceived.rawValue, EventKind.goalQueueChanged.rawValue])
         while let row = try events.next() {
-            let event = try Event(row)
+            // A change that can't be read or repeated means a damaged log, which is for `tipwire doctor` to tell. The log
+            // must be kept within its bounds all the same.
+            guard let event = try? Event(row) else { continue }
             if queues[event.page] == nil {
                 let kept = try GoalRows.pruned.read(db, page: event.page)
                 queues[event.page] = (kept, kept)
             }
-            // A change that can't be repeated means a damaged log, which is for `tipwire doctor` to tell. The log must be
-            // kept within its bounds all the same.
             try? queues[event.page]!.now.follow(event.body)
         }
         for (page, queue) in queues { try GoalRows.pruned.write(queue.now, over: queue.before, db, page: page) }

@@ -25,6 +25,9 @@ enum Schema {
         migrator.registerMigration("0002-goals") { db in
             try db.execute(sql: goalTable("goals") + goalTable("pruned_goals") + corrections)
         }
+        migrator.registerMigration("0003-eventsub-sockets") { db in
+            try db.execute(sql: sockets)
+        }
         return migrator
     }
 
@@ -231,4 +234,33 @@ extension Schema {
 
         """
     }
+}
+
+// MARK: - 0003-eventsub-sockets
+
+extension Schema {
+    private static let sockets = """
+        -- position: the last sequence that the subscription was told of; NULL: it is level, see socket_level.
+        CREATE TABLE socket_subscriptions (
+            id TEXT NOT NULL PRIMARY KEY,
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            key_id TEXT NOT NULL REFERENCES keys (id) ON DELETE CASCADE,
+            type TEXT NOT NULL,
+            minimum_amount TEXT,
+            minimum_cents INTEGER CHECK ((minimum_cents IS NULL) = (minimum_amount IS NULL)),
+            created_at INTEGER NOT NULL,
+            position INTEGER
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX socket_subscriptions_by_page ON socket_subscriptions (page_id);
+        CREATE INDEX socket_subscriptions_by_account ON socket_subscriptions (account_id);
+        CREATE INDEX socket_subscriptions_by_key ON socket_subscriptions (key_id);
+
+        -- Always one row: what all level subscriptions have been told of.
+        CREATE TABLE socket_level (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            sequence INTEGER NOT NULL CHECK (sequence >= 0)
+        ) STRICT;
+        INSERT INTO socket_level VALUES (1, 0);
+        """
 }

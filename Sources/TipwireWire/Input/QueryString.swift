@@ -1,3 +1,5 @@
+import NIOCore
+
 /// The parameters of a request's query.
 ///
 /// `+` and `%20` both are a space; of a repeated parameter the first counts; a percent sign that begins no escape stands
@@ -8,13 +10,21 @@ public struct QueryString: Sendable {
     /// - Parameter target: a request target or URL; what follows its first `?`, up to a `#`, is read.
     public init(target: some StringProtocol) {
         guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return }
-        let query = target.utf8[target.utf8.index(after: mark)...].prefix { $0 != UInt8(ascii: "#") }
+        add(target.utf8[target.utf8.index(after: mark)...].prefix { $0 != UInt8(ascii: "#") })
+    }
+
+    private mutating func add(_ query: some Collection<UInt8>) {
         for pair in query.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             let name = Self.decode(parts[0])
             if values[name] == nil { values[name] = parts.count > 1 ? Self.decode(parts[1]) : "" }
         }
     }
+
+    /// Adds the parameters of a form (`application/x-www-form-urlencoded`), behind those that are there.
+    public mutating func add(form: ByteBuffer) { add(form.readableBytesView) }
+
+    public var names: some Collection<String> { values.keys }
 
     public subscript(name: String) -> String? { values[name] }
 

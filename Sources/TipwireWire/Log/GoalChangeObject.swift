@@ -53,23 +53,33 @@ enum GoalChangeObject {
         case .added:
             return .added(
                 try members.string("goalId"), description: try members.string("description"),
-                amountInCents: try members.integer("amountInCents"))
+                amountInCents: try amount(members))
         case .edited:
             return .edited(
                 try members.string("goalId"), description: try members.optionalString("description"),
-                amountInCents: try members.optionalInteger("amountInCents"),
+                amountInCents: try members.isAbsent("amountInCents") ? nil : amount(members),
                 surplusInCents: try members.optionalInteger("surplusInCents") ?? 0)
         case .removed: return .removed(try members.string("goalId"))
         case .reordered: return .reordered(try members.strings("order"))
         case .adjusted:
             return .adjusted(
-                try members.string("goalId"), amountInCents: try members.integer("amountInCents"),
+                try members.string("goalId"),
+                amountInCents: try members.integer("amountInCents", in: -mostCents...mostCents),
                 reason: try members.string("reason"))
         case .refunded:
             let taken = try members.objects("taken").map {
-                GoalCredit(goal: try $0.string("goalId"), amountInCents: try $0.integer("amountInCents"))
+                GoalCredit(
+                    goal: try $0.string("goalId"),
+                    amountInCents: try $0.integer("amountInCents", in: Limits.grossAmountInCents))
             }
             return .refunded(try members.tipID("tipId"), taken: taken)
         }
+    }
+
+    private static let mostCents = Limits.goalAmountInCents.upperBound
+
+    /// A goal's amount. One that no goal can have must not get as far as a goal: the log may have been damaged.
+    private static func amount(_ members: StoredMembers) throws -> Int {
+        try members.integer("amountInCents", in: Limits.goalAmountInCents)
     }
 }

@@ -10,7 +10,7 @@ struct StoredMembers {
     func tip() throws -> Tip {
         Tip(
             id: try tipID("id"), displayName: try string("displayName"), message: try string("message"),
-            grossAmountInCents: try integer("grossAmountInCents"),
+            grossAmountInCents: try integer("grossAmountInCents", in: Limits.grossAmountInCents),
             processingFeeInCents: try integer("processingFeeInCents"), isAnonymous: try bool("isAnonymous"),
             createdAt: try time("createdAt"), processedAt: try time("processedAt"),
             refundedAt: members["refundedAt"] == .null ? nil : try time("refundedAt"))
@@ -79,6 +79,12 @@ struct StoredMembers {
         return value
     }
 
+    func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int {
+        let value = try integer(name)
+        guard range.contains(value) else { throw damaged(name) }
+        return value
+    }
+
     func optionalInteger(_ name: String) throws -> Int? {
         try isAbsent(name) ? nil : integer(name)
     }
@@ -110,9 +116,9 @@ struct StoredMembers {
         return time
     }
 
-    private func isAbsent(_ name: String) -> Bool { members[name] == nil || members[name] == .null }
+    func isAbsent(_ name: String) -> Bool { members[name] == nil || members[name] == .null }
 
     func damaged(_ name: String) -> EventDataError {
-        EventDataError(kind: kind.rawValue, problem: "member '\(name)' is missing or of another type")
+        EventDataError(kind: kind.rawValue, problem: "member '\(name)' is missing, of another type or out of range")
     }
 }

@@ -22,6 +22,9 @@ public enum PallyClientMessage: Sendable, Equatable {
         }
     }
 
+    /// Whether a text is the bare word `ping`, in any case, white space around it allowed.
+    static func isPing(_ text: ByteBuffer) -> Bool { text.withUnsafeReadableBytes(glance) == .ping }
+
     private enum Glance {
         case ping
         case object

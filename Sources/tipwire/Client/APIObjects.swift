@@ -53,7 +53,43 @@ struct TipObject: Decodable {
 
 /// The answer to a tip and to its replay.
 struct TipAnswer: Decodable {
+    /// One event of the log, as far as it tells what the tip did to goals.
+    struct Event: Decodable {
+        /// Of a `tip.received` that had a goal.
+        let credit: Credit?
+        /// Of a `goal.completed`.
+        let completion: Completion?
+
+        private enum Member: CodingKey { case type, data }
+
+        /// Only the type must be there: events of other types have data of other shapes.
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Member.self)
+            let type = try container.decode(String.self, forKey: .type)
+            credit = type == "tip.received" ? try? container.decode(Credit.self, forKey: .data) : nil
+            completion = type == "goal.completed" ? try? container.decode(Completion.self, forKey: .data) : nil
+        }
+    }
+
+    struct Credit: Decodable {
+        /// Both of the goal that was active when the tip came.
+        let goalProgress: Int
+        let goalTarget: Int
+    }
+
+    struct Completion: Decodable {
+        struct NextGoal: Decodable {
+            let description: String
+        }
+
+        let goalName: String
+        /// What was left of the tip behind this goal.
+        let overflowAmount: Int
+        let nextGoal: NextGoal?
+    }
+
     let tip: TipObject
+    let events: [Event]
     let cursor: String
 }
 

@@ -14,7 +14,7 @@ struct ClientOptions: ParsableArguments {
             "API key. [env: TIPWIRE_KEY; default: the file admin.key in TIPWIRE_DATA or ./tipwire-data]"))
     var key: String?
 
-    @Flag(help: "Print the server's answer as JSON.")
+    @Flag(help: "Print the JSON that the server sends.")
     var json = false
 
     static let defaultServer = "http://127.0.0.1:8080"

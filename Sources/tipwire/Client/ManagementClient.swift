@@ -151,14 +151,25 @@ struct ManagementClient: Sendable {
     /// The words for a refused call.
     ///
     /// A 404 for something on a page may as well mean the page itself, and the API doesn't say which; one more request
-    /// does, and saves the user from listing the tips of a page that is not there.
+    /// does, and saves the user from listing the tips of a page that is not there. An amount that a goal doesn't take is
+    /// refused in minor units; one more request has the goal, and what it takes can be said in money.
     func refusal(of request: APIRequest, _ answer: APIAnswer) async -> Failure {
         var subject = request.subject
         if answer.status == 404, let page = subject.enclosingPage {
             let onPage = try? await self.answer(APIRequest(.get, "pages", page.text))
             if onPage?.status == 404 { subject = .page(page) }
         }
-        return Refusal(answer: answer, subject: subject, source: key.source, address: address).failure
+        var goal: GoalObject?
+        if answer.status == 422, case .goalAmount(let change) = subject {
+            goal = try? await goals(of: change.page).first { $0.id == change.goalID }
+        }
+        return Refusal(answer: answer, subject: subject, goal: goal, source: key.source, address: address).failure
+    }
+
+    /// The queue of a page, completed goals included.
+    func goals(of page: Slug) async throws -> [GoalObject] {
+        let answer = try await call(APIRequest(.get, "pages", page.text, "goals").about(.page(page)))
+        return try answer.decoded(as: ListAnswer<GoalObject>.self).data
     }
 
     /// Most requests for one list, so that a server whose `next` runs in a circle can't hold the command for ever.

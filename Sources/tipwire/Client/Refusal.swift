@@ -8,6 +8,8 @@ struct Refusal {
         case page(Slug)
         case tip(TipIdentifier, on: Slug)
         case goal(String, on: Slug)
+        /// A goal whose amount or progress shall change.
+        case goalAmount(GoalAmountChange)
         /// The order of a page's goals, made up from an earlier look at them.
         case goalOrder(of: Slug)
         case member(Slug, of: Slug)
@@ -20,6 +22,7 @@ struct Refusal {
         var enclosingPage: Slug? {
             switch self {
             case .tip(_, let page), .goal(_, let page), .member(_, let page): page
+            case .goalAmount(let change): change.page
             case .page, .goalOrder, .key, .account, .other: nil
             }
         }
@@ -27,6 +30,8 @@ struct Refusal {
 
     let answer: APIAnswer
     let subject: Subject
+    /// The goal as it is now, if its amount is what was refused.
+    var goal: GoalObject?
     let source: PresentedKey.Source
     let address: ServerAddress
 
@@ -45,7 +50,7 @@ struct Refusal {
             let wait = answer.retryAfterSeconds.map { "; try again in \($0) s" } ?? "; try again later"
             return Failure("\(reason) (\(answer.status))\(wait)")
         case 409: return Failure(problem.map { "\($0.sentence ?? "this clashes with what is there") (409)" } ?? foreign)
-        case 422: return Failure(staleOrder ?? problem?.lines ?? foreign)
+        case 422: return Failure(staleOrder ?? goalAmount ?? problem?.lines ?? foreign)
         default: return Failure(problem?.lines ?? foreign)
         }
     }
@@ -68,13 +73,25 @@ struct Refusal {
         case .page(let slug), .goalOrder(let slug):
             "page '\(slug)' does not exist; create it with: tipwire page create \(slug)"
         case .tip(let id, let page): "page '\(page)' has no tip '\(id)'; list its tips with: tipwire tips \(page)"
-        case .goal(let id, let page):
-            "page '\(page)' has no goal '\(VisibleText(id))'; list its goals with: tipwire goal list \(page)"
+        case .goal(let id, let page): Self.noGoal(id, on: page)
+        case .goalAmount(let change): Self.noGoal(change.goalID, on: change.page)
         case .member(let account, _), .account(let account):
             "account '\(account)' does not exist; create it with: tipwire account create \(account)"
         case .key(let id): "there is no key '\(VisibleText(id))'; list them with: tipwire key list"
         case .other: problem.lines
         }
+    }
+
+    private static func noGoal(_ id: String, on page: Slug) -> String {
+        "page '\(page)' has no goal '\(VisibleText(id))'; list its goals with: tipwire goal list \(page)"
+    }
+
+    /// Why a goal doesn't take an amount, in money. The server's own words stand where the goal doesn't explain it.
+    private var goalAmount: String? {
+        guard case .goalAmount(let change) = subject, let goal, let problem,
+            problem.errors?.map(\.field) == ["amountInCents"]
+        else { return nil }
+        return change.reason(goal)
     }
 
     /// Somebody else changed the queue between our look at it and our order: what they did, and that nothing is lost.

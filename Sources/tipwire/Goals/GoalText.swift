@@ -30,6 +30,16 @@ struct GoalText {
             + "\(VisibleText(goal.state)) · goal \(VisibleText(goal.id))"
     }
 
+    /// A goal that was removed: `"New webcam" is removed from demo; its $16.20 go with it`.
+    ///
+    /// - Parameter goal: As it was; nil if it came into the queue only after it was looked at.
+    func removal(of id: String, _ goal: GoalObject?, from page: Slug) -> String {
+        guard let goal else { return "goal \(VisibleText(id)) is removed from \(page)" }
+        let words = "\"\(VisibleText(goal.description))\" is removed from \(page)"
+        guard goal.progressInCents > 0 else { return words }
+        return "\(words); its \(Wording.money(goal.progressInCents, code: currency.code)) go with it"
+    }
+
     private func amounts(_ goal: GoalObject) -> String {
         let progress = Wording.money(goal.progressInCents, code: currency.code)
         return "\(progress) of \(Wording.money(goal.amountInCents, code: currency.code))"

@@ -27,7 +27,7 @@ struct Listener: Sendable {
             }
             let lived = opened.withLockedValue { $0 }.map { .now - $0 } ?? .zero
             let decision = reconnection.decide(
-                after: ending, lived: lived, random: .random(in: 0..<1),
+                after: ending, at: .now, lived: lived, random: .random(in: 0..<1),
                 asked: .init(address: client.address, source: client.key.source, page: page))
             switch decision {
             case .final(let words): throw Failure(words)
@@ -66,6 +66,8 @@ struct Listener: Sendable {
     static func words(status: String?, isFirst: Bool) -> String {
         switch status {
         case "gap": "gap: some events are older than what the server keeps; going on with the oldest kept"
+        case "reset" where isFirst:
+            "reset: the cursor means nothing to this server's log; going on from now"
         case "reset": "reset: the server's log is another one than before; going on from now"
         case nil where !isFirst: "connected again; the server keeps no position, so what came meanwhile is missing"
         default: isFirst ? "connected" : "resumed"

@@ -21,6 +21,10 @@ struct Reconnection: Equatable {
     /// The first ceiling of the wait, and the highest.
     static let shortestCeiling: Duration = .milliseconds(500)
     static let longestCeiling: Duration = .seconds(30)
+    /// The highest ceiling for a while after a good connection: a server that was there a moment ago is probably being
+    /// restarted, and whoever watches shall not wait for half a minute when it is back.
+    static let earlyCeiling: Duration = .seconds(5)
+    static let earlyTime: Duration = .seconds(60)
     /// A connection that was up for so long was a good one, and the backoff starts anew. One that is cut off as soon as
     /// it stands is no sign of health: it would otherwise be made twice a second for ever.
     static let goodConnection: Duration = .seconds(10)
@@ -28,17 +32,22 @@ struct Reconnection: Equatable {
     static let longestRetryAfterSeconds = 300
 
     private var ceiling = Self.shortestCeiling
+    private var earlyUntil: ContinuousClock.Instant?
 
     /// - Parameters:
+    ///   - now: When it ended.
     ///   - lived: How long the connection was up; zero if it never was.
     ///   - random: From 0 to 1, evenly.
     mutating func decide(
-        after ending: ListeningEnding, lived: Duration, random: Double, asked: Asked
+        after ending: ListeningEnding, at now: ContinuousClock.Instant, lived: Duration, random: Double, asked: Asked
     ) -> Decision {
         if let words = Self.finalWords(ending, asked) { return .final(words) }
-        if lived >= Self.goodConnection { ceiling = Self.shortestCeiling }
+        if lived >= Self.goodConnection {
+            ceiling = Self.shortestCeiling
+            earlyUntil = now + Self.earlyTime
+        }
         var wait = ceiling * random
-        ceiling = min(ceiling * 2, Self.longestCeiling)
+        ceiling = min(ceiling * 2, earlyUntil.map { now < $0 } == true ? Self.earlyCeiling : Self.longestCeiling)
         if case .refused(_, _, let seconds?) = ending {
             // The jitter is added: everyone was told the same number.
             wait += .seconds(min(max(seconds, 0), Self.longestRetryAfterSeconds))

@@ -62,6 +62,22 @@ final class StoreDouble: Store {
 
     func goals(page: Page.ID) async throws -> GoalQueue { try await real.goals(page: page) }
 
+    // MARK: Sockets
+
+    func socketSubscriptions() async throws -> [StoredSocket] { try await real.socketSubscriptions() }
+
+    func createSocketSubscription(_ socket: StoredSocket) async throws {
+        try await change("createSocketSubscription")
+        try await real.createSocketSubscription(socket)
+    }
+
+    func deleteSocketSubscriptions(_ ids: [String]) async throws { try await real.deleteSocketSubscriptions(ids) }
+
+    func recordSocketPositions(_ positions: SocketPositions) async throws {
+        try await change("recordSocketPositions")
+        try await real.recordSocketPositions(positions)
+    }
+
     // MARK: Directory
 
     func directory() async throws -> DirectorySnapshot { try await real.directory() }

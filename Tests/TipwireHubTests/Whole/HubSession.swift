@@ -43,6 +43,9 @@ struct HubSession: Sendable {
             }
             #expect(told.status == .resumed && (before.head...after.head).contains(told.start), "\(note)")
             #expect(matches(told.start), "\(received) after \(told.start); \(note)")
+        case .after(let sequence):
+            #expect(heard.resumptions == [], "\(note)")
+            #expect(matches(sequence), "\(received) after \(sequence); \(note)")
         case .position(let text):
             guard let told = heard.resumptions.first, heard.resumptions.count == 1 else {
                 #expect(heard.resumptions == [] && !isComplete && received == [], "\(note)")

@@ -26,12 +26,13 @@ struct FeedDoorTests {
     private func decide(
         _ query: String, path: String = "/", headers extra: HTTPHeaders = [:], without missing: String? = nil
     ) async throws -> StreamDecision {
-        let door = FeedDoor(
-            admission: Admission(
-                directory: world.directory, authenticator: authenticator, quota: quota,
-                addresses: ClientAddress(trustedProxies: [AddressRange("10.0.0.0/8")!]), clock: world.clock.wall,
-                refusals: refusals, logger: World.quiet),
-            sessions: SessionCookie())
+        let admission = Admission(
+            directory: world.directory, authenticator: authenticator, quota: quota,
+            addresses: ClientAddress(trustedProxies: [AddressRange("10.0.0.0/8")!]), clock: world.clock.wall,
+            refusals: refusals, logger: World.quiet)
+        let door = SocketDoor(
+            admission: admission, sessions: SessionCookie(),
+            eventSub: EventSubDoor(admission: admission, sockets: try await world.sockets()))
         var headers: HTTPHeaders = [
             "host": "tipwire.test", "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13",
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -123,7 +124,7 @@ struct FeedDoorTests {
             let key = try await world.maker.key(account)
             let decision = try await decide("auth=\(key)&channel=activity-feed&room=\(room)")
             #expect((accepted(decision) != nil) == isOpen, "\(account.name) \(room)")
-            if isOpen { #expect(accepted(decision)?.subscription.audience == .page(world.main.id)) }
+            if isOpen { #expect(accepted(decision)?.subscription?.audience == .page(world.main.id)) }
         }
     }
 
@@ -142,7 +143,7 @@ struct FeedDoorTests {
         #expect(
             refused(try await decide("auth=\(key)&channel=activity-feed&room=other"))?.status == .forbidden)
         #expect(
-            accepted(try await decide("auth=\(key)&channel=firehose"))?.subscription.audience
+            accepted(try await decide("auth=\(key)&channel=firehose"))?.subscription?.audience
                 == .owner(world.ada.id, limit: nil))
     }
 
@@ -152,7 +153,7 @@ struct FeedDoorTests {
         #expect(
             refused(try await decide("auth=\(key)&channel=activity-feed&room=main"))?.status == .forbidden)
         #expect(
-            accepted(try await decide("auth=\(key)&channel=firehose&room=nope"))?.subscription.audience
+            accepted(try await decide("auth=\(key)&channel=firehose&room=nope"))?.subscription?.audience
                 == .owner(world.ada.id, limit: [world.side.id]))
     }
 
@@ -164,7 +165,7 @@ struct FeedDoorTests {
             ("&since=a+b", .position("a b")),
         ] as [(String, Subscription.Start)] {
             let stream = accepted(try await decide("auth=\(key)&channel=firehose\(query)"))
-            #expect(stream?.subscription.start == start)
+            #expect(stream?.subscription?.start == start)
         }
     }
 
@@ -176,9 +177,9 @@ struct FeedDoorTests {
                 "auth=\(key.text)&channel=firehose&unknown=1",
                 headers: ["x-forwarded-for": "1.1.1.1, 203.0.113.9"]))
         #expect(stream.map { String(buffer: $0.opening) } == Handshake.answer)
-        #expect(stream?.subscription.remoteAddress == "203.0.113.9")
-        #expect(stream?.subscription.connectedAt == world.clock.now)
-        #expect(stream?.subscription.principal.credential == .key(id: key.id))
+        #expect(stream?.subscription?.remoteAddress == "203.0.113.9")
+        #expect(stream?.subscription?.connectedAt == world.clock.now)
+        #expect(stream?.subscription?.principal.credential == .key(id: key.id))
     }
 
     @Test("When all places are taken a stream is 503; a refused one takes no place")
@@ -220,7 +221,7 @@ struct FeedDoorTests {
             return try await decide(query, headers: headers)
         }
         #expect(
-            accepted(try await withSession(token, origin: "http://tipwire.test"))?.subscription.audience
+            accepted(try await withSession(token, origin: "http://tipwire.test"))?.subscription?.audience
                 == .page(world.main.id))
         for origin in ["http://evil.test", "null", nil] {
             #expect(refused(try await withSession(token, origin: origin))?.status == .unauthorized)

@@ -110,7 +110,7 @@ struct FeedHandlerTests {
     @Test("A probe is a control ping, and none is sent to who takes nothing")
     func probe() throws {
         try onFeed { bench in
-            let sink = try bench.channel.pipeline.syncOperations.handler(type: FeedHandler.self)
+            let sink = try bench.channel.pipeline.syncOperations.handler(type: WebSocketHandler.self)
             sink.probe()
             #expect(try bench.written() == ByteBuffer(bytes: [0x89, 0]))
             bench.setWritable(false)

@@ -35,6 +35,15 @@ struct FaultyStore: Store {
 
     func goals(page: Page.ID) async throws -> GoalQueue { try await base.goals(page: page) }
 
+    func socketSubscriptions() async throws -> [StoredSocket] { try await base.socketSubscriptions() }
+    func createSocketSubscription(_ socket: StoredSocket) async throws {
+        try await base.createSocketSubscription(socket)
+    }
+    func deleteSocketSubscriptions(_ ids: [String]) async throws { try await base.deleteSocketSubscriptions(ids) }
+    func recordSocketPositions(_ positions: SocketPositions) async throws {
+        try await base.recordSocketPositions(positions)
+    }
+
     func directory() async throws -> DirectorySnapshot { try await base.directory() }
     func createAccount(_ new: NewAccount) async throws -> Account { try await base.createAccount(new) }
     func passwordHash(of account: Account.ID) async throws -> String? { try await base.passwordHash(of: account) }

@@ -19,7 +19,7 @@ final class StreamBench {
 
     /// Runs `body` with a stream of `world.main` that has answered its request.
     static func run(
-        _ world: World, form: AcceptedStream.Form = .webSocket, start: Subscription.Start = .live,
+        _ world: World, form: AcceptedStream.Form = .webSocket(PallyVoice()), start: Subscription.Start = .live,
         maxMessageBytes: Int = 65_536, _ body: (StreamBench) throws -> Void
     ) throws {
         let bench = try StreamBench(world, form: form, start: start, maxMessageBytes: maxMessageBytes)
@@ -52,9 +52,10 @@ final class StreamBench {
             }
         let stream = AcceptedStream(
             form: form,
-            subscription: Subscription(
-                dialect: dialect, audience: .page(world.main.id), principal: principal, start: start,
-                remoteAddress: "198.51.100.7", connectedAt: world.clock.now),
+            purpose: .listen(
+                Subscription(
+                    dialect: dialect, audience: .page(world.main.id), principal: principal, start: start,
+                    remoteAddress: "198.51.100.7", connectedAt: world.clock.now)),
             opening: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
         let handler = stream.handler(on: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes)
         try channel.pipeline.syncOperations.addHandlers(ends, handler)

@@ -89,7 +89,9 @@ struct TestServer {
         parts.publicURL.settle(on: "http://127.0.0.1:\(front.port)")
         services = ServiceGroup(
             configuration: .init(
-                services: [parts.authenticator, parts.retention, parts.reader, parts.relay, parts.intake, front],
+                services: [
+                    parts.authenticator, parts.retention, parts.reader, parts.relay, parts.sockets, parts.intake, front,
+                ],
                 logger: World.quiet))
     }
 

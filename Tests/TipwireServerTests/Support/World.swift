@@ -60,6 +60,23 @@ struct World {
     }
 
     var maker: Maker { Maker(directory: directory, clock: clock.wall) }
+
+    /// EventSub's sockets beside a fan-out that has no loops, and so no listeners.
+    func sockets() async throws -> SocketSubscriptions {
+        let position = LogPosition(try await store.bounds())
+        let encoder = EventEncoder(directory: directory, epoch: position.epoch, publicURL: { "" })
+        let fanout = Fanout(
+            eventLoops: [],
+            settings: .init(
+                idleSeconds: 120, probeSeconds: 45, maxLagBytes: 1 << 20, maxLagSeconds: 30, keepaliveSeconds: 15,
+                maxStreamSeconds: 0),
+            log: position,
+            reader: CatchUpReader(store: store, directory: directory, encoder: encoder, logger: World.quiet),
+            clock: clock.wall)
+        return try await SocketSubscriptions(
+            store: store, directory: directory, fanout: fanout, position: position, clock: clock.wall,
+            limits: .init(perKey: 3, perPage: 5, creationsPerMinute: 10), windowSeconds: 120, logger: World.quiet)
+    }
 }
 
 /// Makes accounts, pages and keys in a directory, past the API.

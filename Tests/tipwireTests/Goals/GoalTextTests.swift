@@ -30,6 +30,16 @@ import TipwireCore
         #expect(lines[2] == "    1  日本\\u{1b}[2J   [######--------------]   32%  $16.20 of $50.00  active     g2")
     }
 
+    @Test("A goal that is removed says what goes with it")
+    func removal() throws {
+        let (text, page) = (GoalText(currency: .usd), try #require(Slug("demo")))
+        #expect(
+            text.removal(of: "g2", Self.goals[1], from: page)
+                == #""日本\u{1b}[2J" is removed from demo; its $16.20 go with it"#)
+        #expect(text.removal(of: "g3", Self.goals[2], from: page) == #""Lights" is removed from demo"#)
+        #expect(text.removal(of: "g\u{7}", nil, from: page) == #"goal g\u{7} is removed from demo"#)
+    }
+
     @Test("One goal is one line, with amounts as its currency has them")
     func line() throws {
         let yen = GoalText(currency: try #require(Currency(code: "JPY")))

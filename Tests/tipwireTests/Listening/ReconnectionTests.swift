@@ -5,13 +5,14 @@ import TipwireCore
 
 @Suite struct ReconnectionTests {
     private static let address = ServerAddress("http://h:8080")!
+    private static let start = ContinuousClock.now
 
     private static func decide(
-        _ reconnection: inout Reconnection, _ ending: ListeningEnding = .lost, lived: Duration = .zero,
-        random: Double = 1, page: Slug? = nil
+        _ reconnection: inout Reconnection, _ ending: ListeningEnding = .lost, at seconds: Double = 0,
+        lived: Duration = .zero, random: Double = 1, page: Slug? = nil
     ) -> Reconnection.Decision {
         reconnection.decide(
-            after: ending, lived: lived, random: random,
+            after: ending, at: start + .seconds(seconds), lived: lived, random: random,
             asked: .init(address: address, source: .option, page: page))
     }
 
@@ -21,6 +22,24 @@ import TipwireCore
         let waits = (0..<9).map { _ in Self.decide(&reconnection) }
         let seconds = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
         #expect(waits == seconds.map { .again(in: .milliseconds(Int($0 * 1_000))) })
+    }
+
+    @Test("For a minute after a good connection the ceiling stays at five seconds, then it goes on doubling")
+    func early() {
+        var reconnection = Reconnection()
+        let ends = [(0.0, 60), (1, 0), (2, 0), (4, 0), (8, 0), (13, 0), (59.9, 0), (60, 0), (65, 0), (75, 0), (95, 0)]
+        let waits = ends.map { Self.decide(&reconnection, at: $0, lived: .seconds($1)) }
+        let seconds = [0.5, 1, 2, 4, 5, 5, 5, 5, 10, 20, 30]
+        #expect(waits == seconds.map { .again(in: .milliseconds(Int($0 * 1_000))) })
+    }
+
+    @Test("Another good connection gives another minute")
+    func earlyAgain() {
+        var reconnection = Reconnection()
+        for second in [0.0, 70, 80, 90, 100, 110] { _ = Self.decide(&reconnection, at: second, lived: .seconds(10)) }
+        let waits = (0..<5).map { Self.decide(&reconnection, at: 120 + Double($0)) }
+        let seconds = [1, 2, 4, 5, 5]
+        #expect(waits == seconds.map { .again(in: .seconds($0)) })
     }
 
     @Test("Jitter is full: the wait may be anything down to nothing", arguments: [(0.0, 0), (0.25, 125), (0.5, 250)])

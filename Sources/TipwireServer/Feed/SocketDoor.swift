@@ -4,12 +4,13 @@ import TipwireCore
 import TipwireHub
 import TipwireWire
 
-/// Decides whether a WebSocket upgrade becomes a Pally feed.
-struct FeedDoor: Sendable {
+/// Decides what a WebSocket upgrade becomes: with a `connection_id` an EventSub socket, else a Pally feed.
+struct SocketDoor: Sendable {
     let admission: Admission
     let sessions: SessionCookie
+    let eventSub: EventSubDoor
 
-    /// Checks, in this order: the handshake, the key, `channel`, `room`, access, room for one more.
+    /// Checks, in this order: the handshake, and of a feed the key, `channel`, `room`, access, room for one more.
     func decide(
         _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
     ) -> EventLoopFuture<StreamDecision> {
@@ -26,6 +27,14 @@ struct FeedDoor: Sendable {
         case .failure(let refusal): return eventLoop.makeSucceededFuture(decided(.failure(refusal)))
         }
         let query = QueryString(target: head.uri)
+        if let id = query.nonEmpty(EventSubDoor.idParameter) {
+            switch admission.room() {
+            case .failure(let refusal): return eventLoop.makeSucceededFuture(decided(.failure(refusal)))
+            case .success(let permit):
+                return eventSub.decide(id, accept: accept, address: address, permit: permit, on: eventLoop)
+                    .map(StreamDecision.accept)
+            }
+        }
         let key = query.nonEmpty("auth") ?? BearerToken.read(head.headers[canonicalForm: "authorization"])
         if key == nil, let token = sessions.token(in: head.headers), sessions.isSameOrigin(head.headers) {
             let authenticator = admission.authenticator
@@ -70,10 +79,11 @@ struct FeedDoor: Sendable {
         audience(principal, query: query).flatMap { audience in
             admission.room().map { permit in
                 AcceptedStream(
-                    form: .webSocket,
-                    subscription: Subscription(
-                        dialect: .pally, audience: audience, principal: principal, start: start(query),
-                        remoteAddress: address, connectedAt: admission.clock.now()),
+                    form: .webSocket(PallyVoice()),
+                    purpose: .listen(
+                        Subscription(
+                            dialect: .pally, audience: audience, principal: principal, start: start(query),
+                            remoteAddress: address, connectedAt: admission.clock.now())),
                     opening: WebSocketHandshake.response(accept: accept), permit: permit)
             }
         }
@@ -102,7 +112,7 @@ struct FeedDoor: Sendable {
         switch query.nonEmpty("since") {
         case nil: .live
         case "now": .now
-        case let position?: .position(position)
+        case let position?: .given(position)
         }
     }
 }

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TipwireServer
+@testable import TipwireCore
 
 @Suite("Address ranges")
 struct AddressRangeTests {

@@ -3,38 +3,54 @@ import TipwireCore
 import TipwireHub
 import TipwireWire
 
-/// One Pally feed: a WebSocket with nothing else in its pipeline.
+/// One WebSocket with nothing else in its pipeline.
 ///
-/// What bytes mean is decided by `WebSocketSession`, what to deliver by the shard; this moves bytes between them and the
-/// channel, and owns the closing handshake's time limit.
-final class FeedHandler: StreamHandler, SubscriberSink {
+/// What bytes mean is decided by `WebSocketSession`, what to say by the dialect's voice, what to deliver by the shard; this
+/// moves bytes between them and the channel, and owns the closing handshake's time limit.
+final class WebSocketHandler: StreamHandler, SubscriberSink {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private static let pong = WebSocketFrame.text(ByteBuffer(string: "pong"))
     private static let ping = WebSocketFrame.ping(ByteBuffer())
 
     private let stream: AcceptedStream
+    private let voice: any SocketVoice
     private let shard: Shard
     private var session: WebSocketSession
     private var context: ChannelHandlerContext?
     private var subscriber: Subscriber?
     private var isClosing = false
+    private var sign: (promise: EventLoopPromise<Bool>, limit: Scheduled<Void>)?
     private(set) var isWritable = true
 
-    init(stream: AcceptedStream, shard: Shard, maxMessageBytes: Int) {
+    init(stream: AcceptedStream, voice: any SocketVoice, shard: Shard, maxMessageBytes: Int) {
         self.stream = stream
+        self.voice = voice
         self.shard = shard
         session = WebSocketSession(maxMessageBytes: maxMessageBytes)
     }
 
     /// Subscribes, then answers the handshake: an event committed after the answer was read can't be missed.
     func begin() {
-        guard let context else { preconditionFailure("a feed begins in its pipeline") }
+        guard let context else { preconditionFailure("a socket begins in its pipeline") }
         isWritable = context.channel.isWritable
-        let subscriber = shard.subscribe(stream.subscription, sink: self)
+        guard case .listen(let subscription) = stream.purpose else {
+            if case .farewell(let reason) = stream.purpose {
+                send(stream.opening)
+                close(.policyViolation, reason)
+            }
+            return
+        }
+        let subscriber = shard.subscribe(subscription, sink: self)
         self.subscriber = subscriber
-        context.writeAndFlush(wrapOutboundOut(stream.opening), promise: nil)
+        send(stream.opening)
+        if let claim = stream.claim,
+            !claim.connect(SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop)))
+        {
+            leaveFanout()
+            close(.policyViolation, "the subscription has ended")
+            return
+        }
         shard.start(subscriber)
         // The gate may have held a read back while an earlier request of this connection was answered.
         context.read()
@@ -51,8 +67,7 @@ final class FeedHandler: StreamHandler, SubscriberSink {
     }
 
     private func leave() {
-        if let subscriber { shard.remove(subscriber) }
-        subscriber = nil
+        leaveFanout()
         context = nil
     }
 
@@ -62,6 +77,7 @@ final class FeedHandler: StreamHandler, SubscriberSink {
         var bytes = unwrapInboundIn(data)
         while let event = session.receive(&bytes) {
             if let subscriber { shard.heard(subscriber) }
+            answerSign(true)
             handle(event, context: context)
         }
     }
@@ -69,11 +85,7 @@ final class FeedHandler: StreamHandler, SubscriberSink {
     private func handle(_ event: WebSocketEvent, context: ChannelHandlerContext) {
         switch event {
         case .text(let text):
-            switch PallyClientMessage.parse(text) {
-            case .ping: send(Self.pong)
-            case .echo(let payload): send(WebSocketFrame.text(payload))
-            case .other: break
-            }
+            if let answer = voice.answer(to: text) { send(answer) }
         case .binary, .pong:
             break
         case .ping(let payload):
@@ -120,8 +132,10 @@ final class FeedHandler: StreamHandler, SubscriberSink {
 
     func write(_ bytes: ByteBuffer) { send(bytes) }
 
+    func write(each entries: [ByteBuffer]) { send(voice.frames(entries)) }
+
     func resumed(_ resumption: Resumption, epoch: String) {
-        send(PallyResumed.frame(resumption, epoch: epoch))
+        if let frame = voice.resumed(resumption, epoch: epoch) { send(frame) }
     }
 
     func probe() {
@@ -129,21 +143,32 @@ final class FeedHandler: StreamHandler, SubscriberSink {
     }
 
     func end(_ reason: EndReason) {
+        // The subscriber is out of the fan-out already, and its subscription is free for another socket.
+        releaseClaim()
         subscriber = nil
         switch reason {
         case .keyRevoked: close(.policyViolation, "the key was revoked")
         case .keyExpired: close(.policyViolation, "the key has expired")
         case .accessLost: close(.policyViolation, "the page is no longer open to this key")
         case .closedByOwner: close(.policyViolation, "closed by the owner")
-        case .idle: close(.goingAway, "idle for too long; send ping each 60 seconds")
+        case .subscriptionEnded: close(.policyViolation, "the subscription has ended")
+        case .idle: close(.goingAway, voice.idleAdvice)
         case .timeIsUp: close(.goingAway, "the stream has had its time; connect again")
         case .slow(let text): close(.tryAgainLater, text)
         }
     }
 
     private func leaveFanout() {
+        releaseClaim()
         if let subscriber { shard.remove(subscriber) }
         subscriber = nil
+    }
+
+    /// Gives the subscription of this socket back, with what was delivered.
+    private func releaseClaim() {
+        if let claim = stream.claim, let subscriber { claim.release(position: shard.delivered(to: subscriber)) }
+        // Only now: whoever waits for this sign asks for the subscription at once.
+        answerSign(false)
     }
 
     private func close(_ code: WebSocketCloseCode, _ reason: String, within limit: TimeAmount = StreamLimits.close) {
@@ -151,6 +176,7 @@ final class FeedHandler: StreamHandler, SubscriberSink {
         isClosing = true
         // Reading goes on for the peer's answer, even when it takes nothing any more.
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
+        if let farewell = voice.farewell(reason) { send(farewell) }
         send(frame)
         closeHard(after: limit, context: context)
     }
@@ -170,5 +196,48 @@ final class FeedHandler: StreamHandler, SubscriberSink {
     private func closeHard(after limit: TimeAmount, context: ChannelHandlerContext) {
         let channel = context.channel
         channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+    }
+
+    // MARK: Signs of life
+
+    /// Whether the peer shows a sign of life within `limit`. If not, the connection is closed and its subscription free.
+    fileprivate func challenge(within limit: TimeAmount) -> EventLoopFuture<Bool> {
+        guard let context, subscriber != nil else { return shard.eventLoop.makeSucceededFuture(false) }
+        if let sign { return sign.promise.futureResult }
+        let promise = context.eventLoop.makePromise(of: Bool.self)
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let timer = context.eventLoop.scheduleTask(in: limit) {
+            handler.value.leaveFanout()
+            handler.value.context?.close(promise: nil)
+        }
+        sign = (promise, timer)
+        send(Self.ping)
+        return promise.futureResult
+    }
+
+    private func answerSign(_ isAlive: Bool) {
+        guard let sign else { return }
+        self.sign = nil
+        sign.limit.cancel()
+        sign.promise.succeed(isAlive)
+    }
+
+    fileprivate func subscriptionEnded() {
+        guard let subscriber else { return }
+        shard.end(subscriber, .subscriptionEnded)
+    }
+}
+
+/// A socket's handler, reachable from any thread: how its subscription calls on it.
+struct SocketConnection: SocketHolder {
+    let handler: NIOLoopBound<WebSocketHandler>
+
+    func challenge(within limit: TimeAmount) -> EventLoopFuture<Bool> {
+        handler.eventLoop.flatSubmit { handler.value.challenge(within: limit) }
+    }
+
+    func subscriptionEnded() async {
+        // Fails only when the loop has been shut down, and the connection with it.
+        try? await handler.eventLoop.submit { handler.value.subscriptionEnded() }.get()
     }
 }

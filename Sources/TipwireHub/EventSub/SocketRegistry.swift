@@ -1,0 +1,100 @@
+import TipwireCore
+
+/// Where each socket subscription is in its life. A pure value; times come in, decisions go out.
+///
+/// A subscription waits for a socket, for `window` after it was made and after each socket that it had; it has one socket
+/// at a time; and when its window closes it is gone.
+struct SocketRegistry {
+    enum Phase: Hashable {
+        /// No socket yet, or not any more; gone at `until`.
+        case waiting(until: Timestamp, position: Int64)
+        /// A socket has been promised, and is not there yet.
+        case claimed(position: Int64)
+        case connected
+    }
+
+    struct Entry: Hashable {
+        let subscription: EventSubscription
+        var phase: Phase
+    }
+
+    enum Claim: Hashable {
+        /// Deliver what follows `position`.
+        case granted(EventSubscription, position: Int64)
+        /// There is a socket. It must show that it lives, or make room.
+        case occupied
+        case unknown
+    }
+
+    /// Milliseconds that a subscription waits for a socket.
+    let window: Int64
+    private(set) var entries: [String: Entry] = [:]
+    private var countsByKey: [String: Int] = [:]
+    private var countsByPage: [Page.ID: Int] = [:]
+
+    init(window: Int64) { self.window = window }
+
+    func count(key: String) -> Int { countsByKey[key] ?? 0 }
+    func count(page: Page.ID) -> Int { countsByPage[page] ?? 0 }
+
+    mutating func add(_ subscription: EventSubscription, position: Int64, at now: Timestamp) {
+        let until = now.advanced(milliseconds: window)
+        entries[subscription.id] = Entry(
+            subscription: subscription, phase: .waiting(until: until, position: position))
+        if let key = subscription.key { countsByKey[key, default: 0] += 1 }
+        countsByPage[subscription.page, default: 0] += 1
+    }
+
+    mutating func claim(_ id: String, at now: Timestamp) -> Claim {
+        guard let entry = entries[id] else { return .unknown }
+        switch entry.phase {
+        case .waiting(let until, let position):
+            guard now < until else { return .unknown }
+            entries[id]!.phase = .claimed(position: position)
+            return .granted(entry.subscription, position: position)
+        case .claimed, .connected: return .occupied
+        }
+    }
+
+    /// The promised socket is there.
+    mutating func connect(_ id: String) { entries[id]?.phase = .connected }
+
+    /// A socket that was promised or there is gone, and the window is open again.
+    ///
+    /// - Parameter position: what was delivered; nil when the promised socket never came.
+    mutating func release(_ id: String, position: Int64?, at now: Timestamp) {
+        guard let entry = entries[id] else { return }
+        switch (entry.phase, position) {
+        case (.claimed(let kept), nil), (.claimed(let kept), _):
+            entries[id]!.phase = .waiting(until: now.advanced(milliseconds: window), position: position ?? kept)
+        case (.connected, let position?):
+            entries[id]!.phase = .waiting(until: now.advanced(milliseconds: window), position: position)
+        case (.connected, nil), (.waiting, _): break
+        }
+    }
+
+    mutating func remove(_ id: String) -> EventSubscription? {
+        guard let entry = entries.removeValue(forKey: id) else { return nil }
+        let subscription = entry.subscription
+        if let key = subscription.key { Self.countDown(&countsByKey, key) }
+        Self.countDown(&countsByPage, subscription.page)
+        return subscription
+    }
+
+    /// Removes what satisfies `condition`.
+    mutating func remove(where condition: (Entry) -> Bool) -> [EventSubscription] {
+        entries.values.filter(condition).compactMap { remove($0.subscription.id) }
+    }
+
+    /// Removes those whose window has closed.
+    mutating func expire(at now: Timestamp) -> [EventSubscription] {
+        remove { entry in
+            if case .waiting(let until, _) = entry.phase { until <= now } else { false }
+        }
+    }
+
+    private static func countDown<Key>(_ counts: inout [Key: Int], _ key: Key) {
+        guard let count = counts[key] else { return }
+        counts[key] = count > 1 ? count - 1 : nil
+    }
+}

@@ -1,0 +1,286 @@
+import Logging
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// The EventSub subscriptions that are delivered by WebSocket: made here, claimed by sockets, and ended.
+///
+/// All are in memory, so that clients who come back at once and for ever with an old id cost no database. The store keeps
+/// them over a restart, and where they stand: at a disconnect at once, and for the others once a second.
+public final class SocketSubscriptions: Service, AccessEnforcing {
+    public struct Limits: Sendable {
+        public let perKey: Int
+        public let perPage: Int
+        /// Of one key.
+        public let creationsPerMinute: Int
+
+        public init(perKey: Int, perPage: Int, creationsPerMinute: Int) {
+            self.perKey = perKey
+            self.perPage = perPage
+            self.creationsPerMinute = creationsPerMinute
+        }
+    }
+
+    /// Why a subscription was not made.
+    public enum Refusal: Error, Hashable, Sendable {
+        case tooManyOfKey(limit: Int)
+        case tooManyOfPage(limit: Int)
+        /// Seconds to wait.
+        case tooFast(retryAfter: Int)
+    }
+
+    /// How often positions are kept and windows are closed.
+    static let interval = Duration.seconds(1)
+
+    fileprivate struct State {
+        var registry: SocketRegistry
+        var holders: [String: any SocketHolder] = [:]
+        /// Own positions that the store should know and doesn't yet.
+        var unwritten: [String: Int64] = [:]
+        /// Those of which the store has an own position, or will.
+        var notLevel: Set<String> = []
+        /// What the store has as the level of all others.
+        var writtenLevel: Int64 = -1
+        var made = 0
+    }
+
+    private let store: any SocketStore
+    private let directory: Directory
+    private let fanout: Fanout
+    private let position: LogPosition
+    private let clock: WallClock
+    private let limits: Limits
+    private let creations: FailureThrottle
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    /// - Parameter windowSeconds: how long a subscription waits for a socket.
+    public init(
+        store: any SocketStore, directory: Directory, fanout: Fanout, position: LogPosition, clock: WallClock,
+        limits: Limits, windowSeconds: Int, logger: Logger
+    ) async throws {
+        self.store = store
+        self.directory = directory
+        self.fanout = fanout
+        self.position = position
+        self.clock = clock
+        self.limits = limits
+        self.logger = logger
+        creations = FailureThrottle(maxPerMinute: limits.creationsPerMinute)
+        var state = State(registry: SocketRegistry(window: Int64(windowSeconds) * 1_000))
+        let now = clock.now()
+        // Every window begins anew: while the server was down nobody could connect.
+        for stored in try await store.socketSubscriptions() {
+            state.registry.add(stored.subscription, position: stored.position, at: now)
+            state.unwritten[stored.subscription.id] = stored.position
+            state.notLevel.insert(stored.subscription.id)
+        }
+        self.state = Mutex(state)
+    }
+
+    public var count: Int { state.withLock { $0.registry.entries.count } }
+
+    /// Makes a subscription; it is told of what is committed from now on.
+    public func create(
+        type: EventSubType, condition: EventSubCondition?, page: Page, principal: Principal
+    ) async throws -> EventSubscription {
+        guard case .key(let key) = principal.credential else {
+            preconditionFailure("a socket subscription belongs to a key")
+        }
+        let now = clock.now()
+        if let wait = creations.recordFailure(of: key, at: now) { throw Refusal.tooFast(retryAfter: wait) }
+        let subscription = try state.withLock { state in
+            guard state.registry.count(key: key) < limits.perKey else {
+                throw Refusal.tooManyOfKey(limit: limits.perKey)
+            }
+            guard state.registry.count(page: page.id) < limits.perPage else {
+                throw Refusal.tooManyOfPage(limit: limits.perPage)
+            }
+            state.made += 1
+            return EventSubscription(
+                id: EventSubscription.makeID(
+                    account: principal.account, page: page.id, createdAt: now, number: state.made),
+                page: page.id, account: principal.account, key: key, type: type, condition: condition, createdAt: now)
+        }
+        let head = position.bounds.head
+        try await store.createSocketSubscription(StoredSocket(subscription: subscription, position: head))
+        state.withLock { state in
+            state.registry.add(subscription, position: head, at: now)
+            state.notLevel.insert(subscription.id)
+        }
+        // What it rests on may have gone while it was made; then nobody else would end it.
+        if !isFounded(subscription) { await end { $0.id == subscription.id } }
+        return subscription
+    }
+
+    /// Subscriptions that satisfy `condition`, oldest first, and whether each has a socket.
+    public func list(where condition: (EventSubscription) -> Bool) -> [(
+        subscription: EventSubscription, isConnected: Bool
+    )] {
+        state.withLock { $0.registry.entries.values.filter { condition($0.subscription) } }
+            .map { ($0.subscription, $0.phase == .connected) }
+            .sorted { ($0.0.createdAt, $0.0.id) < ($1.0.createdAt, $1.0.id) }
+    }
+
+    /// Ends one subscription and its socket; false if there is none of this id that satisfies `condition`.
+    public func delete(_ id: String, where condition: (EventSubscription) -> Bool) async throws -> Bool {
+        let isThere = state.withLock { $0.registry.entries[id].map { condition($0.subscription) } ?? false }
+        guard isThere else { return false }
+        try await store.deleteSocketSubscriptions([id])
+        await end { $0.id == id }
+        return true
+    }
+
+    // MARK: Sockets
+
+    /// The subscription for a socket that asks for it; nil when there is none, its window is closed, or it has a socket.
+    public func claim(_ id: String) -> SocketClaim? {
+        let claim = state.withLock { $0.registry.claim(id, at: clock.now()) }
+        guard case .granted(let subscription, let position) = claim else { return nil }
+        return SocketClaim(subscription, position: position, sockets: self)
+    }
+
+    /// The socket that a subscription has.
+    public func holder(of id: String) -> (any SocketHolder)? { state.withLock { $0.holders[id] } }
+
+    /// The claimed socket is there. False when the subscription ended in between: then it must not begin.
+    func connect(_ id: String, _ holder: any SocketHolder) -> Bool {
+        state.withLock { state in
+            guard state.registry.entries[id] != nil else { return false }
+            state.registry.connect(id)
+            state.holders[id] = holder
+            return true
+        }
+    }
+
+    /// The socket is gone, or never came.
+    func release(_ id: String, position: Int64?) {
+        state.withLock { state in
+            state.holders[id] = nil
+            state.registry.release(id, position: position, at: clock.now())
+            if let position, state.registry.entries[id] != nil {
+                state.unwritten[id] = position
+                state.notLevel.insert(id)
+            }
+        }
+    }
+
+    // MARK: Ends
+
+    public func enforce(_ loss: AccessLoss) async {
+        switch loss {
+        case .keyRevoked(let key): await end { $0.key == key }
+        case .pageDeleted(let page): await end { $0.page == page }
+        case .memberRemoved(let account, let page): await end { $0.account == account && $0.page == page }
+        case .sessionEnded: break
+        }
+    }
+
+    /// Whether the key, the page and the account's place on it are still there.
+    private func isFounded(_ subscription: EventSubscription) -> Bool {
+        let now = clock.now()
+        return directory.look { view in
+            guard let key = subscription.key.flatMap(view.key), !key.isExpired(at: now),
+                let page = view.page(subscription.page)
+            else { return false }
+            return Principal(key: key).mayFollow(page)
+        }
+    }
+
+    /// Takes subscriptions out; their sockets are closed by whoever ends them, or here.
+    private func end(where condition: (EventSubscription) -> Bool) async {
+        let (ended, holders) = state.withLock { state in
+            let ended = state.registry.remove { condition($0.subscription) }
+            return (ended, ended.compactMap { state.holders.removeValue(forKey: $0.id) })
+        }
+        await forget(ended)
+        for holder in holders { await holder.subscriptionEnded() }
+    }
+
+    private func forget(_ ended: [EventSubscription]) async {
+        guard !ended.isEmpty else { return }
+        state.withLock { state in
+            for subscription in ended {
+                state.unwritten[subscription.id] = nil
+                state.notLevel.remove(subscription.id)
+            }
+        }
+        do {
+            try await store.deleteSocketSubscriptions(ended.map(\.id))
+        } catch {
+            // Gone from memory, which decides; the store's row is found without its key, or expires, at the next start.
+            logger.error("ended subscriptions were not removed from the store", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Time
+
+    public func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: Self.interval)
+                await self.tick()
+            }
+        }
+        // The sockets are closed by now: what they were told of last is known.
+        await keepPositions()
+    }
+
+    func tick() async {
+        let now = clock.now()
+        let expired = state.withLock { $0.registry.expire(at: now) }
+        await forget(expired)
+        await end { !self.isFounded($0) }
+        await keepPositions()
+    }
+
+    private func keepPositions() async {
+        let standing = await fanout.standing()
+        let positions = state.withLock { $0.takePositions(standing) }
+        guard let positions else { return }
+        do {
+            try await store.recordSocketPositions(positions)
+            state.withLock { $0.writtenLevel = positions.level }
+        } catch {
+            logger.warning("where sockets stand was not kept; it is tried again", metadata: ["error": "\(error)"])
+            state.withLock { state in
+                state.unwritten.merge(positions.own) { newer, _ in newer }
+                state.notLevel.formUnion(positions.levelled)
+            }
+        }
+    }
+}
+
+extension SocketSubscriptions.State {
+    /// What is worth a write now; nil for nothing.
+    fileprivate mutating func takePositions(_ standing: Fanout.Standing) -> SocketPositions? {
+        var positions = SocketPositions(level: standing.level, own: unwritten)
+        unwritten = [:]
+        var hasLevel = false
+        for (id, entry) in registry.entries where entry.phase == .connected {
+            if let behind = standing.behind[id] {
+                positions.own[id] = behind
+                notLevel.insert(id)
+            } else {
+                hasLevel = true
+                if notLevel.remove(id) != nil {
+                    positions.levelled.insert(id)
+                    positions.own[id] = nil
+                }
+            }
+        }
+        let isLevelNews = hasLevel && standing.level != writtenLevel
+        return isLevelNews || !positions.own.isEmpty || !positions.levelled.isEmpty ? positions : nil
+    }
+}
+
+/// The connection of a subscription, reachable from any thread.
+public protocol SocketHolder: Sendable {
+    /// Asks the peer for a sign of life; false when none comes within `limit`, and then the connection is closed and its
+    /// subscription free.
+    func challenge(within limit: TimeAmount) -> EventLoopFuture<Bool>
+    /// The subscription is no more: tells the peer and closes; returns when that has begun.
+    func subscriptionEnded() async
+}

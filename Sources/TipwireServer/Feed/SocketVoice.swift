@@ -1,0 +1,73 @@
+import NIOCore
+import TipwireCore
+import TipwireHub
+import TipwireWire
+
+/// What a dialect says on a WebSocket, in ready frames. The handler does everything else.
+protocol SocketVoice: Sendable {
+    /// The answer to a client's text, nil for none.
+    func answer(to text: ByteBuffer) -> ByteBuffer?
+    /// What says where the stream begins, to who asked for it.
+    func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer?
+    /// Events that the fan-out hands over one by one.
+    func frames(_ entries: [ByteBuffer]) -> ByteBuffer
+    /// What is said before the close frame.
+    func farewell(_ reason: String) -> ByteBuffer?
+    /// Why an idle socket is closed, and what to do about it.
+    var idleAdvice: String { get }
+}
+
+/// The Pally feed: it answers `ping` and `echo`, and says nothing else unasked.
+struct PallyVoice: SocketVoice {
+    private static let pong = WebSocketFrame.text(ByteBuffer(string: "pong"))
+
+    func answer(to text: ByteBuffer) -> ByteBuffer? {
+        switch PallyClientMessage.parse(text) {
+        case .ping: Self.pong
+        case .echo(let payload): WebSocketFrame.text(payload)
+        case .other: nil
+        }
+    }
+
+    func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? {
+        PallyResumed.frame(resumption, epoch: epoch)
+    }
+
+    /// The fan-out's entries are whole frames already.
+    func frames(_ entries: [ByteBuffer]) -> ByteBuffer {
+        entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }
+    }
+
+    func farewell(_ reason: String) -> ByteBuffer? { nil }
+
+    var idleAdvice: String { "idle for too long; send ping each 60 seconds" }
+}
+
+/// EventSub: each event goes out behind the subscription's own beginning.
+struct EventSubVoice: SocketVoice {
+    private static let pong = WebSocketFrame.text(ByteBuffer(string: "PONG"))
+
+    /// What every message of this subscription begins with.
+    let beginning: ByteBuffer
+
+    func answer(to text: ByteBuffer) -> ByteBuffer? { EventSubMessage.isPing(text) ? Self.pong : nil }
+
+    /// The dialect has no word for it: where the stream begins is the server's to know.
+    func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? { nil }
+
+    func frames(_ entries: [ByteBuffer]) -> ByteBuffer {
+        var frames = ByteBuffer()
+        frames.reserveCapacity(entries.reduce(0) { $0 + $1.readableBytes + beginning.readableBytes + 16 })
+        for entry in entries {
+            let length = beginning.readableBytes + entry.readableBytes
+            WebSocketFrame.writeTextHeader(payloadLength: length, into: &frames)
+            frames.writeImmutableBuffer(beginning)
+            frames.writeImmutableBuffer(entry)
+        }
+        return frames
+    }
+
+    func farewell(_ reason: String) -> ByteBuffer? { WebSocketFrame.text(EventSubMessage.disconnect(reason)) }
+
+    var idleAdvice: String { "idle for too long; send PING at least once a minute" }
+}
