@@ -8,7 +8,7 @@ import TipwireStore
 /// The EventSub subscriptions that are delivered by WebSocket: made here, claimed by sockets, and ended.
 ///
 /// All are in memory, so that clients who come back at once and for ever with an old id cost no database. The store keeps
-/// them over a restart, and where they stand: at a disconnect at once, and for the others once a second.
+/// them over a restart, and where they stand, once a second: a crash repeats at most that much, and loses nothing.
 public final class SocketSubscriptions: Service, AccessEnforcing {
     public struct Limits: Sendable {
         public let perKey: Int
@@ -91,6 +91,8 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         }
         let now = clock.now()
         if let wait = creations.recordFailure(of: key, at: now) { throw Refusal.tooFast(retryAfter: wait) }
+        let head = position.bounds.head
+        // Counted before it is kept, so that many at once don't pass a limit together.
         let subscription = try state.withLock { state in
             guard state.registry.count(key: key) < limits.perKey else {
                 throw Refusal.tooManyOfKey(limit: limits.perKey)
@@ -99,16 +101,19 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
                 throw Refusal.tooManyOfPage(limit: limits.perPage)
             }
             state.made += 1
-            return EventSubscription(
+            let subscription = EventSubscription(
                 id: EventSubscription.makeID(
                     account: principal.account, page: page.id, createdAt: now, number: state.made),
                 page: page.id, account: principal.account, key: key, type: type, condition: condition, createdAt: now)
-        }
-        let head = position.bounds.head
-        try await store.createSocketSubscription(StoredSocket(subscription: subscription, position: head))
-        state.withLock { state in
             state.registry.add(subscription, position: head, at: now)
             state.notLevel.insert(subscription.id)
+            return subscription
+        }
+        do {
+            try await store.createSocketSubscription(StoredSocket(subscription: subscription, position: head))
+        } catch {
+            await end { $0.id == subscription.id }
+            throw error
         }
         // What it rests on may have gone while it was made; then nobody else would end it.
         if !isFounded(subscription) { await end { $0.id == subscription.id } }
@@ -237,8 +242,12 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
     }
 
     private func keepPositions() async {
+        // Who connects while the shards are asked isn't in their answer, and must not pass for level.
+        let connected = state.withLock { state in
+            state.registry.entries.values.filter { $0.phase == .connected }.map(\.subscription.id)
+        }
         let standing = await fanout.standing()
-        let positions = state.withLock { $0.takePositions(standing) }
+        let positions = state.withLock { $0.takePositions(standing, of: connected) }
         guard let positions else { return }
         do {
             try await store.recordSocketPositions(positions)
@@ -255,11 +264,15 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 
 extension SocketSubscriptions.State {
     /// What is worth a write now; nil for nothing.
-    fileprivate mutating func takePositions(_ standing: Fanout.Standing) -> SocketPositions? {
+    ///
+    /// - Parameter ids: those that were connected when `standing` was asked for.
+    fileprivate mutating func takePositions(
+        _ standing: Fanout.Standing, of ids: [EventSubscription.ID]
+    ) -> SocketPositions? {
         var positions = SocketPositions(level: standing.level, own: unwritten)
         unwritten = [:]
         var hasLevel = false
-        for (id, entry) in registry.entries where entry.phase == .connected {
+        for id in ids where registry.entries[id]?.phase == .connected {
             if let behind = standing.behind[id] {
                 positions.own[id] = behind
                 notLevel.insert(id)

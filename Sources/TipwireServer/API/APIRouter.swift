@@ -42,21 +42,22 @@ struct APIRouter {
     }
 
     /// Adds a route that is open to everyone.
+    ///
+    /// - Parameter isSafe: whether a GET only reads. HEAD does what GET does, which must not spend a code or make a thing.
     func open(
-        _ method: HTTPRequest.Method, _ path: String,
+        _ method: HTTPRequest.Method, _ path: String, isSafe: Bool = true,
         _ handler: @escaping @Sendable (Request, AppContext) async throws -> Response
     ) {
-        add(method, path, handler)
+        add(method, path, isSafe: isSafe, handler)
     }
 
     private func add(
-        _ method: HTTPRequest.Method, _ path: String,
+        _ method: HTTPRequest.Method, _ path: String, isSafe: Bool = true,
         _ handler: @escaping @Sendable (Request, AppContext) async throws -> Response
     ) {
         known.add(method, path)
         router.on(RouterPath(path), method: method) { request, context in try await handler(request, context) }
-        if method == .get, !path.hasPrefix("/login") {
-            // HEAD does what GET does, which would spend a one-time code.
+        if method == .get, isSafe {
             known.add(.head, path)
             router.on(RouterPath(path), method: .head) { request, context in
                 try await handler(request, context).createHeadResponse()

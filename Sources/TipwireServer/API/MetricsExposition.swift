@@ -9,6 +9,7 @@ struct MetricsExposition: Sendable {
     let metrics: HubMetrics
     let intake: TipIntake
     let fanout: Fanout
+    let sockets: SocketSubscriptions
     let store: any Store
     let directory: Directory
     let position: LogPosition
@@ -57,6 +58,9 @@ struct MetricsExposition: Sendable {
             "tipwire_deliveries_total", "Events written to listeners.", label: "kind", byKind(\.deliveries))
         page.counters(
             "tipwire_delivered_bytes_total", "Bytes of events written to listeners.", label: "kind", byKind(\.bytes))
+        page.gauge(
+            "tipwire_eventsub_socket_subscriptions", "EventSub subscriptions by WebSocket, connected or waiting.",
+            sockets.count)
         page.counter(
             "tipwire_slow_consumers_cut_total", "Listeners closed because they took events too slowly.",
             statistics.slowConsumersCut)

@@ -28,7 +28,7 @@ struct DashboardController: Sendable {
 
     func addRoutes(to router: APIRouter) {
         router.open(.get, "/", home)
-        router.open(.get, "/login", login)
+        router.open(.get, "/login", isSafe: false, login)
         router.open(.post, "/api/v1/session", signIn)
         router.on(.get, "/api/v1/session", scope: nil, session)
         router.on(.delete, "/api/v1/session", scope: nil, signOut)

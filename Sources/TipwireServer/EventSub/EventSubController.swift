@@ -19,11 +19,11 @@ struct EventSubController: Sendable {
         let base = "/api/eventsub"
         router.open(.get, "\(base)/getEventsubs") { _, _ in Self.catalogue }
         for method in [HTTPRequest.Method.get, .post] {
-            router.open(method, "\(base)/create", answering(create))
+            router.open(method, "\(base)/create", isSafe: false, answering(create))
         }
         router.open(.get, "\(base)/list", answering(list))
         for method in [HTTPRequest.Method.get, .post, .delete] {
-            router.open(method, "\(base)/delete", answering(delete))
+            router.open(method, "\(base)/delete", isSafe: false, answering(delete))
         }
         router.open(.get, "/api/v1/user/profiles/get", answering(profiles))
     }

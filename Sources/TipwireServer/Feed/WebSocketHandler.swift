@@ -20,6 +20,10 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
     private var context: ChannelHandlerContext?
     private var subscriber: Subscriber?
     private var isClosing = false
+    /// What had been delivered when the last ping was sent, and when the last one was answered: a peer that answers has
+    /// had everything before.
+    private var pinged: Int64?
+    private var confirmed: Int64?
     private var sign: (promise: EventLoopPromise<Bool>, limit: Scheduled<Void>)?
     private(set) var isWritable = true
 
@@ -86,8 +90,11 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         switch event {
         case .text(let text):
             if let answer = voice.answer(to: text) { send(answer) }
-        case .binary, .pong:
+        case .binary:
             break
+        case .pong:
+            confirmed = pinged ?? confirmed
+            pinged = nil
         case .ping(let payload):
             send(WebSocketFrame.pong(payload))
         case .closed(let answer, _, _):
@@ -139,12 +146,17 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
     }
 
     func probe() {
-        if isWritable { send(Self.ping) }
+        if isWritable { ping() }
+    }
+
+    private func ping() {
+        if stream.claim != nil, let subscriber { pinged = shard.delivered(to: subscriber) }
+        send(Self.ping)
     }
 
     func end(_ reason: EndReason) {
         // The subscriber is out of the fan-out already, and its subscription is free for another socket.
-        releaseClaim()
+        releaseClaim(isDead: reason == .idle)
         subscriber = nil
         switch reason {
         case .keyRevoked: close(.policyViolation, "the key was revoked")
@@ -158,15 +170,20 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         }
     }
 
-    private func leaveFanout() {
-        releaseClaim()
+    private func leaveFanout(isDead: Bool = false) {
+        releaseClaim(isDead: isDead)
         if let subscriber { shard.remove(subscriber) }
         subscriber = nil
     }
 
     /// Gives the subscription of this socket back, with what was delivered.
-    private func releaseClaim() {
-        if let claim = stream.claim, let subscriber { claim.release(position: shard.delivered(to: subscriber)) }
+    ///
+    /// - Parameter isDead: the peer has shown no life for too long. Then what counts as delivered is what it has shown to
+    ///   have had; the rest may come twice, with the same ids.
+    private func releaseClaim(isDead: Bool = false) {
+        if let claim = stream.claim, let subscriber {
+            claim.release(position: isDead ? confirmed ?? claim.position : shard.delivered(to: subscriber))
+        }
         // Only now: whoever waits for this sign asks for the subscription at once.
         answerSign(false)
     }
@@ -207,11 +224,11 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         let promise = context.eventLoop.makePromise(of: Bool.self)
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let timer = context.eventLoop.scheduleTask(in: limit) {
-            handler.value.leaveFanout()
+            handler.value.leaveFanout(isDead: true)
             handler.value.context?.close(promise: nil)
         }
         sign = (promise, timer)
-        send(Self.ping)
+        ping()
         return promise.futureResult
     }
 

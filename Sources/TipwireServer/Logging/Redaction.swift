@@ -5,7 +5,7 @@
 public enum Redaction {
     /// The public part of a key: `tw_` and the 8 characters by which the store finds it.
     private static let prefixLength = 11
-    private static let parameters = ["auth", "token", "key", "code"].map { Array($0.utf8) }
+    private static let parameters = ["auth", "token", "key", "code", "connection_id"].map { Array($0.utf8) }
     private static let keyStart = Array("tw_".utf8)
 
     /// The text without secrets: `tw_0123abcd…` and `auth=[redacted]`.

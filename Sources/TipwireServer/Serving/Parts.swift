@@ -78,9 +78,10 @@ struct Parts: Sendable {
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
                 creationsPerMinute: configuration.eventsub.maxCreationsPerMinute),
             windowSeconds: EventSubObject.windowSeconds, logger: logger)
-        // Subscriptions first: their sockets must not come back by them while the fan-out closes.
-        directory.enforce(with: sockets)
+        // The fan-out first, which tells each socket the reason. Who comes back by a subscription in the meantime is ended
+        // with it.
         directory.enforce(with: fanout)
+        directory.enforce(with: sockets)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: logger)
         retention = Retention(
@@ -160,7 +161,7 @@ struct Parts: Sendable {
         OperatingController(
             store: store, intake: intake, drain: drain,
             exposition: MetricsExposition(
-                metrics: metrics, intake: intake, fanout: fanout, store: store, directory: directory,
+                metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, store: store, directory: directory,
                 position: position, refusals: refusals, quota: quota, startedAt: startedAt))
     }
 }

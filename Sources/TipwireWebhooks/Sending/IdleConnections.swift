@@ -8,6 +8,7 @@ import Synchronization
 final class IdleConnections: Sendable {
     struct Connection: Sendable {
         let channel: any Channel
+        let handler: NIOLoopBound<ExchangeHandler>
         let opened: NIODeadline
     }
 

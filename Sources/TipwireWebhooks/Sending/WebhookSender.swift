@@ -89,11 +89,11 @@ public final class WebhookSender: Sendable {
     ) async -> Exchange.Result {
         let channel = connection.channel
         let headLimit = limits.head
-        let future = channel.withExchange { handler in
-            handler.send(head, body, headLimit: headLimit, deadline: deadline, on: channel.eventLoop)
+        let future = channel.eventLoop.flatSubmit {
+            connection.handler.value.send(head, body, headLimit: headLimit, deadline: deadline, on: channel.eventLoop)
         }
         let result = await withTaskCancellationHandler {
-            // It fails only where there is no handler any more, so with a closed connection.
+            // It fails only when the event loop is gone, and the connection with it.
             (try? await future.get()) ?? Exchange.Result(outcome: .closedEarly(status: nil))
         } onCancel: {
             channel.closeNow().whenComplete { _ in }
@@ -108,34 +108,41 @@ public final class WebhookSender: Sendable {
         let now = NIODeadline.now()
         guard now < deadline else { throw ExchangeHandler.OpeningFailure(outcome: .wholeTimedOut(status: nil)) }
         let openingDeadline = min(now + limits.connect, deadline)
-        let channel = try await ClientBootstrap(group: group.any())
+        let loop = group.any()
+        // Kept beside the pipeline: a connection that ends at once takes its handlers away, and the reason with them.
+        let handler = NIOLoopBoundBox.makeEmptyBox(valueType: ExchangeHandler.self, eventLoop: loop)
+        let (channel, bound) = try await ClientBootstrap(group: loop)
             .connectTimeout(openingDeadline - now)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { [check, tls, limits] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    let isSecure = target.scheme == .https
-                    try pipeline.addHandler(PeerCheckHandler(expected: target.address, addresses: check.addresses))
-                    if isSecure {
-                        try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: target.serverName))
-                        if let name = target.serverName {
-                            try pipeline.addHandler(CertificateNameHandler(name: name))
-                        }
-                    }
-                    try pipeline.addHandler(AnswerByteLimit(limit: limits.answerBytes))
-                    try pipeline.addHTTPClientHandlers()
-                    try pipeline.addHandler(ExchangeHandler(isSecure: isSecure, limits: limits))
-                }
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { handler.value = try self.assemble(channel, target) }
             }
             .connect(to: target.socketAddress)
+            .hop(to: loop)
             .flatMap { channel in
-                // Before the loop turns: a connection that ends at once takes the reason with it.
-                channel.withExchange { $0.open(before: openingDeadline, on: channel.eventLoop) }.map { channel }
+                guard let exchange = handler.value else { preconditionFailure("a connection has its handlers") }
+                let bound = NIOLoopBound(exchange, eventLoop: loop)
+                return exchange.open(before: openingDeadline, on: loop).map { (channel, bound) }
             }
             .get()
-        let connection = IdleConnections.Connection(channel: channel, opened: now)
+        let connection = IdleConnections.Connection(channel: channel, handler: bound, opened: now)
         idle.watch(connection, for: target)
         return connection
+    }
+
+    /// Fills a new connection's pipeline, on its event loop.
+    private func assemble(_ channel: any Channel, _ target: CheckedTarget) throws -> ExchangeHandler {
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(PeerCheckHandler(expected: target.address, addresses: check.addresses))
+        if target.scheme == .https {
+            try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: target.serverName))
+            if let name = target.serverName { try pipeline.addHandler(CertificateNameHandler(name: name)) }
+        }
+        try pipeline.addHandler(AnswerByteLimit(limit: limits.answerBytes))
+        try pipeline.addHTTPClientHandlers()
+        let exchange = ExchangeHandler(isSecure: target.scheme == .https, limits: limits)
+        try pipeline.addHandler(exchange)
+        return exchange
     }
 
     private func report(_ result: Exchange.Result, _ address: IPAddress?, _ began: NIODeadline) -> AttemptReport {
@@ -170,20 +177,6 @@ extension AttemptOutcome {
         switch failure {
         case .refused(let refusal): self = .refusedAddress(refusal)
         case .unresolved(let failure): self = .unresolved(failure)
-        }
-    }
-}
-
-extension Channel {
-    /// Runs `body` with this connection's exchange, on its event loop.
-    fileprivate func withExchange<Value: Sendable>(
-        _ body: @escaping @Sendable (ExchangeHandler) -> EventLoopFuture<Value>
-    ) -> EventLoopFuture<Value> {
-        guard eventLoop.inEventLoop else { return eventLoop.flatSubmit { self.withExchange(body) } }
-        do {
-            return body(try pipeline.syncOperations.handler(type: ExchangeHandler.self))
-        } catch {
-            return eventLoop.makeFailedFuture(error)
         }
     }
 }

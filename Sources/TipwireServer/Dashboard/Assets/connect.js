@@ -34,6 +34,11 @@ function commands(base, slug) {
             note: 'For overlays and bots made for Pally.',
         },
         {
+            label: 'Event Hook (server-sent events)',
+            text: `${base}/api/tip-events/stream?token=KEY&page=${slug}`,
+            note: 'Tips and goals, for EventSource in a browser.',
+        },
+        {
             label: 'Watch in a terminal',
             text: `tipwire listen --page ${slug}${server}`,
         },
