@@ -24,6 +24,10 @@ enum Announcement {
             curl -sS \(url)/api/v1/pages/demo/tips -H "Authorization: Bearer \(key.reveal())" \
             -H "Content-Type: application/json" -d '{"displayName":"Grace","grossAmountInCents":700,"message":"Hi"}'
 
+            The page has goals. See how far the tips have brought them:
+
+            \(program) goal list demo \(options)
+
             """
     }
 

@@ -54,4 +54,15 @@ public struct AttemptReport: Sendable {
     /// The address that was connected to, or was to be; nil when it didn't come to that. For the operator.
     public let address: IPAddress?
     public let duration: Duration
+
+    public init(
+        outcome: AttemptOutcome, excerpt: String = "", contentType: String? = nil, address: IPAddress? = nil,
+        duration: Duration
+    ) {
+        self.outcome = outcome
+        self.excerpt = excerpt
+        self.contentType = contentType
+        self.address = address
+        self.duration = duration
+    }
 }

@@ -66,7 +66,8 @@ public final class SystemResolver: Resolver {
         threads.start()
     }
 
-    /// Ends the threads, each after the look-up that it is at. Look-ups that wait for one fail.
+    /// Ends the threads, each after the look-up that it is at; look-ups that wait for one fail. To be called once,
+    /// before the resolver is let go of.
     public func shutdown() async {
         try? await threads.shutdownGracefully()
     }

@@ -4,7 +4,7 @@ import json
 
 from . import http as web
 from .feed import Feed
-from .rawsocket import PONG, RawWebSocket, frame
+from .rawsocket import TEXT, RawSocket, RawWebSocket, frame, upgrade_request
 
 BASE = "/api/eventsub"
 UNAUTHORIZED = b'{"error":"unauthorized","error_data":{}}'
@@ -12,7 +12,9 @@ NOT_FOUND = b'{"error":"not found","error_data":{}}'
 TOO_MANY = b'{"error":"too many requests","error_data":{}}'
 
 
-def create(server, parameters="transport[method]=websocket", key="admin", profile=None, method="GET", body=None, **more):
+def create(
+    server, parameters="transport[method]=websocket", key="admin", profile=None, method="GET", body=None, **more
+):
     """The bare answer to `create`."""
     headers = dict(more.pop("headers", {}))
     if profile is not None:
@@ -85,16 +87,33 @@ class RawEventSubSocket(RawWebSocket):
     def __init__(self, server, data, **options):
         super().__init__(server.port, connection(data), **options)
 
+    def alive(self):
+        """Returns it once the server has answered. No other frame may come before that."""
+        self.send(frame(TEXT, b"PING"))
+        text = self.text()
+        assert text == "PONG", text
+        return self
+
     def challenged(self):
         """The next frame, which must ask for a sign of life."""
         got = self.next()
         assert got == (True, 9, b""), got
 
-    def shows_life(self):
-        self.send(frame(PONG))
-
     def disconnected(self):
         return said_farewell(self.text()), self.close_code()
+
+
+class AskingSocket(RawEventSubSocket):
+    """One whose handshake has been sent, and whose answer is still to be read."""
+
+    def __init__(self, server, data, timeout=10.0):
+        RawSocket.__init__(self, server.port, timeout)
+        self.send(upgrade_request(connection(data)))
+
+    def opened(self):
+        status, headers = self.head()
+        assert status == 101, f"{status} {headers}"
+        return self
 
 
 def said_farewell(text):

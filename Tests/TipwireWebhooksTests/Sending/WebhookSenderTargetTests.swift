@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -149,6 +150,19 @@ struct WebhookSenderTargetTests {
         let report = try await bench.send("https://hook.example:\(endpoint.port)/")
         #expect(report.outcome == .delivered(status: 200) && report.excerpt.utf8.count == 2_048)
         await until { endpoint.ended == 1 }
+        await endpoint.stop()
+    }
+
+    @Test("A file of roots is trusted, beside those of the system")
+    func trustedFile() async throws {
+        let certificate = try TestCertificate(name: "hook.example")
+        let other = try TestCertificate(name: "other.example")
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).pem").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try (other.pem() + certificate.pem()).write(toFile: path, atomically: true, encoding: .utf8)
+        let endpoint = try await EndpointDouble(tls: certificate.serverContext(), .status(200))
+        let bench = try SendingBench(trustRoots: TrustRoots(file: path))
+        #expect(try await bench.send("https://hook.example:\(endpoint.port)/").outcome.isDelivered)
         await endpoint.stop()
     }
 

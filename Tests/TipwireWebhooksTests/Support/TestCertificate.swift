@@ -1,4 +1,5 @@
 import Crypto
+import Foundation
 import NIOSSL
 import TipwireCore
 
@@ -20,8 +21,9 @@ struct TestCertificate {
     private init(alternativeName: [UInt8]) throws {
         let privateKey = P256.Signing.PrivateKey()
         let algorithm = DER.sequence(DER.ecdsaWithSHA256)
-        let name = DER.sequence(
-            DER.tagged(0x31, DER.sequence(DER.commonName + DER.tagged(0x0C, Array("Tipwire's tests".utf8)))))
+        // Of its own: roots are found by their names.
+        let subject = Array("Tipwire's tests \(UInt32.random(in: 0...UInt32.max))".utf8)
+        let name = DER.sequence(DER.tagged(0x31, DER.sequence(DER.commonName + DER.tagged(0x0C, subject))))
         let times = ["200101000000Z", "491231235959Z"].flatMap { DER.tagged(0x17, Array($0.utf8)) }
         let extensions = DER.sequence(
             DER.sequence(
@@ -36,6 +38,11 @@ struct TestCertificate {
         let whole = DER.sequence(body + algorithm + DER.tagged(0x03, [0] + Array(signature)))
         certificate = try NIOSSLCertificate(bytes: whole, format: .der)
         key = try NIOSSLPrivateKey(bytes: Array(privateKey.pemRepresentation.utf8), format: .pem)
+    }
+
+    func pem() throws -> String {
+        let text = Data(try certificate.toDERBytes()).base64EncodedString(options: .lineLength64Characters)
+        return "-----BEGIN CERTIFICATE-----\n\(text)\n-----END CERTIFICATE-----\n"
     }
 
     func serverContext() throws -> NIOSSLContext {
