@@ -21,7 +21,9 @@ public final class SocketClaim: Sendable {
     deinit { release(position: nil) }
 
     /// The socket is there. False when the subscription ended in the meantime.
-    public func connect(_ holder: any SocketHolder) -> Bool { sockets.connect(subscription.id, holder) }
+    public func connect(_ holder: any SocketHolder) -> Bool {
+        isOpen.load(ordering: .relaxed) && sockets.connect(subscription.id, holder)
+    }
 
     /// The socket is gone.
     ///

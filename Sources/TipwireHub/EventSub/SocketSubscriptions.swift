@@ -147,6 +147,9 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         return SocketClaim(subscription, position: position, sockets: self)
     }
 
+    /// Whether there is a subscription of this id, with a socket or waiting for one.
+    public func holds(_ id: String) -> Bool { state.withLock { $0.registry.entries[id] != nil } }
+
     /// The socket that a subscription has.
     public func holder(of id: String) -> (any SocketHolder)? { state.withLock { $0.holders[id] } }
 

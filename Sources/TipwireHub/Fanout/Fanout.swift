@@ -114,7 +114,7 @@ public final class Fanout: Sendable, AccessEnforcing {
     }
 
     public func standing() async -> Standing {
-        await onEach(\.standing).reduce(Standing(level: .max, behind: [:])) { sum, shard in
+        await onEach { $0.look() }.reduce(Standing(level: .max, behind: [:])) { sum, shard in
             Standing(
                 level: min(sum.level, shard.level), behind: sum.behind.merging(shard.behind) { min($0, $1) })
         }

@@ -110,14 +110,22 @@ public final class Shard {
         }
     }
 
-    /// Where EventSub's listeners stand: what all that are level have been given, and who isn't.
-    var standing: Fanout.Standing {
+    /// What an EventSub listener had been given when last, by the shard's look each second, nothing of it was left in
+    /// this process.
+    public func flushed(of subscriber: Subscriber) -> Int64 { subscriber.flushed }
+
+    /// Looks where EventSub's listeners stand: what all that are level have been given, and who isn't. What has not left
+    /// this process would be lost with it, and so doesn't count.
+    func look() -> Fanout.Standing {
         var standing = Fanout.Standing(level: position, behind: [:])
         for subscriber in subscribers {
-            guard let id = subscriber.subscription.eventSub, case .behind(let lag) = subscriber.delivery.state else {
+            guard let id = subscriber.subscription.eventSub, let sink = subscriber.sink else { continue }
+            if sink.hasUnsent {
+                standing.behind[id] = subscriber.flushed
                 continue
             }
-            standing.behind[id] = lag.through
+            subscriber.flushed = delivered(to: subscriber)
+            if case .behind(let lag) = subscriber.delivery.state { standing.behind[id] = lag.through }
         }
         return standing
     }

@@ -65,6 +65,8 @@ public enum EndReason: Hashable, Sendable {
 /// bytes of `resumed`.
 public protocol SubscriberSink: AnyObject {
     var isWritable: Bool { get }
+    /// Whether bytes that were written here have not left this process yet.
+    var hasUnsent: Bool { get }
     /// Sends bytes of the sink's dialect at once.
     func write(_ bytes: ByteBuffer)
     /// Sends entries of a dialect in which each listener has something of its own to put before them.
@@ -78,6 +80,8 @@ public protocol SubscriberSink: AnyObject {
 }
 
 extension SubscriberSink {
+    public var hasUnsent: Bool { !isWritable }
+
     public func write(each entries: [ByteBuffer]) {
         write(entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) })
     }
@@ -105,6 +109,8 @@ public final class Subscriber {
     var hasBegun = false
     /// What it had been given when it left the fan-out.
     var departure: Int64?
+    /// What it had been given when last nothing of it was left in this process.
+    var flushed: Int64
 
     init(
         id: Int64, subscription: Subscription, group: SubscriberGroup, sink: any SubscriberSink, delivery: Delivery,
@@ -117,6 +123,7 @@ public final class Subscriber {
         self.delivery = delivery
         lastHeard = now
         began = now
+        if case .after(let position) = subscription.start { flushed = position } else { flushed = 0 }
     }
 
     var kind: Dialect.Kind { subscription.dialect.kind }

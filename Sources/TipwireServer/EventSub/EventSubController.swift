@@ -181,7 +181,7 @@ struct EventSubController: Sendable {
             }
             return pages[0]
         }
-        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int64(text) else {
+        guard let number = Int64(text) else {
             throw EventSubProblem.badRequest("invalid 'FUNPLACE-PROFILE-ID' header: not an integer")
         }
         guard let page = pages.first(where: { $0.id.rawValue == number }) else { throw EventSubProblem.unauthorized }

@@ -28,12 +28,7 @@ struct SocketDoor: Sendable {
         }
         let query = QueryString(target: head.uri)
         if let id = query.nonEmpty(EventSubDoor.idParameter) {
-            switch admission.room() {
-            case .failure(let refusal): return eventLoop.makeSucceededFuture(decided(.failure(refusal)))
-            case .success(let permit):
-                return eventSub.decide(id, accept: accept, address: address, permit: permit, on: eventLoop)
-                    .map(StreamDecision.accept)
-            }
+            return eventSub.decide(id, accept: accept, address: address, on: eventLoop).map(decided)
         }
         let key = query.nonEmpty("auth") ?? BearerToken.read(head.headers[canonicalForm: "authorization"])
         if key == nil, let token = sessions.token(in: head.headers), sessions.isSameOrigin(head.headers) {

@@ -24,6 +24,9 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
     /// had everything before.
     private var pinged: Int64?
     private var confirmed: Int64?
+    /// The last messages were not all gone when they had been written. Asked then: once a connection is broken, nothing
+    /// tells any more what it took.
+    private var wasLeftUnsent = false
     private var sign: (promise: EventLoopPromise<Bool>, limit: Scheduled<Void>)?
     private(set) var isWritable = true
 
@@ -47,10 +50,12 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         }
         let subscriber = shard.subscribe(subscription, sink: self)
         self.subscriber = subscriber
+        // Before anything is sent: a peer that is gone already ends this in the middle of the send.
+        let holder = SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop))
+        let isWanted = stream.claim?.connect(holder) ?? true
         send(stream.opening)
-        if let claim = stream.claim,
-            !claim.connect(SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop)))
-        {
+        guard self.subscriber != nil else { return }
+        guard isWanted else {
             leaveFanout()
             close(.policyViolation, "the subscription has ended")
             return
@@ -81,7 +86,11 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         var bytes = unwrapInboundIn(data)
         while let event = session.receive(&bytes) {
             if let subscriber { shard.heard(subscriber) }
-            answerSign(true)
+            switch event {
+            // Who says goodbye is no obstacle to the next.
+            case .closed, .violation: break
+            case .text, .binary, .ping, .pong: answerSign(true)
+            }
             handle(event, context: context)
         }
     }
@@ -120,6 +129,7 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
             close(.goingAway, "the server is shutting down", within: StreamLimits.shutdownClose)
         case ChannelEvent.inputClosed:
             // Without a close frame the peer is gone; a WebSocket has no half-open state to serve.
+            leaveFanout()
             context.close(promise: nil)
         default:
             break
@@ -128,6 +138,7 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A broken connection, seen by its socket. There is nobody left to tell.
+        leaveFanout(.broken)
         context.close(promise: nil)
     }
 
@@ -139,10 +150,18 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
 
     func write(_ bytes: ByteBuffer) { send(bytes) }
 
-    func write(each entries: [ByteBuffer]) { send(voice.frames(entries)) }
+    func write(each entries: [ByteBuffer]) {
+        send(voice.frames(entries))
+        wasLeftUnsent = hasUnsent
+    }
 
     func resumed(_ resumption: Resumption, epoch: String) {
         if let frame = voice.resumed(resumption, epoch: epoch) { send(frame) }
+    }
+
+    var hasUnsent: Bool {
+        guard let context else { return true }
+        return !isWritable || (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 > 0
     }
 
     func probe() {
@@ -150,13 +169,14 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
     }
 
     private func ping() {
-        if stream.claim != nil, let subscriber { pinged = shard.delivered(to: subscriber) }
+        // An answer that is due answers the first of several pings.
+        if stream.claim != nil, pinged == nil, let subscriber { pinged = shard.delivered(to: subscriber) }
         send(Self.ping)
     }
 
     func end(_ reason: EndReason) {
         // The subscriber is out of the fan-out already, and its subscription is free for another socket.
-        releaseClaim(isDead: reason == .idle)
+        releaseClaim(reason == .idle ? .dead : .orderly)
         subscriber = nil
         switch reason {
         case .keyRevoked: close(.policyViolation, "the key was revoked")
@@ -170,19 +190,33 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         }
     }
 
-    private func leaveFanout(isDead: Bool = false) {
-        releaseClaim(isDead: isDead)
+    private func leaveFanout(_ parting: Parting = .orderly) {
+        releaseClaim(parting)
         if let subscriber { shard.remove(subscriber) }
         subscriber = nil
     }
 
-    /// Gives the subscription of this socket back, with what was delivered.
-    ///
-    /// - Parameter isDead: the peer has shown no life for too long. Then what counts as delivered is what it has shown to
-    ///   have had; the rest may come twice, with the same ids.
-    private func releaseClaim(isDead: Bool = false) {
+    /// How a socket parts with its subscription.
+    private enum Parting {
+        case orderly
+        /// The connection broke.
+        case broken
+        /// The peer has shown no life for too long.
+        case dead
+    }
+
+    /// Gives the subscription of this socket back, with what was delivered. Where that is in doubt it is less rather than
+    /// more: a message may come twice, with the same id, and none is missing.
+    private func releaseClaim(_ parting: Parting = .orderly) {
         if let claim = stream.claim, let subscriber {
-            claim.release(position: isDead ? confirmed ?? claim.position : shard.delivered(to: subscriber))
+            let isInDoubt =
+                switch parting {
+                case .orderly: hasUnsent
+                case .broken: wasLeftUnsent
+                case .dead: true
+                }
+            let certain = parting == .dead ? confirmed ?? claim.position : shard.flushed(of: subscriber)
+            claim.release(position: isInDoubt ? certain : shard.delivered(to: subscriber))
         }
         // Only now: whoever waits for this sign asks for the subscription at once.
         answerSign(false)
@@ -224,7 +258,7 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         let promise = context.eventLoop.makePromise(of: Bool.self)
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         let timer = context.eventLoop.scheduleTask(in: limit) {
-            handler.value.leaveFanout(isDead: true)
+            handler.value.leaveFanout(.dead)
             handler.value.context?.close(promise: nil)
         }
         sign = (promise, timer)

@@ -65,8 +65,8 @@ struct AcceptedStream: Sendable {
     let purpose: Purpose
     /// The bytes that answer the request: a handshake, or the head of a response that has no end yet.
     let opening: ByteBuffer
-    /// Its place among the streams; given back when it ends.
-    let permit: StreamPermit
+    /// Its place among the streams; given back when it ends. Who is only told farewell takes none.
+    let permit: StreamPermit?
     /// The EventSub subscription that it was promised.
     var claim: SocketClaim?
 
