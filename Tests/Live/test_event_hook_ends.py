@@ -139,7 +139,7 @@ def test_a_stop_ends_every_stream_cleanly_and_takes_no_longer_for_them(make_serv
 
 
 def test_clients_that_go_away_leave_nothing(server, cast):
-    baseline = server.descriptors()
+    baseline = server.sockets()
     for end in ("close", "cut"):
         streams = [server.stream(cast.alices_key, cast.slug) for _ in range(50)]
         for stream in streams:

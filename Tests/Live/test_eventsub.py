@@ -567,7 +567,7 @@ def test_limits_hold_when_many_ask_at_once(make_server):
 
 
 def test_five_hundred_sockets_get_each_event_once_and_leave_nothing_behind(server, page):
-    baseline = server.descriptors()
+    baseline = server.sockets()
     made = [subscribe(server, page.key) for _ in range(500)]
     sockets = [RawEventSubSocket(server, data) for data in made]
     start = server.head(page.slug)

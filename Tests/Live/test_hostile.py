@@ -24,8 +24,8 @@ def slug(server):
 
 @pytest.fixture
 def no_leak(server, slug):
-    """The server must be down to the descriptors that it had before, and as prompt as ever."""
-    baseline = server.descriptors()
+    """The server must be down to the sockets that it had before, and as prompt as ever."""
+    baseline = server.sockets()
     yield
     wait_until_closed(server, baseline)
     assert server.is_prompt(server.admin, slug)
@@ -493,7 +493,7 @@ def big_tips(count):
 def test_a_client_that_never_reads_is_cut_while_the_others_are_prompt(make_server):
     server = make_server("--feed-max-lag-bytes", "300000", "--feed-max-lag-seconds", "3", log_level="info")
     slug = server.page()
-    before = server.descriptors()
+    before = server.sockets()
     with websocket(server, receive_buffer=4096, timeout=20) as slow, server.feed(server.admin) as prompt:
         posted, worst = [], 0.0
         # Some 8 MB: more than the kernel may hide (SO_SNDBUF is set) and the limit together.
@@ -568,7 +568,7 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
         "text pings": frame(TEXT, b"ping") * 40_000,
         "requests": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 12_000,
     }[kind]
-    baseline, before = server.descriptors(), server.resident()
+    baseline, before = server.sockets(), server.resident()
     stop = threading.Event()
 
     def pour(client):
@@ -610,7 +610,7 @@ def test_ten_thousand_empty_fragments_are_one_message(server):
 # And afterwards
 
 
-def test_after_rounds_of_abuse_descriptors_and_memory_are_near_the_start(server, slug, rng):
+def test_after_rounds_of_abuse_sockets_and_memory_are_near_the_start(server, slug, rng):
     makers = list(crowd(server, slug).values())
 
     def round_of_abuse():
@@ -621,7 +621,7 @@ def test_after_rounds_of_abuse_descriptors_and_memory_are_near_the_start(server,
             rng.choice([connection.close, connection.reset])()
         assert server.is_prompt(server.admin, slug)
 
-    baseline = server.descriptors()
+    baseline = server.sockets()
     round_of_abuse()
     wait_until_closed(server, baseline)
     before = server.resident()

@@ -160,14 +160,14 @@ def test_revoking_a_key_also_ends_a_socket_that_is_catching_up_and_never_reads(m
     for _ in range(2):
         server.batch(slug, [{"grossAmountInCents": 1, "message": "m" * 1000}] * 500)
     key = server.key_object()
-    before = settled(server.descriptors)  # The requests above may still be hanging up.
+    before = settled(server.sockets)  # The requests above may still be hanging up.
     query = web.query(auth=key["key"], channel="activity-feed", room=slug, since=start)
     with RawWebSocket(server.port, query, receive_buffer=4096) as stuck:
         assert "resumed" in stuck.text()
-        eventually(lambda: server.descriptors() > before, "an open socket")
+        eventually(lambda: server.sockets() > before, "an open socket")
         assert server.delete(f"/api/v1/keys/{key['id']}").status == 204
         # It reads nothing, so it can't be told; it is gone all the same.
-        eventually(lambda: server.descriptors() <= before, "the socket to be gone", 15)
+        eventually(lambda: server.sockets() <= before, "the socket to be gone", 15)
 
 
 # Limits to pages

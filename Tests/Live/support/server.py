@@ -160,8 +160,16 @@ class Server:
     def stderr(self):
         return self.stderr_path.read_text("utf-8", "replace")
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+    def sockets(self):
+        """Open sockets alone: what the database opens for one more reader is no connection."""
+        folder = f"/proc/{self.process.pid}/fd"
+        count = 0
+        for name in os.listdir(folder):
+            try:
+                count += os.readlink(f"{folder}/{name}").startswith("socket:")
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return count
 
     def resident(self):
         """Resident bytes."""
@@ -327,7 +335,7 @@ class Server:
 
 
 def wait_until_closed(server, baseline, slack=3, seconds=15.0):
-    """Waits until the server's descriptors are near `baseline` again."""
+    """Waits until the server's open sockets are near `baseline` again."""
     eventually(
-        lambda: server.descriptors() <= baseline + slack,
-        f"descriptors back to {baseline} + {slack} (now {server.descriptors()})", seconds)
+        lambda: server.sockets() <= baseline + slack,
+        f"open sockets back to {baseline} + {slack} (now {server.sockets()})", seconds)
