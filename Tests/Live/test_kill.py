@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from conftest import SEED
 from support import http as web
 from support.feed import Feed
+from support.restarts import Returning
 from support.server import binary, environment
 from support.waiting import eventually
 
@@ -83,27 +84,18 @@ class Writer(threading.Thread):
         return path + ":batch", {"tips": tips}, {}
 
 
-class Follower(threading.Thread):
-    """A client that resumes from its last cursor over every restart, and remembers what it saw."""
+class Follower(Returning):
+    """A client that resumes from its last cursor, and remembers each (cursor, tip id)."""
+
+    downs = (OSError, TimeoutError, ConnectionClosed, InvalidHandshake, EOFError)
 
     def __init__(self, server, parameters, start):
-        super().__init__(daemon=True)
-        self.server, self.parameters, self.cursor = server, parameters, start
-        self.seen = []  # (cursor, tip id)
-        self.connections = 0
-        self.failure = None
-        self.stop = threading.Event()
+        super().__init__(server)
+        self.parameters, self.cursor = parameters, start
 
-    def run(self):
-        try:
-            while not self.stop.is_set():
-                try:
-                    with Feed(self.server.port, f"{self.parameters}&since={self.cursor}", open_timeout=5) as feed:
-                        self.follow(feed)
-                except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake, EOFError):
-                    time.sleep(0.01)  # The server is down.
-        except BaseException as error:
-            self.failure = repr(error)
+    def visit(self):
+        with Feed(self.server.port, f"{self.parameters}&since={self.cursor}", open_timeout=5) as feed:
+            self.follow(feed)
 
     def follow(self, feed):
         resumed = json.loads(feed.socket.recv(timeout=10))

@@ -4,41 +4,32 @@ import contextlib
 import json
 import os
 import random
-import threading
 import time
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from conftest import SEED
 from support.eventsub import EventSubSocket, RawEventSubSocket, listed, subscribe
+from support.restarts import Returning
 from support.waiting import eventually
 from test_kill import Writer
 
 ROUNDS = int(os.environ.get("TIPWIRE_KILL_ROUNDS", "5"))
 
 
-class Listener(threading.Thread):
-    """A client that comes back with its id over every restart, and remembers what it saw."""
+class Listener(Returning):
+    """A client that comes back with its id, and remembers each message's (id, tip id) as they came."""
+
+    downs = (OSError, TimeoutError, ConnectionClosed, InvalidHandshake, EOFError)
 
     def __init__(self, server, data, name):
-        super().__init__(name=name, daemon=True)
-        self.server, self.data = server, data
-        self.seen = []  # Each message's (id, tip id), as they came.
+        super().__init__(server, name)
+        self.data = data
         self.bodies = {}
-        self.connections = 0
-        self.failure = None
-        self.stop = threading.Event()
 
-    def run(self):
-        try:
-            while not self.stop.is_set():
-                try:
-                    with EventSubSocket(self.server, self.data, open_timeout=5) as socket:
-                        self.listen(socket)
-                except (OSError, TimeoutError, ConnectionClosed, InvalidHandshake, EOFError):
-                    time.sleep(0.01)  # The server is down.
-        except BaseException as error:
-            self.failure = f"{self.name}: {error!r}"
+    def visit(self):
+        with EventSubSocket(self.server, self.data, open_timeout=5) as socket:
+            self.listen(socket)
 
     def listen(self, socket):
         self.connections += 1

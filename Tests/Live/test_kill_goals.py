@@ -10,6 +10,7 @@ import time
 from conftest import SEED
 from support.goalcalls import path
 from support.goals import followed, messages
+from support.restarts import Returning
 from support.waiting import eventually
 
 ROUNDS = int(os.environ.get("TIPWIRE_KILL_ROUNDS", "15"))
@@ -117,29 +118,18 @@ class Corrector(Person):
             super().take(name, answer)
 
 
-class Listener(threading.Thread):
-    """A client of the Event Hook that comes back with its last id over every restart, and remembers what it saw."""
+class Listener(Returning):
+    """A client of the Event Hook that comes back with its last id, and remembers each (position, message)."""
 
     def __init__(self, server, slug, position):
-        super().__init__(daemon=True)
-        self.server, self.slug, self.position = server, slug, position
-        self.seen = []  # (position, message)
-        self.connections = 0
-        self.failure = None
-        self.stop = threading.Event()
+        super().__init__(server)
+        self.slug, self.position = slug, position
 
-    def run(self):
-        try:
-            while not self.stop.is_set():
-                try:
-                    with self.server.stream(
-                        self.server.admin, self.slug, headers={"Last-Event-ID": self.position}
-                    ) as stream:
-                        self.listen(stream)
-                except (OSError, EOFError):
-                    time.sleep(0.01)  # The server is down.
-        except BaseException as error:
-            self.failure = repr(error)
+    def visit(self):
+        with self.server.stream(
+            self.server.admin, self.slug, headers={"Last-Event-ID": self.position}
+        ) as stream:
+            self.listen(stream)
 
     def listen(self, stream):
         assert stream.resumed() == ("resumed", self.position)
