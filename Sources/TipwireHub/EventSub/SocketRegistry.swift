@@ -63,14 +63,14 @@ struct SocketRegistry {
     ///
     /// - Parameter position: what was delivered; nil when the promised socket never came.
     mutating func release(_ id: String, position: Int64?, at now: Timestamp) {
-        guard let entry = entries[id] else { return }
-        switch (entry.phase, position) {
-        case (.claimed(let kept), nil), (.claimed(let kept), _):
-            entries[id]!.phase = .waiting(until: now.advanced(milliseconds: window), position: position ?? kept)
-        case (.connected, let position?):
-            entries[id]!.phase = .waiting(until: now.advanced(milliseconds: window), position: position)
-        case (.connected, nil), (.waiting, _): break
+        let last: Int64?
+        switch entries[id]?.phase {
+        case .claimed(let kept): last = position ?? kept
+        case .connected: last = position
+        case .waiting, nil: last = nil
         }
+        guard let last else { return }
+        entries[id]!.phase = .waiting(until: now.advanced(milliseconds: window), position: last)
     }
 
     mutating func remove(_ id: String) -> EventSubscription? {

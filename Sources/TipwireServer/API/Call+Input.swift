@@ -13,6 +13,27 @@ extension Call {
         guard mediaType == "application/json" else {
             throw Problem(.unsupportedMediaType, "Send JSON, with 'Content-Type: application/json'.")
         }
+        let body = try await body(upTo: limit)
+        do {
+            return try JSONValue.parse(body)
+        } catch {
+            throw Problem(.badRequest, "The body is not JSON: \(error)")
+        }
+    }
+
+    /// Refuses a body that says something: a call that takes none would do otherwise than its caller thinks.
+    func requireNoBody() async throws {
+        let body = try await body(upTo: Limits.requestBytes)
+        guard !body.readableBytesView.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) else { return }
+        guard let value = try? JSONValue.parse(body) else {
+            throw Problem(.badRequest, "This call takes no body, and this one is not JSON.")
+        }
+        var reader = try ObjectReader(value)
+        try reader.finish()
+    }
+
+    /// The body, whole, of a caller who still has access when it has arrived.
+    private func body(upTo limit: Int) async throws -> ByteBuffer {
         if let length = contentLength, length > limit {
             throw Problem.tooLarge(limit)
         }
@@ -30,28 +51,7 @@ extension Call {
                 .serviceUnavailable, "The body did not arrive whole; send it again.", headers: [.retryAfter: "1"])
         }
         try await confirm()
-        do {
-            return try JSONValue.parse(body)
-        } catch {
-            throw Problem(.badRequest, "The body is not JSON: \(error)")
-        }
-    }
-
-    /// Refuses a body that says something: a call that takes none would do otherwise than its caller thinks.
-    func requireNoBody() async throws {
-        let body: ByteBuffer
-        do {
-            body = try await request.body.collect(upTo: Limits.requestBytes)
-        } catch is NIOTooManyBytesError {
-            throw Problem.tooLarge(Limits.requestBytes)
-        }
-        try await confirm()
-        guard !body.readableBytesView.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) else { return }
-        guard let value = try? JSONValue.parse(body) else {
-            throw Problem(.badRequest, "This call takes no body, and this one is not JSON.")
-        }
-        var reader = try ObjectReader(value)
-        try reader.finish()
+        return body
     }
 
     private var contentLength: Int? { request.headers[.contentLength].flatMap { Int($0) } }
