@@ -62,18 +62,20 @@ let package = Package(
         .target(
             name: "TipwireWebhooks",
             dependencies: [
-                "TipwireCore",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         .target(
             name: "TipwireServer",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireWebhooks",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -112,25 +114,29 @@ let package = Package(
                 "TipwireCore", "TipwireWire", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/tipwire-bench"),
-        .testTarget(name: "TipwireCoreTests", dependencies: ["TipwireCore"]),
+        // What the tests of several targets share.
+        .target(
+            name: "TipwireTestSupport", dependencies: ["TipwireCore", "TipwireStore"],
+            path: "Tests/TipwireTestSupport"),
+        .testTarget(name: "TipwireCoreTests", dependencies: ["TipwireCore", "TipwireTestSupport"]),
         .testTarget(
             name: "TipwireWireTests",
             dependencies: [
-                "TipwireCore", "TipwireWire",
+                "TipwireCore", "TipwireWire", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         .testTarget(
             name: "TipwireStoreTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireTestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         .testTarget(
             name: "TipwireHubTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -139,18 +145,22 @@ let package = Package(
         .testTarget(
             name: "TipwireWebhooksTests",
             dependencies: [
-                "TipwireCore", "TipwireWebhooks",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireWebhooks",
+                "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         .testTarget(
             name: "TipwireServerTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireServer",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireWebhooks", "TipwireServer",
+                "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -22,6 +22,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             let invocation = try TipwireServer.ServerConfiguration.read(
                 arguments: settings, environment: ProcessInfo.processInfo.environment)
+            try invocation.configuration.checkFiles()
             if invocation.isCheck {
                 print("The settings are good.")
                 return

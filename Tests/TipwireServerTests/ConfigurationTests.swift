@@ -45,6 +45,8 @@ extension Setting {
         case .text(.path, _): "/srv/tips, all"
         case .number(let range, _), .optionalNumber(let range, _):
             String(defaultValue == String(range.lowerBound) ? range.upperBound : range.lowerBound)
+        case .flag: defaultValue == "true" ? "false" : "true"
+        case .optionalPath: "/srv/roots, all.pem"
         case .optionalURL: "https://tips.example:8443/live"
         case .networks: "10.0.0.0/8,fd00::/8"
         case .origins: "https://tips.example,http://localhost:3000"
@@ -196,6 +198,30 @@ struct ConfigurationRefusalTests {
         #expect(try refusal(file: yaml(setting, "[70]")) == "tipwire.yaml: \(setting.name): a list is not \(allowed)")
     }
 
+    @Test("A switch takes what people write for yes and no, alone it is on, and nothing else")
+    func switches() throws {
+        for (value, isOn) in [("true", true), ("ON", true), ("1", true), ("false", false), ("no", false), ("0", false)]
+        {
+            let setting = ["--webhooks-allow-http", value]
+            #expect(try read(setting).configuration.webhooks.allowHTTP == isOn)
+        }
+        let alone = try read(["--webhooks-allow-http", "--port", "1", "--webhooks-require-challenge"]).configuration
+        #expect(alone.webhooks.allowHTTP && alone.webhooks.requireChallenge && alone.port == 1)
+        #expect(try refusal(["--webhooks-allow-http=maybe"]) == "--webhooks-allow-http: 'maybe' is not true or false")
+    }
+
+    @Test("A file of trust roots must be there and hold a certificate")
+    func files() throws {
+        var configuration = ServerConfiguration()
+        try configuration.checkFiles()
+        configuration.webhooks.trustRoots = "/nowhere/roots.pem"
+        let error = #expect(throws: (any Error).self) { try configuration.checkFiles() }
+        #expect(
+            error.map { "\($0)" }
+                == "webhooks.trustRoots: '/nowhere/roots.pem' must be a readable PEM file with at least one certificate"
+        )
+    }
+
     @Test("Both ends of every range are allowed", arguments: numbers)
     func ends(setting: Setting) throws {
         guard case .number(let range, let path) = setting.kind else { return }
@@ -211,7 +237,10 @@ struct ConfigurationRefusalTests {
         "Options are read strictly",
         arguments: [
             (["--prot", "1"], "--prot: there is no such option; did you mean --port?"),
-            (["--webhooks-allow-http"], "--webhooks-allow-http: there is no such option"),
+            (
+                ["--webhooks-allow-tls"],
+                "--webhooks-allow-tls: there is no such option; did you mean --webhooks-allow-http?"
+            ),
             (
                 ["--feed-idle-second=5"],
                 "--feed-idle-second: there is no such option; did you mean --feed-idle-seconds?"
@@ -241,7 +270,10 @@ struct ConfigurationRefusalTests {
                 "feed:\n  idleSecond: 1",
                 "tipwire.yaml: feed.idleSecond: there is no such setting; did you mean feed.idleSeconds?"
             ),
-            ("webhooks:\n  allowHTTP: true", "tipwire.yaml: webhooks.allowHTTP: there is no such setting"),
+            (
+                "webhooks:\n  allowTLS: true",
+                "tipwire.yaml: webhooks.allowTLS: there is no such setting; did you mean webhooks.allowHTTP?"
+            ),
             ("feed: 5", "tipwire.yaml: feed: is a section, its settings stand indented below it"),
             ("feed: [a]", "tipwire.yaml: feed: is a section, its settings stand indented below it"),
             ("port:\n  main: 5", "tipwire.yaml: port.main: there is no such setting"),

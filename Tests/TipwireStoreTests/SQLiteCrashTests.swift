@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireStore
 
@@ -46,7 +47,7 @@ import TipwireCore
                 let attributes = try FileManager.default.attributesOfItem(atPath: path + "-wal")
                 ends.append(try #require(attributes[.size] as? UInt64))
             }
-            var random = SplitMix64(state: 7)
+            var random = TestSeed(seed: 7)
             for attempt in 0..<20 {
                 let cut = UInt64.random(in: ends[0]...ends[3], using: &random)
                 let torn = folder.appendingPathComponent("torn-\(attempt).db").path

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireStore
 
@@ -32,13 +33,13 @@ extension StoreContract {
 }
 
 private struct RandomHistory {
-    private var random: SplitMix64
+    private var random: TestSeed
     private var model: LogModel
     private var pages: [Page.ID]
     private var now = Timestamp.zero
 
     init(seed: UInt64, pages: [Page]) {
-        random = SplitMix64(state: seed)
+        random = TestSeed(seed: seed)
         model = LogModel(pages: pages)
         // One that never existed too.
         self.pages = pages.map(\.id) + [Page.ID(rawValue: 1_000_000)]
@@ -149,17 +150,4 @@ private struct RandomHistory {
     }
 
     private mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-}
-
-/// Vigna's SplitMix64: small, and the same on every platform.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
 }

@@ -105,6 +105,11 @@ public final class Directory: Sendable {
         }
     }
 
+    /// Whether what a subscription rests on is there: its key, its page, and the account's place on it.
+    public func upholds(_ subscription: EventSubscription, at now: Timestamp) -> Bool {
+        look { view in view.loss(of: subscription, at: now) } == nil
+    }
+
     private func enforce(_ loss: AccessLoss) async {
         for enforcer in enforcers.withLock({ $0 }) { await enforcer.enforce(loss) }
     }

@@ -50,6 +50,16 @@ public struct DirectoryView: Sendable {
         keys.values.filter(condition).sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
     }
 
+    /// Why a subscription has lost what it rested on, nil when it hasn't.
+    public func loss(of subscription: EventSubscription, at now: Timestamp) -> DisabledReason? {
+        guard let page = page(subscription.page), page.role(of: subscription.account) != nil else { return .noAccess }
+        // Without a key it is the account's own: a signed-in browser made it.
+        guard let id = subscription.key else { return nil }
+        guard let key = key(id) else { return .keyRevoked }
+        if key.isExpired(at: now) { return .keyExpired }
+        return key.pages?.contains(page.id) ?? true ? nil : .noAccess
+    }
+
     /// The record of `key`, compared in constant time with each that shares its prefix.
     func record(of key: APIKey) -> KeyRecord? {
         let hash = key.hash

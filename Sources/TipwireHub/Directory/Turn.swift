@@ -1,11 +1,13 @@
 /// Runs operations one after another, in the order of their calls.
 ///
 /// An actor alone doesn't do that: it lets the next call in at each `await` of the one before.
-actor Turn {
+public actor Turn {
     private var isTaken = false
     private var queue: [CheckedContinuation<Void, Never>] = []
 
-    func take<Value: Sendable>(_ operation: @Sendable () async throws -> Value) async rethrows -> Value {
+    public init() {}
+
+    public func take<Value: Sendable>(_ operation: @Sendable () async throws -> Value) async rethrows -> Value {
         if isTaken {
             await withCheckedContinuation { queue.append($0) }
         } else {

@@ -29,20 +29,13 @@ struct SocketRegistry {
     /// Milliseconds that a subscription waits for a socket.
     let window: Int64
     private(set) var entries: [String: Entry] = [:]
-    private var countsByKey: [String: Int] = [:]
-    private var countsByPage: [Page.ID: Int] = [:]
 
     init(window: Int64) { self.window = window }
-
-    func count(key: String) -> Int { countsByKey[key] ?? 0 }
-    func count(page: Page.ID) -> Int { countsByPage[page] ?? 0 }
 
     mutating func add(_ subscription: EventSubscription, position: Int64, at now: Timestamp) {
         let until = now.advanced(milliseconds: window)
         entries[subscription.id] = Entry(
             subscription: subscription, phase: .waiting(until: until, position: position))
-        if let key = subscription.key { countsByKey[key, default: 0] += 1 }
-        countsByPage[subscription.page, default: 0] += 1
     }
 
     mutating func claim(_ id: String, at now: Timestamp) -> Claim {
@@ -74,11 +67,7 @@ struct SocketRegistry {
     }
 
     mutating func remove(_ id: String) -> EventSubscription? {
-        guard let entry = entries.removeValue(forKey: id) else { return nil }
-        let subscription = entry.subscription
-        if let key = subscription.key { Self.countDown(&countsByKey, key) }
-        Self.countDown(&countsByPage, subscription.page)
-        return subscription
+        entries.removeValue(forKey: id)?.subscription
     }
 
     /// Removes what satisfies `condition`.
@@ -91,10 +80,5 @@ struct SocketRegistry {
         remove { entry in
             if case .waiting(let until, _) = entry.phase { until <= now } else { false }
         }
-    }
-
-    private static func countDown<Key>(_ counts: inout [Key: Int], _ key: Key) {
-        guard let count = counts[key] else { return }
-        counts[key] = count > 1 ? count - 1 : nil
     }
 }

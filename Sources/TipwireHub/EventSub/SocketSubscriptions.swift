@@ -10,27 +10,6 @@ import TipwireStore
 /// All are in memory, so that clients who come back at once and for ever with an old id cost no database. The store keeps
 /// them over a restart, and where they stand, once a second: a crash repeats at most that much, and loses nothing.
 public final class SocketSubscriptions: Service, AccessEnforcing {
-    public struct Limits: Sendable {
-        public let perKey: Int
-        public let perPage: Int
-        /// Of one key.
-        public let creationsPerMinute: Int
-
-        public init(perKey: Int, perPage: Int, creationsPerMinute: Int) {
-            self.perKey = perKey
-            self.perPage = perPage
-            self.creationsPerMinute = creationsPerMinute
-        }
-    }
-
-    /// Why a subscription was not made.
-    public enum Refusal: Error, Hashable, Sendable {
-        case tooManyOfKey(limit: Int)
-        case tooManyOfPage(limit: Int)
-        /// Seconds to wait.
-        case tooFast(retryAfter: Int)
-    }
-
     /// How often positions are kept and windows are closed.
     static let interval = Duration.seconds(1)
 
@@ -43,7 +22,6 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         var notLevel: Set<String> = []
         /// What the store has as the level of all others.
         var writtenLevel: Int64 = -1
-        var made = 0
     }
 
     private let store: any SocketStore
@@ -51,29 +29,28 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
     private let fanout: Fanout
     private let position: LogPosition
     private let clock: WallClock
-    private let limits: Limits
-    private let creations: FailureThrottle
+    private let quota: SubscriptionQuota
     private let logger: Logger
     private let state: Mutex<State>
 
     /// - Parameter windowSeconds: how long a subscription waits for a socket.
     public init(
         store: any SocketStore, directory: Directory, fanout: Fanout, position: LogPosition, clock: WallClock,
-        limits: Limits, windowSeconds: Int, logger: Logger
+        quota: SubscriptionQuota, windowSeconds: Int, logger: Logger
     ) async throws {
         self.store = store
         self.directory = directory
         self.fanout = fanout
         self.position = position
         self.clock = clock
-        self.limits = limits
+        self.quota = quota
         self.logger = logger
-        creations = FailureThrottle(maxPerMinute: limits.creationsPerMinute)
         var state = State(registry: SocketRegistry(window: Int64(windowSeconds) * 1_000))
         let now = clock.now()
         // Every window begins anew: while the server was down nobody could connect.
         for stored in try await store.socketSubscriptions() {
             state.registry.add(stored.subscription, position: stored.position, at: now)
+            quota.enter(stored.subscription)
             state.unwritten[stored.subscription.id] = stored.position
             state.notLevel.insert(stored.subscription.id)
         }
@@ -90,24 +67,12 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
             preconditionFailure("a socket subscription belongs to a key")
         }
         let now = clock.now()
-        if let wait = creations.recordFailure(of: key, at: now) { throw Refusal.tooFast(retryAfter: wait) }
         let head = position.bounds.head
-        // Counted before it is kept, so that many at once don't pass a limit together.
-        let subscription = try state.withLock { state in
-            guard state.registry.count(key: key) < limits.perKey else {
-                throw Refusal.tooManyOfKey(limit: limits.perKey)
-            }
-            guard state.registry.count(page: page.id) < limits.perPage else {
-                throw Refusal.tooManyOfPage(limit: limits.perPage)
-            }
-            state.made += 1
-            let subscription = EventSubscription(
-                id: EventSubscription.makeID(
-                    account: principal.account, page: page.id, createdAt: now, number: state.made),
-                page: page.id, account: principal.account, key: key, type: type, condition: condition, createdAt: now)
+        let subscription = try quota.makeSubscription(
+            page: page.id, account: principal.account, key: key, type: type, condition: condition, at: now)
+        state.withLock { state in
             state.registry.add(subscription, position: head, at: now)
             state.notLevel.insert(subscription.id)
-            return subscription
         }
         do {
             try await store.createSocketSubscription(StoredSocket(subscription: subscription, position: head))
@@ -116,7 +81,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
             throw error
         }
         // What it rests on may have gone while it was made; then nobody else would end it.
-        if !isFounded(subscription) { await end { $0.id == subscription.id } }
+        if !directory.upholds(subscription, at: clock.now()) { await end { $0.id == subscription.id } }
         return subscription
     }
 
@@ -186,17 +151,6 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         }
     }
 
-    /// Whether the key, the page and the account's place on it are still there.
-    private func isFounded(_ subscription: EventSubscription) -> Bool {
-        let now = clock.now()
-        return directory.look { view in
-            guard let key = subscription.key.flatMap(view.key), !key.isExpired(at: now),
-                let page = view.page(subscription.page)
-            else { return false }
-            return Principal(key: key).mayFollow(page)
-        }
-    }
-
     /// Takes subscriptions out; their sockets are closed by whoever ends them, or here.
     private func end(where condition: (EventSubscription) -> Bool) async {
         let (ended, holders) = state.withLock { state in
@@ -211,6 +165,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         guard !ended.isEmpty else { return }
         state.withLock { state in
             for subscription in ended {
+                quota.leave(subscription)
                 state.unwritten[subscription.id] = nil
                 state.notLevel.remove(subscription.id)
             }
@@ -240,7 +195,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         let now = clock.now()
         let expired = state.withLock { $0.registry.expire(at: now) }
         await forget(expired)
-        await end { !self.isFounded($0) }
+        await end { !self.directory.upholds($0, at: now) }
         await keepPositions()
     }
 

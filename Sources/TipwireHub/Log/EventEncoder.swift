@@ -53,7 +53,7 @@ public final class EncodedEvent: Sendable {
     public var sequence: Int64 { event.sequence }
 
     /// The bytes for one dialect, nil if it leaves this event out.
-    func bytes(in dialect: Dialect) -> ByteBuffer? {
+    public func bytes(in dialect: Dialect) -> ByteBuffer? {
         encoded.withLock { encoded in
             if let known = encoded[dialect] { return known }
             let bytes = encode(in: dialect)

@@ -16,7 +16,7 @@ public struct EventRelay: Service {
 
     private let store: any LogStore
     private let position: LogPosition
-    private let wakeUp: WakeUp
+    private let wakeUp: WakeUp.Listener
     private let fanout: Fanout
     private let encoder: EventEncoder
     private let logger: Logger
@@ -27,7 +27,7 @@ public struct EventRelay: Service {
     ) {
         self.store = store
         self.position = position
-        self.wakeUp = wakeUp
+        self.wakeUp = wakeUp.listen()
         self.fanout = fanout
         self.encoder = encoder
         self.logger = logger
@@ -72,10 +72,8 @@ public struct EventRelay: Service {
     private func nextBatch(after relayed: Int64) async throws -> (events: [Event], through: Int64) {
         // Commits hand their events along. They serve only while they follow on without a hole; everything else, and
         // everything another node wrote, comes from the log.
-        let offered = wakeUp.take().filter { $0.sequence > relayed }
-        if let last = offered.last, isContiguous(offered, after: relayed) {
-            return (offered, last.sequence)
-        }
+        let offered = wakeUp.take(after: relayed)
+        if let last = offered.last { return (offered, last.sequence) }
         let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
         position.advance(to: slice.bounds)
         if slice.bounds.prunedThrough > relayed {
@@ -85,14 +83,5 @@ public struct EventRelay: Service {
             await fanout.cutAll(because: "the log no longer holds what is missing")
         }
         return (slice.events, slice.through)
-    }
-
-    private func isContiguous(_ events: [Event], after start: Int64) -> Bool {
-        var previous = start
-        for event in events {
-            guard event.sequence == previous + 1 else { return false }
-            previous = event.sequence
-        }
-        return true
     }
 }

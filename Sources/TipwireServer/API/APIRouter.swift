@@ -96,7 +96,10 @@ private struct ProblemMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            response = answer(to: error, request: request).response
+            let problem = answer(to: error, request: request)
+            response =
+                EventSubProblem.speaks(at: request.uri.path)
+                ? EventSubProblem(problem).response : problem.response
             if request.method == .head { response = response.createHeadResponse() }
         }
         response.headers[.date] = clock.now().httpDate

@@ -21,6 +21,14 @@ extension Call {
         }
     }
 
+    /// The body as JSON, nil when there is none.
+    func jsonIfAny() async throws -> JSONValue? {
+        let hasType = request.headers[.contentType] != nil
+        if hasType { return try await json() }
+        try await requireNoBody()
+        return nil
+    }
+
     /// Refuses a body that says something: a call that takes none would do otherwise than its caller thinks.
     func requireNoBody() async throws {
         let body = try await body(upTo: Limits.requestBytes)

@@ -2,6 +2,7 @@ import Foundation
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 
 /// What is measured, in Prometheus' text format. Names and units follow its conventions; every label has a fixed set of
 /// values.
@@ -10,6 +11,8 @@ struct MetricsExposition: Sendable {
     let intake: TipIntake
     let fanout: Fanout
     let sockets: SocketSubscriptions
+    let webhooks: WebhookEngine
+    let subscriptionQuota: SubscriptionQuota
     let store: any Store
     let directory: Directory
     let position: LogPosition
@@ -22,6 +25,7 @@ struct MetricsExposition: Sendable {
         page.gauge("tipwire_build_info", "The version that runs.", labels: ["version": TipwireVersion.text], 1)
         intakeMetrics(&page)
         await fanoutMetrics(&page)
+        webhookMetrics(&page)
         await logMetrics(&page)
         page.gauge("tipwire_pages", "Pages.", directory.look(\.pageCount))
         page.gauge("tipwire_keys", "API keys.", directory.look(\.keyCount))
@@ -67,6 +71,45 @@ struct MetricsExposition: Sendable {
         page.counters(
             "tipwire_stream_refusals_total", "Handshakes that were refused.", label: "reason",
             refusals.reading.map { ($0.reason, $0.count) })
+    }
+
+    private func webhookMetrics(_ page: inout MetricsPage) {
+        let counts = webhooks.subscriptions.counts
+        page.gauges(
+            "tipwire_webhook_subscriptions", "EventSub subscriptions by webhook.", label: "state",
+            [("enabled", counts.enabled), ("disabled", counts.disabled)])
+        page.counters(
+            "tipwire_eventsub_refused_total", "EventSub subscriptions that were refused for a limit.", label: "reason",
+            subscriptionQuota.refused.map { ($0.kind.rawValue, $0.count) })
+        let limits = subscriptionQuota.limits
+        page.gauges(
+            "tipwire_eventsub_limit", "Most EventSub subscriptions of one key and to one page, and made in a minute.",
+            label: "of",
+            [("key", limits.perKey), ("page", limits.perPage), ("minute", limits.creationsPerMinute)])
+        page.gauge(
+            "tipwire_webhook_pending_deliveries", "Deliveries that wait for their first or next attempt.",
+            counts.pending)
+        page.gauge(
+            "tipwire_webhook_pending_limit", "Most deliveries that may wait for one webhook.", webhooks.maxPending)
+        let activity = webhooks.activity
+        page.gauge("tipwire_webhook_attempts_running", "Attempts under way.", activity.running)
+        page.gauge("tipwire_webhook_attempts_limit", "Most attempts at a time.", webhooks.maxAttempts)
+        page.gauge(
+            "tipwire_webhook_breakers_open", "Webhooks that are left alone because their last attempts failed.",
+            activity.paused)
+        page.counters(
+            "tipwire_webhook_attempts_total", "Attempts that ended.", label: "outcome",
+            webhooks.metrics.attemptsByOutcome.map { ($0.outcome, $0.count) })
+        page.histogram(
+            "tipwire_webhook_attempt_duration_seconds", "Duration of an attempt, from look-up to answer.",
+            webhooks.metrics.attemptSeconds.reading)
+        let letters = webhooks.metrics.deadLettersByReason
+        page.counters(
+            "tipwire_webhook_deliveries_total", "Deliveries that ended.", label: "result",
+            [("delivered", webhooks.metrics.delivered.value), ("dead", letters.reduce(0) { $0 + $1.count })])
+        page.counters(
+            "tipwire_webhook_dead_letters_total", "Deliveries that were given up.", label: "reason",
+            letters.map { ($0.reason.code, $0.count) })
     }
 
     private func logMetrics(_ page: inout MetricsPage) async {

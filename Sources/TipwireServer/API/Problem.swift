@@ -4,6 +4,7 @@ import NIOCore
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 import TipwireWire
 
 /// A refused or failed call, as RFC 9457 has it: `application/problem+json`.
@@ -72,6 +73,8 @@ extension Problem {
         case let refusal as LogRefusal: self.init(refusal)
         case let refusal as IntakeRefusal: self.init(refusal)
         case let refusal as DirectoryRefusal: self.init(refusal)
+        case let refusal as WebhookRefusal: self.init(refusal)
+        case let refusal as SubscriptionQuota.Refusal: self.init(refusal)
         case let error as HTTPError: self.init(error.status, error.body ?? Self.sentence(for: error.status))
         case is CancellationError, is ChannelError:
             // The connection ended under the request, at the end of a drain for one.
@@ -183,6 +186,23 @@ extension Problem {
                 ])
         case .missingReference: self.init(.notFound, "The page or account is gone.")
         }
+    }
+
+    private init(_ refusal: WebhookRefusal) {
+        self.init(
+            .unprocessableContent, "Some fields are not valid.",
+            errors: [FieldError(field: "callback", detail: refusal.detail)])
+    }
+
+    private init(_ refusal: SubscriptionQuota.Refusal) {
+        let detail =
+            switch refusal {
+            case .tooManyOfKey(let limit):
+                "This key has \(limit) subscriptions, and may have no more; delete some first."
+            case .tooManyOfPage(let limit): "The page has \(limit) subscriptions, and takes no more; delete some first."
+            case .tooFast(let wait): "This key makes subscriptions too fast; wait \(wait) seconds."
+            }
+        self.init(.tooManyRequests, detail, headers: [.retryAfter: "\(refusal.retryAfter)"])
     }
 
     private static func sentence(for status: HTTPResponse.Status) -> String {

@@ -35,7 +35,7 @@ extension ServerConfiguration {
         invocation.isCheck = options.isCheck
 
         let environment = environment.filter { !$0.value.isEmpty }
-        var sources = [SettingSource(options: arguments), SettingSource(environment: environment)]
+        var sources = [SettingSource(options: options.arguments), SettingSource(environment: environment)]
         if let path = options.configurationPath {
             sources.append(try SettingSource(file: path, askedBy: ServeOptions.config))
         } else if let path = environment[ServeOptions.configEnvironment] {
@@ -85,12 +85,15 @@ private struct ServeOptions {
     var isDemo = false
     var isCheck = false
     var configurationPath: String?
+    /// All of them, each with its value.
+    private(set) var arguments: [String] = []
 
-    init(_ arguments: [String]) throws(ConfigurationError) {
+    init(_ typed: [String]) throws(ConfigurationError) {
         let valued = Set(Setting.all.map(\.option) + [Self.config])
         let flags = ["--demo", "--check"]
+        let switches = Set(Setting.all.filter(\.isSwitch).map(\.option))
         var seen: Set<String> = []
-        var rest = arguments[...]
+        var rest = typed[...]
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("--"), argument != "--" else {
                 throw ConfigurationError("serve: takes options only, not '\(argument.quotable)'")
@@ -107,10 +110,12 @@ private struct ServeOptions {
                 continue
             }
             let next = rest.first.flatMap { $0.hasPrefix("--") ? nil : $0 }
-            guard let value = parts.count == 2 ? parts[1] : next else {
+            if parts.count == 1, next != nil { rest.removeFirst() }
+            // A switch alone is on.
+            guard let value = parts.count == 2 ? parts[1] : next ?? (switches.contains(name) ? "true" : nil) else {
                 throw ConfigurationError("\(name): needs a value")
             }
-            if parts.count == 1 { rest.removeFirst() }
+            arguments.append("\(name)=\(value)")
             if name == Self.config {
                 guard !value.isEmpty else { throw ConfigurationError("\(name): needs a value") }
                 configurationPath = value

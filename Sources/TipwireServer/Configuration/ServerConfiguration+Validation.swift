@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import TipwireCore
+import TipwireWebhooks
 
 /// Why the settings can't be used: one line that names the spelling, the value and what is allowed.
 public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -102,6 +103,12 @@ extension Setting {
             let number = Self.number(text, in: range)
             guard number != nil || text.isEmpty else { return false }
             configuration[keyPath: path] = number
+        case .flag(let path):
+            guard let flag = Self.flag(text) else { return false }
+            configuration[keyPath: path] = flag
+        case .optionalPath(let path):
+            guard text.isEmpty || TextRule.path.allows(text) else { return false }
+            configuration[keyPath: path] = text.isEmpty ? nil : text
         case .optionalURL(let path):
             guard text.isEmpty || Self.isBaseURL(text) else { return false }
             configuration[keyPath: path] = text.isEmpty ? nil : text
@@ -115,6 +122,15 @@ extension Setting {
             preconditionFailure("Lists are read by apply")
         }
         return true
+    }
+
+    /// What people write for yes and no where a file of theirs, or an environment, has them already.
+    private static func flag(_ text: String) -> Bool? {
+        switch text.lowercased() {
+        case "true", "yes", "on", "1": true
+        case "false", "no", "off", "0": false
+        default: nil
+        }
     }
 
     /// Decimal digits only: `Int` alone would take "+5".
@@ -176,6 +192,11 @@ extension ServerConfiguration {
         if let spelling = origins["metrics.port"], let metricsPort = metrics.port, metricsPort == port, port != 0 {
             throw ConfigurationError("\(spelling): '\(metricsPort)' is the main port already (port)")
         }
+    }
+
+    /// Checks what the files hold that settings name.
+    public func checkFiles() throws {
+        if let path = webhooks.trustRoots { _ = try TrustRoots(file: path) }
     }
 
     /// What is allowed but hardly meant, one line each.

@@ -23,6 +23,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var cors = CORS()
     /// Limits of EventSub subscriptions.
     public var eventsub = EventSub()
+    /// Where webhooks may lead, and what they may take.
+    public var webhooks = Webhooks()
     /// Limits of the one door that tips come in by.
     public var intake = Intake()
     /// How much of the event log is kept.
@@ -100,6 +102,30 @@ extension ServerConfiguration {
         public var maxPerPage = 20_000
         /// Subscriptions that one key may make in a minute; beyond it creations are refused with 429.
         public var maxCreationsPerMinute = 600
+
+        public init() {}
+    }
+
+    /// Where webhooks may lead, and what they may take.
+    public struct Webhooks: Sendable, Equatable {
+        /// Blocks of addresses that callbacks may lead to although a rule refuses them.
+        public var allowedNetworks: [AddressRange] = []
+        /// Whether callbacks may be plain `http`.
+        public var allowHTTP = false
+        /// Whether an endpoint must answer a challenge before a webhook to it is made.
+        public var requireChallenge = false
+        /// A PEM file of certificates that vouch for receivers beside those that the machine trusts.
+        public var trustRoots: String?
+        /// Seconds that a secret which was replaced is signed with too.
+        public var secretOverlapSeconds = 86_400
+        /// Deliveries of one webhook that may wait; beyond it the oldest become dead letters.
+        public var maxPending = 10_000
+        /// Attempts of one webhook at a time: one first attempt, and retries.
+        public var maxConcurrent = 8
+        /// Attempts of all webhooks at a time; beyond it endpoints wait in a line. Each has a socket.
+        public var maxAttempts = 1_000
+        /// Deliveries of one webhook that have ended and are kept; beyond it the oldest are removed.
+        public var maxHistory = 10_000
 
         public init() {}
     }

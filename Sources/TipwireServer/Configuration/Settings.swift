@@ -20,6 +20,8 @@ public struct Setting: Sendable {
         case text(TextRule, any Path<String>)
         case number(ClosedRange<Int>, any Path<Int>)
         case optionalNumber(ClosedRange<Int>, any Path<Int?>)
+        case flag(any Path<Bool>)
+        case optionalPath(any Path<String?>)
         case optionalURL(any Path<String?>)
         case networks(any Path<[AddressRange]>)
         case origins(any Path<[String]>)
@@ -43,7 +45,8 @@ public struct Setting: Sendable {
 
 extension Setting {
     /// Every setting, in the order of the documentation.
-    public static let all: [Setting] = listening + feed + eventHook + eventSub + storage + requests + watching
+    public static let all: [Setting] =
+        listening + feed + eventHook + eventSub + webhooks + storage + requests + watching
 
     private static let ports = 0...65_535
     private static let upToOneDay = 1...86_400
@@ -112,6 +115,36 @@ extension Setting {
             "EventSub subscriptions that one key may make in a minute; beyond it creations are refused (429)."),
     ]
 
+    private static let webhooks = [
+        Setting(
+            "webhooks.allowedNetworks", .networks(\.webhooks.allowedNetworks),
+            "Addresses that webhooks may be sent to although they are private, of this machine or otherwise refused."),
+        Setting(
+            "webhooks.allowHTTP", .flag(\.webhooks.allowHTTP),
+            "Whether webhooks may be sent to `http://`, where everyone on the way can read them."),
+        Setting(
+            "webhooks.requireChallenge", .flag(\.webhooks.requireChallenge),
+            "Whether an endpoint must answer a challenge before a webhook to it is made."),
+        Setting(
+            "webhooks.trustRoots", .optionalPath(\.webhooks.trustRoots),
+            "PEM file of certificates that vouch for receivers, beside those that this machine trusts."),
+        Setting(
+            "webhooks.secretOverlapSeconds", .number(0...2_592_000, \.webhooks.secretOverlapSeconds), unit: "seconds",
+            "After a rotation messages are signed with the old secret too for this long."),
+        Setting(
+            "webhooks.maxPending", .number(1...1_000_000, \.webhooks.maxPending), unit: "deliveries",
+            "Deliveries that may wait for one webhook; beyond it the oldest are given up (dead letters)."),
+        Setting(
+            "webhooks.maxConcurrent", .number(2...64, \.webhooks.maxConcurrent), unit: "attempts",
+            "Attempts of one webhook at a time: one first attempt, and retries beside it; more wait."),
+        Setting(
+            "webhooks.maxAttempts", .number(1...100_000, \.webhooks.maxAttempts), unit: "attempts",
+            "Attempts of all webhooks at a time, each with a socket; more wait."),
+        Setting(
+            "webhooks.maxHistory", .number(1...1_000_000, \.webhooks.maxHistory), unit: "deliveries",
+            "Ended deliveries that are kept of one webhook; beyond it the oldest are removed within a minute or two."),
+    ]
+
     private static let storage = [
         Setting(
             "intake.maxPending", .number(1_000...1_000_000, \.intake.maxPending), unit: "tips",
@@ -167,6 +200,11 @@ extension Setting {
         "TIPWIRE_" + words.joined().joined(separator: "_").uppercased()
     }
 
+    /// Whether it is on or off.
+    var isSwitch: Bool {
+        if case .flag = kind { true } else { false }
+    }
+
     /// The name's parts: `["feed", "idleSeconds"]`.
     var components: [String] { name.split(separator: ".").map(String.init) }
 
@@ -198,7 +236,8 @@ extension Setting {
         case .text(_, let path): configuration[keyPath: path]
         case .number(_, let path): String(configuration[keyPath: path])
         case .optionalNumber(_, let path): configuration[keyPath: path].map(String.init) ?? ""
-        case .optionalURL(let path): configuration[keyPath: path] ?? ""
+        case .flag(let path): configuration[keyPath: path] ? "true" : "false"
+        case .optionalPath(let path), .optionalURL(let path): configuration[keyPath: path] ?? ""
         case .networks(let path): configuration[keyPath: path].map(\.description).joined(separator: ",")
         case .origins(let path): configuration[keyPath: path].joined(separator: ",")
         case .logLevel(let path): configuration[keyPath: path].rawValue
@@ -216,6 +255,8 @@ extension Setting {
         case .text(.path, _): "a path"
         case .number(let range, _), .optionalNumber(let range, _):
             "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .flag: "true or false"
+        case .optionalPath: "a path"
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
         case .origins: "* or a list of origins such as https://example.com"
@@ -229,6 +270,8 @@ extension Setting {
         case .text(.host, _): "ADDRESS"
         case .text(.path, _): "PATH"
         case .number, .optionalNumber: unit.uppercased()
+        case .flag: "true|false"
+        case .optionalPath: "PATH"
         case .optionalURL: "URL"
         case .networks: "CIDR,…"
         case .origins: "ORIGIN,…"

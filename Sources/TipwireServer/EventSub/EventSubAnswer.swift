@@ -9,7 +9,7 @@ struct EventSubProblem: Error {
     let error: String
     /// What to do about it; nil is `{}`.
     let detail: String?
-    var retryAfter: Int?
+    var headers: HTTPFields = [:]
 
     static func badRequest(_ detail: String) -> EventSubProblem {
         EventSubProblem(status: .badRequest, error: "bad request", detail: detail)
@@ -19,13 +19,36 @@ struct EventSubProblem: Error {
     static let notFound = EventSubProblem(status: .notFound, error: "not found", detail: nil)
 
     static func tooMany(retryAfter: Int) -> EventSubProblem {
-        EventSubProblem(status: .tooManyRequests, error: "too many requests", detail: nil, retryAfter: retryAfter)
+        var problem = EventSubProblem(status: .tooManyRequests, error: "too many requests", detail: nil)
+        problem.headers[.retryAfter] = "\(retryAfter)"
+        return problem
+    }
+
+    /// Whether a path is answered in this dialect, errors included.
+    static func speaks(at path: String) -> Bool {
+        path.hasPrefix("/api/eventsub/") || path == "/api/v1/user/profiles/get"
+    }
+
+    /// What went wrong before a call of this dialect was understood.
+    init(_ problem: Problem) {
+        switch problem.status {
+        case .notFound: self = .notFound
+        case .unauthorized: self = .unauthorized
+        default:
+            self.init(
+                status: problem.status, error: problem.status.reasonPhrase.lowercased(), detail: problem.detail)
+        }
+        headers = problem.headers
+    }
+
+    private init(status: HTTPResponse.Status, error: String, detail: String?) {
+        self.status = status
+        self.error = error
+        self.detail = detail
     }
 
     var response: Response {
-        var headers: HTTPFields = [:]
-        if let retryAfter { headers[.retryAfter] = "\(retryAfter)" }
-        return Answer.json(status, headers: headers) { writer in
+        Answer.json(status, headers: headers) { writer in
             writer.beginObject()
             writer.member("error", error)
             writer.key("error_data")

@@ -4,6 +4,7 @@ import NIOCore
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 import TipwireWire
 
 /// `/api/eventsub/`: what can be subscribed to, and who has.
@@ -14,6 +15,8 @@ struct EventSubController: Sendable {
     let authenticator: Authenticator
     let addresses: ClientAddress
     let sockets: SocketSubscriptions
+    let webhooks: WebhookEngine
+    let store: any WebhookStore
 
     func addRoutes(to router: APIRouter) {
         let base = "/api/eventsub"
@@ -25,6 +28,7 @@ struct EventSubController: Sendable {
         for method in [HTTPRequest.Method.get, .post, .delete] {
             router.open(method, "\(base)/delete", isSafe: false, answering(delete))
         }
+        router.open(.get, "\(base)/deliveries", answering(deliveries))
         router.open(.get, "/api/v1/user/profiles/get", answering(profiles))
     }
 
@@ -106,34 +110,78 @@ struct EventSubController: Sendable {
         let page = try page(call)
         let type = try type(call)
         let condition = try condition(call, of: type, currency: page.currency)
-        switch call.parameters["transport[method]"] {
-        case "websocket": break
-        case "webhook":
-            throw EventSubProblem.badRequest(
-                "'transport[method]' webhook is not offered by this version; use websocket")
-        case nil: throw EventSubProblem.badRequest("missing 'transport[method]': websocket")
-        default: throw EventSubProblem.badRequest("invalid 'transport[method]' value")
-        }
-        let subscription: EventSubscription
         do {
-            subscription = try await sockets.create(
-                type: type, condition: condition, page: page, principal: call.principal)
-        } catch let refusal as SocketSubscriptions.Refusal {
-            throw EventSubProblem(refusal)
+            switch call.parameters["transport[method]"] {
+            case "websocket":
+                let subscription = try await sockets.create(
+                    type: type, condition: condition, page: page, principal: call.principal)
+                return Answer.eventSub { EventSubObject.write(subscription, transport: .webSocket, to: &$0) }
+            case "webhook":
+                let webhook = try await webhooks.create(
+                    try wish(call, page: page, type: type, condition: condition))
+                return Answer.eventSub { WebhookObject.write(webhook, secret: webhook.secrets.current, to: &$0) }
+            case nil: throw EventSubProblem.badRequest("missing 'transport[method]': webhook or websocket")
+            default: throw EventSubProblem.badRequest("invalid 'transport[method]' value")
+            }
+        } catch let refusal as SubscriptionQuota.Refusal {
+            throw EventSubProblem.tooMany(retryAfter: refusal.retryAfter)
+        } catch let refusal as WebhookRefusal {
+            throw EventSubProblem.badRequest("invalid 'transport[callback]' value: \(refusal.detail)")
         } catch is DirectoryRefusal {
             throw EventSubProblem.unauthorized
         }
-        return Answer.eventSub { EventSubObject.write(subscription, transport: .webSocket, to: &$0) }
+    }
+
+    private func wish(
+        _ call: EventSubCall, page: Page, type: EventSubType, condition: EventSubCondition?
+    ) throws -> WebhookWish {
+        guard let callback = call.parameters.nonEmpty("transport[callback]") else {
+            throw EventSubProblem.badRequest("missing 'transport[callback]'")
+        }
+        var secret: WebhookSecret?
+        if let text = call.parameters.nonEmpty("transport[secret]") {
+            secret = WebhookSecret(text)
+            guard secret != nil else {
+                throw EventSubProblem.badRequest("invalid 'transport[secret]' value: \(WebhookSecret.rule)")
+            }
+        }
+        return WebhookWish(
+            page: page, account: call.principal.account, key: call.principal.keyID, type: type, condition: condition,
+            callback: callback, secret: secret)
+    }
+
+    /// One subscription of either transport.
+    private enum Listed {
+        case socket(EventSubscription, isConnected: Bool)
+        case webhook(Webhook)
+
+        var subscription: EventSubscription {
+            switch self {
+            case .socket(let subscription, _): subscription
+            case .webhook(let webhook): webhook.subscription
+            }
+        }
     }
 
     @Sendable private func list(_ call: EventSubCall) async throws -> Response {
         try call.require(.eventsub)
-        let all = sockets.list { isVisible($0, to: call.principal) }
+        let sockets = sockets.list { isVisible($0, to: call.principal) }
+            .map { Listed.socket($0.subscription, isConnected: $0.isConnected) }
+        let webhooks = webhooks.subscriptions.list { isVisible($0.subscription, to: call.principal) }
+            .map(Listed.webhook)
+        let all = (sockets + webhooks).sorted {
+            ($0.subscription.createdAt, $0.subscription.id) < ($1.subscription.createdAt, $1.subscription.id)
+        }
         return Answer.eventSub { writer in
             writer.beginArray()
-            for (subscription, isConnected) in all {
-                EventSubObject.write(subscription, transport: .webSocket, to: &writer) {
-                    $0.member("connected", isConnected)
+            for listed in all {
+                switch listed {
+                case .socket(let subscription, let isConnected):
+                    EventSubObject.write(subscription, transport: .webSocket, to: &writer) {
+                        $0.member("connected", isConnected)
+                    }
+                case .webhook(let webhook):
+                    WebhookObject.write(webhook, to: &writer) { WebhookObject.writeState(webhook, to: &$0) }
                 }
             }
             writer.endArray()
@@ -142,16 +190,43 @@ struct EventSubController: Sendable {
 
     @Sendable private func delete(_ call: EventSubCall) async throws -> Response {
         try call.require(.eventsub)
-        guard let id = call.parameters.nonEmpty("connection_id") else {
-            throw EventSubProblem.badRequest("missing 'connection_id'")
-        }
-        guard try await sockets.delete(id, where: { isVisible($0, to: call.principal) }) else {
+        let id = try connectionID(call)
+        if let webhook = webhook(id, of: call) {
+            try await webhooks.subscriptions.delete(webhook)
+        } else if try await !sockets.delete(id, where: { isVisible($0, to: call.principal) }) {
             throw EventSubProblem.notFound
         }
         return Answer.eventSub { writer in
             writer.beginObject()
             writer.member("connection_id", id)
             writer.endObject()
+        }
+    }
+
+    @Sendable private func deliveries(_ call: EventSubCall) async throws -> Response {
+        try call.require(.eventsub)
+        let id = try connectionID(call)
+        guard let webhook = webhook(id, of: call) else {
+            // A socket's messages are not kept track of one by one.
+            guard !sockets.list(where: { $0.id == id && isVisible($0, to: call.principal) }).isEmpty else {
+                throw EventSubProblem.notFound
+            }
+            return Answer.eventSub { writer in
+                writer.beginArray()
+                writer.endArray()
+            }
+        }
+        let limit = try rowLimit(call)
+        let rows = try await store.deliveries(of: webhook.number, kind: nil, before: nil, limit: limit)
+        return Answer.eventSub { writer in
+            writer.beginArray()
+            for delivery in rows {
+                writer.beginObject()
+                DeliveryObject.writeMembers(
+                    of: delivery, id: webhooks.messages.id(of: delivery), type: webhook.subscription.type, to: &writer)
+                writer.endObject()
+            }
+            writer.endArray()
         }
     }
 
@@ -200,32 +275,44 @@ struct EventSubController: Sendable {
     private func condition(
         _ call: EventSubCall, of type: EventSubType, currency: Currency
     ) throws -> EventSubCondition? {
-        let offered = Set(EventSubDefinition.of(type).conditions.map { "condition[\($0.name)]" })
-        for name in call.parameters.names where name.hasPrefix("condition[") && !offered.contains(name) {
-            throw EventSubProblem.badRequest("invalid '\(name.prefix(80))': this type has no such condition")
+        let values = call.parameters.names.sorted().compactMap { name -> (name: String, value: String)? in
+            guard name.hasPrefix("condition[") else { return nil }
+            let bare = name.dropFirst("condition[".count)
+            return (bare.hasSuffix("]") ? String(bare.dropLast()) : String(bare), call.parameters[name] ?? "")
         }
-        let name = "condition[\(EventSubDefinition.minimumAmount)]"
-        guard offered.contains(name), let text = call.parameters.nonEmpty(name) else { return nil }
-        guard let cents = currency.minorUnits(decimal: text), Limits.grossAmountInCents.contains(max(cents, 1)) else {
+        do {
+            return try EventSubDefinition.of(type).condition(values, currency: currency)
+        } catch {
+            let what = error.isUnknown ? "" : " value"
+            throw EventSubProblem.badRequest("invalid 'condition[\(error.name)]'\(what): \(error.detail)")
+        }
+    }
+
+    private func connectionID(_ call: EventSubCall) throws -> String {
+        guard let id = call.parameters.nonEmpty("connection_id") else {
+            throw EventSubProblem.badRequest("missing 'connection_id'")
+        }
+        return id
+    }
+
+    private func rowLimit(_ call: EventSubCall) throws -> Int {
+        guard let text = call.parameters.nonEmpty("limit") else { return Limits.defaultListRows }
+        guard let limit = Int(text), Limits.listRows.contains(limit) else {
             throw EventSubProblem.badRequest(
-                "invalid '\(name)' value: not a decimal of \(currency.code) like \(currency.decimal(500))")
+                "invalid 'limit' value: not a whole number from \(Limits.listRows.lowerBound) to "
+                    + "\(Limits.listRows.upperBound)")
         }
-        return EventSubCondition(minimumAmountInCents: cents, minimumAmount: text)
+        return limit
+    }
+
+    private func webhook(_ id: String, of call: EventSubCall) -> Webhook? {
+        webhooks.subscriptions[id].flatMap { isVisible($0.subscription, to: call.principal) ? $0 : nil }
     }
 
     /// Subscriptions of the caller's account, on pages that the key reaches.
     private func isVisible(_ subscription: EventSubscription, to principal: Principal) -> Bool {
         subscription.account == principal.account
             && directory.look { $0.page(subscription.page) }.map(principal.mayFollow) ?? false
-    }
-}
-
-extension EventSubProblem {
-    fileprivate init(_ refusal: SocketSubscriptions.Refusal) {
-        switch refusal {
-        case .tooFast(let wait): self = .tooMany(retryAfter: wait)
-        case .tooManyOfKey, .tooManyOfPage: self = .tooMany(retryAfter: EventSubObject.windowSeconds)
-        }
     }
 }
 

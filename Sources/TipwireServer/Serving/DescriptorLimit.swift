@@ -6,34 +6,49 @@ enum DescriptorLimit {
     /// small limit a quarter, but never less than the server needs to run at all.
     static func reserve(of descriptors: Int) -> Int { min(256, max(48, descriptors / 4)) }
 
+    /// Of what is left, the part that webhooks may use: attempts under way, and half as many connections that wait for the
+    /// next one.
+    static func webhookSockets(attempts: Int, of descriptors: Int) -> Int {
+        min(attempts + attempts / 2, descriptors / 8)
+    }
+
     struct Fitting: Equatable {
         /// Sockets that fit beside the database and what else is open, listeners and requests together.
         let maxSockets: Int
         let maxConnections: Int
+        /// Attempts of webhooks at a time.
+        let maxAttempts: Int
         /// What the operator should know; nil when all fits.
         let warning: String?
     }
 
     /// Raises the soft limit as far as needed and permitted, and lowers the setting to what then fits.
-    static func fit(maxConnections wanted: Int) -> Fitting {
+    static func fit(maxConnections wanted: Int, maxAttempts: Int) -> Fitting {
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        guard getrlimit(resource, &limit) == 0 else { return fit(maxConnections: wanted, descriptors: .max) }
-        let needed = rlim_t(wanted + reserve(of: .max))
+        guard getrlimit(resource, &limit) == 0 else {
+            return fit(maxConnections: wanted, maxAttempts: maxAttempts, descriptors: .max)
+        }
+        let needed = rlim_t(wanted + reserve(of: .max) + webhookSockets(attempts: maxAttempts, of: .max))
         if limit.rlim_cur < needed {
             var raised = limit
             raised.rlim_cur = min(needed, limit.rlim_max)
             if setrlimit(resource, &raised) == 0 { limit = raised }
         }
-        return fit(maxConnections: wanted, descriptors: Int(clamping: limit.rlim_cur))
+        return fit(
+            maxConnections: wanted, maxAttempts: maxAttempts, descriptors: Int(clamping: limit.rlim_cur))
     }
 
-    static func fit(maxConnections wanted: Int, descriptors: Int) -> Fitting {
-        let possible = max(1, descriptors - reserve(of: descriptors))
-        let sockets = descriptors - min(48, descriptors / 4)
-        guard possible < wanted else { return Fitting(maxSockets: sockets, maxConnections: wanted, warning: nil) }
+    static func fit(maxConnections wanted: Int, maxAttempts: Int, descriptors: Int) -> Fitting {
+        let webhooks = webhookSockets(attempts: maxAttempts, of: descriptors)
+        let attempts = min(maxAttempts, max(1, webhooks * 2 / 3))
+        let possible = max(1, descriptors - reserve(of: descriptors) - webhooks)
+        let sockets = max(1, descriptors - min(48, descriptors / 4) - webhooks)
+        guard possible < wanted else {
+            return Fitting(maxSockets: sockets, maxConnections: wanted, maxAttempts: attempts, warning: nil)
+        }
         return Fitting(
-            maxSockets: sockets, maxConnections: possible,
+            maxSockets: sockets, maxConnections: possible, maxAttempts: attempts,
             warning:
                 "feed.maxConnections is lowered from \(wanted) to \(possible): this process may open \(descriptors) "
                 + "descriptors; raise the limit with 'ulimit -n' or LimitNOFILE=")

@@ -48,7 +48,9 @@ public struct Doctor {
                 verdict: .good, text: isRunning ? "server: running on \(folder)" : "server: not running on \(folder)"))
         findings += privacy(of: folder)
         findings += database(in: folder)
-        if let warning = DescriptorLimit.fit(maxConnections: configuration.feed.maxConnections).warning {
+        if let warning = DescriptorLimit.fit(
+            maxConnections: configuration.feed.maxConnections, maxAttempts: configuration.webhooks.maxAttempts
+        ).warning {
             findings.append(Finding(verdict: .warning, text: "descriptors: \(warning)"))
         }
         return findings

@@ -6,6 +6,7 @@ import NIOPosix
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 import TipwireWire
 
 /// The parts of a server and how they hang together: the path of a tip, downward.
@@ -36,7 +37,10 @@ struct Parts: Sendable {
     let intake: TipIntake
     let reader: CatchUpReader
     let fanout: Fanout
+    let subscriptionQuota: SubscriptionQuota
     let sockets: SocketSubscriptions
+    let resolver: SystemResolver
+    let webhooks: WebhookEngine
     let relay: EventRelay
     let retention: Retention
     let quota: StreamQuota
@@ -72,12 +76,13 @@ struct Parts: Sendable {
                 keepaliveSeconds: configuration.sse.keepaliveSeconds,
                 maxStreamSeconds: configuration.sse.maxStreamSeconds),
             log: position, reader: reader, clock: clock)
-        sockets = try await SocketSubscriptions(
-            store: store, directory: directory, fanout: fanout, position: position, clock: clock,
+        subscriptionQuota = SubscriptionQuota(
             limits: .init(
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
-                creationsPerMinute: configuration.eventsub.maxCreationsPerMinute),
-            windowSeconds: EventSubObject.windowSeconds, logger: logger)
+                creationsPerMinute: configuration.eventsub.maxCreationsPerMinute))
+        sockets = try await SocketSubscriptions(
+            store: store, directory: directory, fanout: fanout, position: position, clock: clock,
+            quota: subscriptionQuota, windowSeconds: EventSubObject.windowSeconds, logger: logger)
         // The fan-out first, which tells each socket the reason. Who comes back by a subscription in the meantime is ended
         // with it.
         directory.enforce(with: fanout)
@@ -88,7 +93,19 @@ struct Parts: Sendable {
             store: store, position: position, clock: clock, days: configuration.retention.days,
             bytes: Int64(configuration.retention.bytes), interval: .seconds(configuration.retention.checkSeconds),
             metrics: metrics, logger: logger)
-        let fitting = DescriptorLimit.fit(maxConnections: configuration.feed.maxConnections)
+        let fitting = DescriptorLimit.fit(
+            maxConnections: configuration.feed.maxConnections, maxAttempts: configuration.webhooks.maxAttempts)
+        resolver = SystemResolver(group: eventLoops)
+        let settings = WebhookEngine.Settings(configuration.webhooks, maxAttempts: fitting.maxAttempts)
+        let check = TargetCheck(addresses: settings.policy.addresses, resolver: resolver)
+        webhooks = try await WebhookEngine(
+            settings: settings, store: store, directory: directory, position: position, wakeUp: wakeUp,
+            encoder: encoder, quota: subscriptionQuota, check: check,
+            sender: try WebhookSender(
+                check: check,
+                trustRoots: try configuration.webhooks.trustRoots.map(TrustRoots.init(file:)) ?? .system,
+                version: TipwireVersion.text, limits: settings.sending, group: eventLoops),
+            clock: SystemDeliveryClock(clock), logger: logger)
         warnings = fitting.warning.map { [$0] } ?? []
         maxSockets = fitting.maxSockets
         quota = StreamQuota(maximum: fitting.maxConnections)
@@ -128,8 +145,10 @@ struct Parts: Sendable {
             .addRoutes(to: router)
         GoalsController(directory: directory, intake: intake, store: store, position: position).addRoutes(to: router)
         EventSubController(
-            directory: directory, authenticator: authenticator, addresses: addresses, sockets: sockets
+            directory: directory, authenticator: authenticator, addresses: addresses, sockets: sockets,
+            webhooks: webhooks, store: store
         ).addRoutes(to: router)
+        SubscriptionsController(directory: directory, webhooks: webhooks, store: store).addRoutes(to: router)
         PagesController(directory: directory, clock: clock, publicURL: { publicURL.current }).addRoutes(to: router)
         KeysController(directory: directory, authenticator: authenticator, clock: clock).addRoutes(to: router)
         AccountsController(directory: directory, links: links, passwords: passwords, clock: clock)
@@ -161,7 +180,30 @@ struct Parts: Sendable {
         OperatingController(
             store: store, intake: intake, drain: drain,
             exposition: MetricsExposition(
-                metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, store: store, directory: directory,
+                metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, webhooks: webhooks,
+                subscriptionQuota: subscriptionQuota, store: store, directory: directory,
                 position: position, refusals: refusals, quota: quota, startedAt: startedAt))
+    }
+}
+
+extension WebhookEngine.Settings {
+    fileprivate init(_ settings: ServerConfiguration.Webhooks, maxAttempts: Int) {
+        self.init()
+        policy = CallbackPolicy(
+            addresses: AddressGuard(allowedNetworks: settings.allowedNetworks), allowsHTTP: settings.allowHTTP)
+        requiresChallenge = settings.requireChallenge
+        secretOverlap = Int64(settings.secretOverlapSeconds) * 1_000
+        maxPending = settings.maxPending
+        maxConcurrent = settings.maxConcurrent
+        self.maxAttempts = maxAttempts
+        maxHistory = settings.maxHistory
+    }
+
+    /// A connection idles for as many attempts as a webhook makes at a time, and for half as many as there may be.
+    fileprivate var sending: SendingLimits {
+        var limits = SendingLimits()
+        limits.idlePerTarget = maxConcurrent
+        limits.idle = max(1, maxAttempts / 2)
+        return limits
     }
 }

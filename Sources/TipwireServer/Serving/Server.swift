@@ -7,6 +7,7 @@ import ServiceLifecycle
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 import UnixSignals
 
 /// A whole server: made of its configuration, run until a signal ends it.
@@ -47,7 +48,8 @@ public struct Server {
         logger.info(
             "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
         var services: [any Service] = [
-            parts.authenticator, parts.retention, parts.reader, parts.relay, parts.sockets, parts.intake,
+            parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
+            parts.intake,
         ]
         if let port = configuration.metrics.port {
             let metrics = try await bindMetrics(parts, port: port)
@@ -69,6 +71,7 @@ public struct Server {
                 services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger)))
         try await group.run()
         parts.fanout.stop()
+        await parts.resolver.shutdown()
         try await store.close()
         logger.info("stopped")
     }

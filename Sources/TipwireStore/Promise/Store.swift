@@ -4,7 +4,7 @@ import TipwireCore
 ///
 /// Each part is its own protocol, because each has its own readers: the hub needs the log, the API the tips and the
 /// directory. One contract suite (`StoreContract` in the tests) runs over every implementation.
-public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & SocketStore
+public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & SocketStore & WebhookStore
 
 /// The log: the one ordered history that everything else is read from.
 ///

@@ -28,6 +28,9 @@ enum Schema {
         migrator.registerMigration("0003-eventsub-sockets") { db in
             try db.execute(sql: sockets)
         }
+        migrator.registerMigration("0004-webhooks") { db in
+            try db.execute(sql: webhooks + deliveries)
+        }
         return migrator
     }
 
@@ -262,5 +265,106 @@ extension Schema {
             sequence INTEGER NOT NULL CHECK (sequence >= 0)
         ) STRICT;
         INSERT INTO socket_level VALUES (1, 0);
+        """
+}
+
+// MARK: - 0004-webhooks
+
+extension Schema {
+    private static let webhooks = """
+        -- key_id: the key that made it, which may be gone; NULL: a signed-in browser made it.
+        -- position: what the log has been read through for it; NULL: it is level, see webhook_level.
+        -- disabled: why nothing is sent; NULL: it is enabled.
+        CREATE TABLE webhooks (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            account_id INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+            key_id TEXT,
+            type TEXT NOT NULL,
+            minimum_amount TEXT,
+            minimum_cents INTEGER CHECK ((minimum_cents IS NULL) = (minimum_amount IS NULL)),
+            created_at INTEGER NOT NULL,
+            callback TEXT NOT NULL,
+            position INTEGER,
+            disabled TEXT CHECK (disabled IS NULL OR position IS NOT NULL),
+            failing_since INTEGER
+        ) STRICT;
+        CREATE INDEX webhooks_by_page ON webhooks (page_id);
+        CREATE INDEX webhooks_by_account ON webhooks (account_id);
+
+        -- The one that holds has no expires_at, and is number 0.
+        CREATE TABLE webhook_secrets (
+            webhook INTEGER NOT NULL REFERENCES webhooks (number) ON DELETE CASCADE,
+            number INTEGER NOT NULL CHECK (number >= 0),
+            secret TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),
+            expires_at INTEGER CHECK ((expires_at IS NULL) = (number = 0)),
+            PRIMARY KEY (webhook, number)
+        ) STRICT, WITHOUT ROWID;
+
+        -- Always one row: what the log has been read through for all level webhooks.
+        CREATE TABLE webhook_level (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            sequence INTEGER NOT NULL CHECK (sequence >= 0)
+        ) STRICT;
+        INSERT INTO webhook_level VALUES (1, 0);
+
+        """
+
+    /// A delivery in its own row, found by what it tells of; the message is made again from the log for each attempt. Most
+    /// deliveries are in the index of pending ones for some milliseconds, and never in that of retries.
+    private static let deliveries = """
+        -- due_at: of a pending one; 0: it waits for its first attempt, in the order of the table.
+        -- round: attempts since it was last put back to the beginning of the schedule.
+        -- reason: why it is dead.
+        CREATE TABLE webhook_deliveries (
+            webhook INTEGER NOT NULL REFERENCES webhooks (number) ON DELETE CASCADE,
+            sequence INTEGER NOT NULL CHECK (sequence >= 0),
+            test INTEGER NOT NULL CHECK (test >= 0),
+            created_at INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+            due_at INTEGER CHECK ((due_at IS NOT NULL) = (state = 'pending')),
+            attempts INTEGER NOT NULL CHECK (attempts >= 0),
+            round INTEGER NOT NULL CHECK (round BETWEEN 0 AND attempts),
+            reason TEXT CHECK ((reason IS NOT NULL) = (state = 'dead')),
+            PRIMARY KEY (webhook, sequence, test)
+        ) STRICT, WITHOUT ROWID;
+        -- With state, though it is the same in all of it: only an index with all columns of a query spares SQLite the
+        -- table.
+        CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (webhook, sequence, test, due_at, state)
+            WHERE state = 'pending';
+        CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at) WHERE due_at > 0;
+
+        -- What a test tells of, since no event of the log does.
+        CREATE TABLE webhook_tests (
+            webhook INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            test INTEGER NOT NULL CHECK (test > 0),
+            id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (webhook, sequence, test),
+            UNIQUE (webhook, id),
+            FOREIGN KEY (webhook, sequence, test) REFERENCES webhook_deliveries (webhook, sequence, test)
+                ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+
+        -- number: from 1, over all rounds. duration: milliseconds. answer: the beginning of its body.
+        CREATE TABLE webhook_attempts (
+            webhook INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            test INTEGER NOT NULL,
+            number INTEGER NOT NULL CHECK (number > 0),
+            began_at INTEGER NOT NULL,
+            duration INTEGER NOT NULL CHECK (duration >= 0),
+            status INTEGER,
+            code TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            address TEXT,
+            answer TEXT NOT NULL,
+            PRIMARY KEY (webhook, sequence, test, number),
+            FOREIGN KEY (webhook, sequence, test) REFERENCES webhook_deliveries (webhook, sequence, test)
+                ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
         """
 }

@@ -74,6 +74,12 @@ extension AttemptOutcome {
         }
     }
 
+    /// Every name that `code` can be.
+    static let codes = [
+        "delivered", "status", "redirect", "refused_callback", "refused_address", "wrong_peer", "dns", "unreachable",
+        "connect_timeout", "tls", "head_timeout", "whole_timeout", "closed_early", "unreadable_answer",
+    ]
+
     /// A name for counting, in the alphabet of metric labels. Never changes, and is stored.
     public var code: String {
         switch self {

@@ -8,8 +8,11 @@ public struct CircuitBreaker: Hashable, Sendable {
     public struct Limits: Hashable, Sendable {
         /// Failures in a row that open it.
         public var failures = 5
-        /// How long nothing is asked then, in milliseconds.
-        public var pause: Int64 = 30_000
+        /// How long nothing is asked then, in milliseconds: no longer than a delivery waits for its second attempt, so that
+        /// a short fault costs no delivery more time than it would without the breaker. Doubled by each probe that fails.
+        public var pause: Int64 = 5_000
+        /// The longest pause, in milliseconds: an endpoint that is back is noticed within this time.
+        public var longestPause: Int64 = 300_000
 
         public init() {}
     }
@@ -22,9 +25,9 @@ public struct CircuitBreaker: Hashable, Sendable {
 
     private enum State: Hashable {
         case closed(failures: Int)
-        case open(until: Timestamp)
+        case open(until: Timestamp, pause: Int64)
         /// Half open: one attempt is under way.
-        case probing
+        case probing(pause: Int64)
     }
 
     private var state = State.closed(failures: 0)
@@ -39,16 +42,24 @@ public struct CircuitBreaker: Hashable, Sendable {
         if case .closed = state { false } else { true }
     }
 
+    /// Whether the last attempt was a success, or none was made.
+    public var isClear: Bool { state == .closed(failures: 0) }
+
+    /// Until when nothing is asked; nil when it is closed or being probed.
+    public var pausedUntil: Timestamp? {
+        if case .open(let until, _) = state { until } else { nil }
+    }
+
     /// Asks to begin an attempt. Each that is admitted ends in `record` or `abandon`.
     public mutating func admit(at time: Timestamp) -> Admission {
         switch state {
         case .closed:
             return .admitted
-        case .open(let until):
+        case .open(let until, let pause):
             // A clock that was set back must not prolong the pause.
-            let isSetBack = until.milliseconds - time.milliseconds > limits.pause
+            let isSetBack = until.milliseconds - time.milliseconds > pause
             guard time >= until || isSetBack else { return .held(until: until) }
-            state = .probing
+            state = .probing(pause: pause)
             return .admitted
         case .probing:
             return .held(until: nil)
@@ -67,8 +78,10 @@ public struct CircuitBreaker: Hashable, Sendable {
         switch state {
         case .closed(let failures) where failures + 1 < limits.failures:
             state = .closed(failures: failures + 1)
-        case .closed, .probing:
-            state = .open(until: time.advanced(milliseconds: limits.pause))
+        case .closed:
+            open(for: limits.pause, at: time)
+        case .probing(let pause):
+            open(for: min(pause * 2, limits.longestPause), at: time)
         case .open:
             break
         }
@@ -76,6 +89,10 @@ public struct CircuitBreaker: Hashable, Sendable {
 
     /// An admitted attempt was given up without an outcome; if it was the probe, the next one may be.
     public mutating func abandon(at time: Timestamp) {
-        if case .probing = state { state = .open(until: time) }
+        if case .probing(let pause) = state { state = .open(until: time, pause: pause) }
+    }
+
+    private mutating func open(for pause: Int64, at time: Timestamp) {
+        state = .open(until: time.advanced(milliseconds: pause), pause: pause)
     }
 }

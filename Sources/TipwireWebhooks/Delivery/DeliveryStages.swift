@@ -3,9 +3,10 @@ import TipwireCore
 /// A delivery that waits for its next attempt.
 ///
 /// The stages of a delivery are types, each made only by the one before it: what was never begun can't end, and what
-/// has ended can't be begun again. A store keeps `attemptsMade` and `due`, and makes this of them at start: an attempt
-/// that a crash cut off was never counted, and is made again.
+/// has ended can't be begun again. A store keeps `attemptsMade`: an attempt that a crash cut off was never counted, and
+/// is made again.
 public struct DueDelivery: Hashable, Sendable {
+    /// In this round of the schedule.
     public let attemptsMade: Int
     public let due: Timestamp
 
@@ -14,11 +15,6 @@ public struct DueDelivery: Hashable, Sendable {
         self.attemptsMade = attemptsMade
         self.due = due
     }
-
-    public func isDue(at time: Timestamp) -> Bool { due <= time }
-
-    /// The first attempt keeps the order of events; later ones run beside it.
-    public var isFirst: Bool { attemptsMade == 0 }
 
     public func begin(at time: Timestamp) -> RunningAttempt {
         RunningAttempt(number: attemptsMade + 1, began: time)
@@ -86,16 +82,6 @@ public struct EndedAttempt: Hashable, Sendable {
         self.next = next
         self.endsEndpoint = endsEndpoint
     }
-}
-
-/// Why a delivery isn't tried again by itself.
-public enum DeadLetterReason: String, Hashable, Sendable, CaseIterable {
-    /// Every attempt of the schedule failed.
-    case attemptsExhausted = "attempts exhausted"
-    /// The callback leads where it may not.
-    case refused
-    /// The endpoint had too many deliveries waiting, and this was the oldest.
-    case tooManyPending = "too many pending"
 }
 
 extension AttemptOutcome {

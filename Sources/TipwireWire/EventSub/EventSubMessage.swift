@@ -19,10 +19,14 @@ public enum EventSubMessage {
 
     /// What follows it for an event, nil for an event that the type doesn't tell of.
     ///
-    /// - Parameter id: one for each event of the log; the same on every transport and every attempt.
-    public static func rest(_ event: EventBody, of type: EventSubType, page: Page, id: String) -> ByteBuffer? {
+    /// - Parameters:
+    ///   - id: one for each event of the log; the same on every transport and every attempt.
+    ///   - isTest: whether nothing of it has happened, and whoever keeps accounts should leave it out.
+    public static func rest(
+        _ event: EventBody, of type: EventSubType, page: Page, id: String, isTest: Bool = false
+    ) -> ByteBuffer? {
         guard var bytes = EventSubDefinition.of(type).body(of: event, page: page) else { return nil }
-        bytes.writeString(",\"id\":\"\(id)\"}")
+        bytes.writeString(",\"id\":\"\(id)\"\(isTest ? ",\"test\":true" : "")}")
         return bytes
     }
 

@@ -169,6 +169,11 @@ extension JSONWriter {
         self.value(value)
     }
 
+    public mutating func member(_ name: StaticString, _ value: Int64?) {
+        key(name)
+        if let value { self.value(value) } else { null() }
+    }
+
     public mutating func member(_ name: StaticString, _ value: Bool) {
         key(name)
         self.value(value)

@@ -1,11 +1,12 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @Suite("Goals, whatever happens")
 struct GoalPropertyTests {
     /// A page's life at random: few goals of small amounts, so that chains, exact hits and refusals are common.
     private struct Life {
-        var random = CoreSeed()
+        var random = TestSeed()
         var reducer = PageReducer()
         var log: [EventBody] = []
         /// The queue before each event of the log that begins a command.

@@ -2,6 +2,7 @@ import ServiceLifecycle
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 

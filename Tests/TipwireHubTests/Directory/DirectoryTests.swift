@@ -1,6 +1,7 @@
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 

@@ -1,4 +1,5 @@
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -82,7 +83,7 @@ struct DeliveryModel {
     }
 
     /// The shard offers the next batch.
-    mutating func offer(_ count: Int, using seed: inout HubSeed) {
+    mutating func offer(_ count: Int, using seed: inout TestSeed) {
         let through = min(head, offered + Int64(count))
         for index in listeners.indices {
             let entries = view(of: listeners[index].pages, after: offered, through: through)
@@ -117,7 +118,7 @@ struct DeliveryModel {
     }
 
     /// The answer reaches the event loop, if it is there.
-    mutating func endRead(_ index: Int, using seed: inout HubSeed) {
+    mutating func endRead(_ index: Int, using seed: inout TestSeed) {
         guard listeners[index].cut == nil, let answer = listeners[index].read?.answer else { return }
         listeners[index].read = nil
         var entries = answer.entries
@@ -159,7 +160,7 @@ struct DeliveryModel {
 
     // MARK: What follows
 
-    private mutating func write(_ entries: [Int64], to index: Int, using seed: inout HubSeed) {
+    private mutating func write(_ entries: [Int64], to index: Int, using seed: inout TestSeed) {
         listeners[index].received += entries
         // Any write may be the one that fills the socket's buffer.
         if !entries.isEmpty, seed.chance(15) { listeners[index].isWritable = false }

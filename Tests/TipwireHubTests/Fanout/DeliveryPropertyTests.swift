@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -7,7 +8,7 @@ import TipwireCore
 struct DeliveryPropertyTests {
     /// Does `steps` things at random, then lets everyone take everything.
     private func run(
-        steps: Int, limits: Delivery.Limits, prunes: Bool, using seed: inout HubSeed
+        steps: Int, limits: Delivery.Limits, prunes: Bool, using seed: inout TestSeed
     ) -> DeliveryModel {
         var model = DeliveryModel(limits: limits)
         model.commit((0..<Int.random(in: 0...8, using: &seed)).map { _ in .random(in: 1...3, using: &seed) })
@@ -27,7 +28,7 @@ struct DeliveryPropertyTests {
         return model
     }
 
-    private func step(_ model: inout DeliveryModel, prunes: Bool, using seed: inout HubSeed) {
+    private func step(_ model: inout DeliveryModel, prunes: Bool, using seed: inout TestSeed) {
         let someone = model.listeners.indices.randomElement(using: &seed)
         switch Int.random(in: 0..<100, using: &seed) {
         case 0..<20:
@@ -60,7 +61,7 @@ struct DeliveryPropertyTests {
     @Test("Without limits every listener has the log from its start, each event once and in order")
     func complete() {
         let limits = Delivery.Limits(lagBytes: .max / 2, stallSeconds: .max)
-        var seed = HubSeed()
+        var seed = TestSeed()
         for round in 0..<150 {
             let model = run(steps: 250, limits: limits, prunes: false, using: &seed)
             for listener in model.listeners {
@@ -78,7 +79,7 @@ struct DeliveryPropertyTests {
 
     @Test("With limits and retention every listener has all of the log from its start, or a beginning of it and is cut")
     func completeOrCut() {
-        var seed = HubSeed()
+        var seed = TestSeed()
         var cuts: Set<String> = []
         for round in 0..<300 {
             let limits = Delivery.Limits(

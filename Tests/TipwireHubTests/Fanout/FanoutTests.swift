@@ -2,6 +2,7 @@ import NIOCore
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -241,7 +242,7 @@ struct FanoutTests {
     func leaving() async throws {
         try await withHub { hub in
             let house = try await House(hub)
-            var seed = HubSeed()
+            var seed = TestSeed()
             var listeners: [Listener] = []
             for index in 0..<40 {
                 let audiences: [Audience] = [.page(house.first.id), .owner(house.olivia.id, limit: nil)]

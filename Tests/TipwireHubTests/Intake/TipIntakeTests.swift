@@ -2,6 +2,7 @@ import ServiceLifecycle
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -13,7 +14,7 @@ struct TipIntakeTests {
         let gate = Gate(isOpen: true)
         let clock = TestClock()
         let metrics = HubMetrics()
-        let wakeUp = WakeUp()
+        let listener: WakeUp.Listener
         let position: LogPosition
         let intake: TipIntake
         let page: Page
@@ -27,6 +28,8 @@ struct TipIntakeTests {
                     slug: Slug("page")!, title: "Page", customURL: nil, currency: .usd, owner: account.id,
                     createdAt: noon))
             position = LogPosition(try await store.bounds())
+            let wakeUp = WakeUp()
+            listener = wakeUp.listen()
             intake = TipIntake(
                 store: store, position: position, wakeUp: wakeUp, clock: clock.wall, maxPending: maxPending,
                 metrics: metrics, logger: silence)
@@ -233,11 +236,11 @@ struct TipIntakeTests {
             let first = try await intake.submit([draft(5, id: "a"), draft(6, id: "b"), draft(5, id: "a")])
             #expect(intake.position.bounds.head == 2)
             #expect(first.map(\.lastSequence) == [1, 2, 1])
-            #expect(intake.wakeUp.take().map(\.sequence) == [1, 2])
+            #expect(intake.listener.take(after: 0).map(\.sequence) == [1, 2])
             let repeats = intake.metrics.tipsRepeated.value
             let again = try await intake.submit([draft(5, id: "a")])
             #expect(again[0].isRepeat)
-            #expect(intake.wakeUp.take().isEmpty)
+            #expect(intake.listener.take(after: 2).isEmpty)
             #expect(intake.metrics.tipsRepeated.value == repeats + 1)
         }
     }

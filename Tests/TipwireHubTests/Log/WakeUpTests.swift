@@ -15,49 +15,77 @@ struct WakeUpTests {
     @Test("Events of several signals are taken together, in order, once")
     func order() throws {
         let wakeUp = WakeUp()
+        let listener = wakeUp.listen()
         wakeUp.signal(try events(1...3))
         wakeUp.signal()
         wakeUp.signal(try events(4...4))
-        #expect(wakeUp.take().map(\.sequence) == [1, 2, 3, 4])
-        #expect(wakeUp.take().isEmpty)
+        #expect(listener.take(after: 0).map(\.sequence) == [1, 2, 3, 4])
+        #expect(listener.take(after: 4).isEmpty)
+    }
+
+    @Test("Each listener hears everything, whatever the others have taken")
+    func listeners() throws {
+        let wakeUp = WakeUp()
+        let (one, other) = (wakeUp.listen(), wakeUp.listen())
+        wakeUp.signal(try events(1...2))
+        #expect(one.take(after: 0).count == 2)
+        wakeUp.signal(try events(3...3))
+        #expect(one.take(after: 2).map(\.sequence) == [3])
+        #expect(other.take(after: 0).map(\.sequence) == [1, 2, 3])
+    }
+
+    @Test("Events count only while they follow without a hole, and known ones are left out")
+    func holes() throws {
+        let wakeUp = WakeUp()
+        let listener = wakeUp.listen()
+        wakeUp.signal(try events(1...4))
+        #expect(listener.take(after: 2).map(\.sequence) == [3, 4])
+        wakeUp.signal(try events(6...7))
+        #expect(listener.take(after: 4).isEmpty)
+        wakeUp.signal(try events(5...6))
+        wakeUp.signal(try events(8...8))
+        #expect(listener.take(after: 4).isEmpty)
     }
 
     @Test("Any number of signals before a look is one look")
     func coalescing() async {
         let wakeUp = WakeUp()
+        let listener = wakeUp.listen()
         for _ in 0..<100 { wakeUp.signal() }
-        wakeUp.finish()
+        listener.finish()
         var looks = 0
-        for await _ in wakeUp.signals { looks += 1 }
+        for await _ in listener.signals { looks += 1 }
         #expect(looks == 1)
     }
 
     @Test("A signal after a look is another look")
     func again() async {
         let wakeUp = WakeUp()
-        var looks = wakeUp.signals.makeAsyncIterator()
+        let listener = wakeUp.listen()
+        var looks = listener.signals.makeAsyncIterator()
         for _ in 0..<3 {
             wakeUp.signal()
             #expect(await looks.next() != nil)
         }
-        wakeUp.finish()
+        listener.finish()
         #expect(await looks.next() == nil)
     }
 
     @Test("Events past the bound are dropped, the signal is not, and room is made by the next look")
     func overflow() async throws {
         let wakeUp = WakeUp()
-        let most = Int64(WakeUp.maximumEvents)
+        let listener = wakeUp.listen()
+        let most = Int64(WakeUp.Listener.maximumEvents)
         wakeUp.signal(try events(1...most))
         wakeUp.signal(try events(most + 1...most + 1))
-        #expect(wakeUp.take().count == WakeUp.maximumEvents)
+        #expect(listener.take(after: 0).count == WakeUp.Listener.maximumEvents)
         wakeUp.signal(try events(most + 2...most + 2))
-        #expect(wakeUp.take().map(\.sequence) == [most + 2])
+        #expect(listener.take(after: most + 1).map(\.sequence) == [most + 2])
         wakeUp.signal(try events(1...most + 1))
-        #expect(wakeUp.take().isEmpty)
-        wakeUp.finish()
+        #expect(listener.take(after: 0).isEmpty)
+        listener.finish()
         var looks = 0
-        for await _ in wakeUp.signals { looks += 1 }
+        for await _ in listener.signals { looks += 1 }
         #expect(looks == 1)
     }
 }

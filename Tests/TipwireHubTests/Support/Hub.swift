@@ -4,6 +4,7 @@ import NIOPosix
 import ServiceLifecycle
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 

@@ -1,9 +1,10 @@
 import Synchronization
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 /// A real store that a test can hold up, break and look over the shoulder of.
-final class StoreDouble: Store {
+final class StoreDouble: ForwardingStore {
     struct Hooks: Sendable {
         /// Runs before a batch is committed; what it throws is the store's failure.
         var beforeCommit: (@Sendable ([LogCommand]) async throws -> Void)?
@@ -29,8 +30,6 @@ final class StoreDouble: Store {
 
     // MARK: Log
 
-    func bounds() async throws -> LogBounds { try await real.bounds() }
-
     func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
         batches.change { $0.append(commands) }
         try await hooks.withLock { $0.beforeCommit }?(commands)
@@ -44,34 +43,12 @@ final class StoreDouble: Store {
         return slice
     }
 
-    func prune(olderThan horizon: Timestamp, keepingBytes bytes: Int64, limit: Int) async throws -> Pruning {
-        try await real.prune(olderThan: horizon, keepingBytes: bytes, limit: limit)
-    }
-
-    func logStatistics() async throws -> LogStatistics { try await real.logStatistics() }
-
-    // MARK: Tips
-
-    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
-        try await real.tips(page: page, before: before, limit: limit)
-    }
-
-    func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? { try await real.tip(page: page, id: id) }
-
-    // MARK: Goals
-
-    func goals(page: Page.ID) async throws -> GoalQueue { try await real.goals(page: page) }
-
     // MARK: Sockets
-
-    func socketSubscriptions() async throws -> [StoredSocket] { try await real.socketSubscriptions() }
 
     func createSocketSubscription(_ socket: StoredSocket) async throws {
         try await change("createSocketSubscription")
         try await real.createSocketSubscription(socket)
     }
-
-    func deleteSocketSubscriptions(_ ids: [String]) async throws { try await real.deleteSocketSubscriptions(ids) }
 
     func recordSocketPositions(_ positions: SocketPositions) async throws {
         try await change("recordSocketPositions")
@@ -80,17 +57,9 @@ final class StoreDouble: Store {
 
     // MARK: Directory
 
-    func directory() async throws -> DirectorySnapshot { try await real.directory() }
-
     func createAccount(_ new: NewAccount) async throws -> Account {
         try await change("createAccount")
         return try await real.createAccount(new)
-    }
-
-    func passwordHash(of account: Account.ID) async throws -> String? { try await real.passwordHash(of: account) }
-
-    func setPasswordHash(_ hash: String, of account: Account.ID) async throws {
-        try await real.setPasswordHash(hash, of: account)
     }
 
     func createPage(_ new: NewPage) async throws -> Page {
@@ -133,25 +102,6 @@ final class StoreDouble: Store {
         try await change("recordKeyUse")
         try await real.recordKeyUse(uses)
     }
-
-    func createLoginCode(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws {
-        try await real.createLoginCode(hash, account: account, expiresAt: expiresAt)
-    }
-
-    func redeemLoginCode(_ hash: SecretHash, at now: Timestamp) async throws -> Account.ID? {
-        try await real.redeemLoginCode(hash, at: now)
-    }
-
-    func createSession(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws {
-        try await real.createSession(hash, account: account, expiresAt: expiresAt)
-    }
-
-    func session(_ hash: SecretHash, at now: Timestamp) async throws -> SessionRecord? {
-        try await real.session(hash, at: now)
-    }
-
-    func deleteSession(_ hash: SecretHash) async throws { try await real.deleteSession(hash) }
-    func deleteExpiredSessions(at now: Timestamp) async throws { try await real.deleteExpiredSessions(at: now) }
 }
 
 /// What a store that was told to break throws.

@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -7,10 +8,10 @@ import TipwireCore
 struct HubPropertyTests {
     @Test("Whatever everyone does at once, each listener has the log of its audience from its start, each event once")
     func everythingAtOnce() async throws {
-        var seed = HubSeed()
+        var seed = TestSeed()
         for round in 0..<5 {
             let maxLagBytes = seed.chance(40) ? Int.random(in: 2_000...20_000, using: &seed) : 1 << 30
-            let roundSeed = HubSeed(of: seed, round)
+            let roundSeed = TestSeed(of: seed, round)
             _ = seed.next()
             try await withHub(.test(maxLagBytes: maxLagBytes)) { hub in
                 try await run(hub, seed: roundSeed, note: "round \(round), \(roundSeed)")
@@ -18,7 +19,7 @@ struct HubPropertyTests {
         }
     }
 
-    private func run(_ hub: Hub, seed: HubSeed, note: String) async throws {
+    private func run(_ hub: Hub, seed: TestSeed, note: String) async throws {
         let scenario = try await HubScenario(hub, seed: seed)
         let (sessions, doomed) = try await play(scenario)
         // One more tip to each page that is left, so that everyone has something to wait for.

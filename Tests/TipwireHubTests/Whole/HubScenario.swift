@@ -1,6 +1,7 @@
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -25,14 +26,14 @@ struct HubScenario: Sendable {
     static let tipsEach = 40
 
     let hub: Hub
-    let seed: HubSeed
+    let seed: TestSeed
     let history = Watched(HubHistory())
     let olivia: Account
     let mia: Account
     let frank: Account
     let pages: [Page]
 
-    init(_ hub: Hub, seed: HubSeed) async throws {
+    init(_ hub: Hub, seed: TestSeed) async throws {
         self.hub = hub
         self.seed = seed
         olivia = try await hub.directory.makeAccount("olivia")
@@ -64,7 +65,7 @@ struct HubScenario: Sendable {
 
     /// Tips, batches and replays to every page; retention now and then.
     func tip(_ index: Int) async throws {
-        var seed = HubSeed(of: seed, index)
+        var seed = TestSeed(of: seed, index)
         for _ in 0..<Self.tipsEach {
             let page = pages.randomElement(using: &seed)!.id
             let command: LogCommand
@@ -102,7 +103,7 @@ struct HubScenario: Sendable {
 
     /// Connects, slows down, goes and comes back until nothing more happens. The last session stays.
     func listen(as client: Client, _ index: Int) async throws -> [HubSession] {
-        var seed = HubSeed(of: seed, 100 + index)
+        var seed = TestSeed(of: seed, 100 + index)
         var sessions: [HubSession] = []
         repeat {
             var session = try await connect(client, after: sessions.last, using: &seed)
@@ -126,7 +127,7 @@ struct HubScenario: Sendable {
     }
 
     private func connect(
-        _ client: Client, after last: HubSession?, using seed: inout HubSeed
+        _ client: Client, after last: HubSession?, using seed: inout TestSeed
     ) async throws -> HubSession {
         let epoch = hub.position.epoch
         let before = hub.position.bounds

@@ -26,7 +26,7 @@ struct OperatingAPITests {
         let isFailing = Flag()
         try await TestServer.run {
             $0.store = { base in
-                FaultyStore(base: base, beforeBounds: { if isFailing.isSet { throw StoreUnusable("/secret") } })
+                FaultyStore(real: base, beforeBounds: { if isFailing.isSet { throw StoreUnusable("/secret") } })
             }
         } _: { server in
             isFailing.set()
@@ -44,7 +44,7 @@ struct OperatingAPITests {
             $0.configuration.intake.maxPending = 1
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeCommit: {
                         committing.open()
                         await release.wait()

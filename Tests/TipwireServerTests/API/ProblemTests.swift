@@ -99,7 +99,7 @@ struct ProblemAnswerTests {
     @Test("A fault of the server's own is 500 without a word of its reason")
     func fault() async throws {
         try await TestServer.run {
-            $0.store = { FaultyStore(base: $0, beforeTips: { throw StoreUnusable("/secret/path is damaged") }) }
+            $0.store = { FaultyStore(real: $0, beforeTips: { throw StoreUnusable("/secret/path is damaged") }) }
         } _: { server in
             let reply = try await server.call("GET", "/api/v1/pages/main/tips", key: server.admin)
             #expect(reply.status == 500)
@@ -111,7 +111,7 @@ struct ProblemAnswerTests {
     @Test("A tip that can't be stored is 503 with a time to come back, and without a word of the reason")
     func storeFailure() async throws {
         try await TestServer.run {
-            $0.store = { FaultyStore(base: $0, beforeCommit: { throw StoreUnusable("/secret/path is full") }) }
+            $0.store = { FaultyStore(real: $0, beforeCommit: { throw StoreUnusable("/secret/path is full") }) }
         } _: { server in
             let reply = try await server.call(
                 "POST", "/api/v1/pages/main/tips", key: server.admin, json: #"{"grossAmountInCents":500}"#)

@@ -59,7 +59,7 @@ struct DrainTests {
             $0.configuration.drain.seconds = 10
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeCommit: {
                         committing.open()
                         await release.wait()

@@ -17,7 +17,7 @@ struct StreamDecisionTests {
     @Test("A look-up that fails is 503 with a time to come back")
     func failure() async throws {
         try await TestServer.run {
-            $0.store = { FaultyStore(base: $0, beforeSession: { throw StoreUnusable("/secret/path is damaged") }) }
+            $0.store = { FaultyStore(real: $0, beforeSession: { throw StoreUnusable("/secret/path is damaged") }) }
         } _: { server in
             let wire = try await server.connect()
             try await wire.send(upgrade(server))
@@ -36,7 +36,7 @@ struct StreamDecisionTests {
         try await TestServer.run {
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeSession: {
                         asking.open()
                         await release.wait()
@@ -67,7 +67,7 @@ struct StreamDecisionTests {
         try await TestServer.run {
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeSession: {
                         asking.open()
                         await release.wait()

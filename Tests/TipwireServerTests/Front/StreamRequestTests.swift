@@ -160,7 +160,7 @@ struct StreamRequestTests {
         try await TestServer.run {
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeCommit: {
                         committing.open()
                         await release.wait()

@@ -60,7 +60,7 @@ struct TimeLimitTests {
             $0.limits = .init(head: .seconds(1), body: Self.short, idle: Self.short)
             $0.store = { base in
                 FaultyStore(
-                    base: base,
+                    real: base,
                     beforeCommit: {
                         committing.open()
                         await release.wait()

@@ -10,16 +10,16 @@ import TipwireStore
 struct DescriptorLimitTests {
     @Test("Where all fits nothing is changed and nothing said")
     func fits() {
-        let fitting = DescriptorLimit.fit(maxConnections: 1_000, descriptors: 100_000)
-        #expect(fitting == .init(maxSockets: 99_952, maxConnections: 1_000, warning: nil))
+        let fitting = DescriptorLimit.fit(maxConnections: 1_000, maxAttempts: 1_000, descriptors: 100_000)
+        #expect(fitting == .init(maxSockets: 98_452, maxConnections: 1_000, maxAttempts: 1_000, warning: nil))
     }
 
     @Test("The setting is lowered to what fits beside the server's own, with one warning that names all three numbers")
     func lowered() throws {
-        let fitting = DescriptorLimit.fit(maxConnections: 100_000, descriptors: 20_000)
-        #expect(fitting.maxConnections == 20_000 - 256)
+        let fitting = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000)
+        #expect(fitting.maxConnections == 20_000 - 256 - 1_500)
         let warning = try #require(fitting.warning)
-        for part in ["feed.maxConnections", "100000", "19744", "20000", "LimitNOFILE="] {
+        for part in ["feed.maxConnections", "100000", "18244", "20000", "LimitNOFILE="] {
             #expect(warning.contains(part), "\(part)")
         }
         #expect(!warning.contains("\n"))
@@ -28,8 +28,9 @@ struct DescriptorLimitTests {
     @Test(
         "However few there are, something is left for feeds and something for the server", arguments: [0, 1, 64, 256])
     func few(descriptors: Int) {
-        let fitting = DescriptorLimit.fit(maxConnections: 100, descriptors: descriptors)
+        let fitting = DescriptorLimit.fit(maxConnections: 100, maxAttempts: 1_000, descriptors: descriptors)
         #expect((1...100).contains(fitting.maxConnections))
+        #expect((1...1_000).contains(fitting.maxAttempts))
         #expect(descriptors < 64 || fitting.maxConnections <= descriptors - 48)
     }
 
@@ -37,16 +38,17 @@ struct DescriptorLimitTests {
         "There are sockets for requests beside the feeds, and descriptors beside the sockets", arguments: [256, 20_000])
     func sockets(descriptors: Int) {
         for wanted in [10, 100_000] {
-            let fitting = DescriptorLimit.fit(maxConnections: wanted, descriptors: descriptors)
+            let fitting = DescriptorLimit.fit(
+                maxConnections: wanted, maxAttempts: 1_000, descriptors: descriptors)
             #expect(fitting.maxSockets > fitting.maxConnections)
-            #expect(fitting.maxSockets <= descriptors - 48)
+            #expect(fitting.maxSockets + fitting.maxAttempts * 3 / 2 <= descriptors - 48)
         }
     }
 
     @Test("The boundary is exact")
     func boundary() {
-        #expect(DescriptorLimit.fit(maxConnections: 9_744, descriptors: 10_000).warning == nil)
-        #expect(DescriptorLimit.fit(maxConnections: 9_745, descriptors: 10_000).warning != nil)
+        #expect(DescriptorLimit.fit(maxConnections: 9_594, maxAttempts: 100, descriptors: 10_000).warning == nil)
+        #expect(DescriptorLimit.fit(maxConnections: 9_595, maxAttempts: 100, descriptors: 10_000).warning != nil)
     }
 }
 

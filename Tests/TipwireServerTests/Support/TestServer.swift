@@ -7,6 +7,7 @@ import Testing
 import TipwireCore
 import TipwireHub
 import TipwireStore
+import TipwireWebhooks
 
 @testable import TipwireServer
 
@@ -60,6 +61,7 @@ struct TestServer {
             try await group.waitForAll()
         }
         parts.fanout.stop()
+        await parts.resolver.shutdown()
         try await base.close()
     }
 
@@ -90,7 +92,8 @@ struct TestServer {
         services = ServiceGroup(
             configuration: .init(
                 services: [
-                    parts.authenticator, parts.retention, parts.reader, parts.relay, parts.sockets, parts.intake, front,
+                    parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
+                    parts.intake, front,
                 ],
                 logger: World.quiet))
     }

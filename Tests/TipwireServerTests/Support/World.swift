@@ -75,7 +75,8 @@ struct World {
             clock: clock.wall)
         return try await SocketSubscriptions(
             store: store, directory: directory, fanout: fanout, position: position, clock: clock.wall,
-            limits: .init(perKey: 3, perPage: 5, creationsPerMinute: 10), windowSeconds: 120, logger: World.quiet)
+            quota: SubscriptionQuota(limits: .init(perKey: 3, perPage: 5, creationsPerMinute: 10)),
+            windowSeconds: 120, logger: World.quiet)
     }
 }
 

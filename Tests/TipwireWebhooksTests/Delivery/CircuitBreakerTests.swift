@@ -13,6 +13,7 @@ struct CircuitBreakerTests {
         var limits = CircuitBreaker.Limits()
         limits.failures = 3
         limits.pause = 30_000
+        limits.longestPause = 100_000
         return limits
     }()
 
@@ -67,15 +68,35 @@ struct CircuitBreakerTests {
         #expect(breaker.isOpen)
     }
 
-    @Test("A probe that succeeds closes it; one that fails opens it for another pause")
+    @Test("A probe that succeeds closes it; each that fails opens it for twice as long, up to a limit")
     func probeEnds() {
         let breaker = Self.opened()
-        _ = breaker.admit(at: Self.time(30))
-        breaker.record(.closedEarly(status: nil), at: Self.time(40))
-        #expect(breaker.admit(at: Self.time(69)) == .held(until: Self.time(70)))
-        #expect(breaker.admit(at: Self.time(70)) == .admitted)
-        breaker.record(.delivered(status: 204), at: Self.time(71))
+        var now: Int64 = 30
+        for pause: Int64 in [60, 100, 100] {
+            #expect(breaker.admit(at: Self.time(now)) == .admitted)
+            breaker.record(.closedEarly(status: nil), at: Self.time(now + 10))
+            now += 10 + pause
+            #expect(breaker.admit(at: Self.time(now - 1)) == .held(until: Self.time(now)))
+            #expect(breaker.value.pausedUntil == Self.time(now))
+        }
+        #expect(breaker.admit(at: Self.time(now)) == .admitted && breaker.value.pausedUntil == nil)
+        breaker.record(.delivered(status: 204), at: Self.time(now + 1))
         #expect(breaker.value == CircuitBreaker(limits: Self.limits))
+    }
+
+    @Test("By default it pauses no longer than a delivery waits for its second attempt anyway")
+    func defaults() {
+        #expect(CircuitBreaker.Limits().pause <= RetrySchedule.standard.waits[0])
+    }
+
+    @Test("One failure is enough for it not to be clear, and one success for it to be")
+    func clear() {
+        let breaker = Asked()
+        #expect(breaker.value.isClear)
+        breaker.record(.headTimedOut, at: Self.time(0))
+        #expect(!breaker.value.isClear && !breaker.isOpen)
+        breaker.record(.delivered(status: 200), at: Self.time(1))
+        #expect(breaker.value.isClear)
     }
 
     @Test("A probe that was given up makes room for the next")

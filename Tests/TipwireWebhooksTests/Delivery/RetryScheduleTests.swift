@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireWebhooks
 
@@ -28,7 +29,7 @@ struct RetryScheduleTests {
 
     @Test("Jitter adds up to a fifth, and never takes away")
     func jitter() throws {
-        var seed = WebhookSeed()
+        var seed = TestSeed()
         for attempt in 1...9 {
             let wait = RetrySchedule.standard.waits[attempt - 1]
             let most = RetrySchedule.standard.next(afterAttempt: attempt, ended: Self.start, chance: 1)
@@ -99,7 +100,7 @@ struct RetryAfterTests {
 
     @Test("What we write as a date we read")
     func roundTrip() {
-        var seed = WebhookSeed()
+        var seed = TestSeed()
         for _ in 0..<500 {
             let time = Timestamp(milliseconds: Int64.random(in: 0..<253_402_300_800, using: &seed) * 1_000)
             #expect(RetryAfter(time.httpDate) == .at(time), "\(time.httpDate) \(seed)")

@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireWebhooks
 
@@ -142,7 +143,7 @@ struct AddressGuardTests {
 
     @Test("Random addresses are judged as by a model of bytes and masks")
     func model() throws {
-        var seed = WebhookSeed()
+        var seed = TestSeed()
         let addresses = AddressGuard()
         for _ in 0..<20_000 {
             let bytes = AddressModel.randomAddress(using: &seed)
@@ -183,7 +184,7 @@ private enum AddressModel {
     }
 
     /// Half of them near the border of a class, where mistakes are.
-    static func randomAddress(using seed: inout WebhookSeed) -> [UInt8] {
+    static func randomAddress(using seed: inout TestSeed) -> [UInt8] {
         let isIPv4 = Bool.random(using: &seed)
         var bytes = (0..<(isIPv4 ? 4 : 16)).map { _ in UInt8.random(in: 0...255, using: &seed) }
         if !isIPv4, Bool.random(using: &seed) { bytes[0] = UInt8.random(in: 0x20...0x3F, using: &seed) }

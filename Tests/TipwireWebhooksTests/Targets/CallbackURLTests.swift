@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireWebhooks
 
@@ -180,7 +181,7 @@ struct CallbackURLTests {
 
     @Test("Random bytes never pass for something that another reading would take for a different host")
     func random() throws {
-        var seed = WebhookSeed()
+        var seed = TestSeed()
         let pieces = [
             "https://", "http://", "example.com", "127.0.0.1", "[::1]", "@", ":", "/", "?", "#", "\\", "%", ".", "0x7f",
             "1", "a", "ä", " ", "[", "]", "443", "-", "localhost",

@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -14,7 +15,7 @@ import TipwireCore
 
     @Test(arguments: EventStreamSample.all)
     func `a stream gives its messages, however it is cut`(sample: EventStreamSample) throws {
-        var chance = WireSeed()
+        var chance = TestSeed()
         let cuts: [Chunking] = [.whole, .bytewise] + (0..<20).map { _ in .random(seed: chance.next()) }
         for cut in cuts {
             let outcome = Self.outcome(sample.stream, cut)
@@ -98,7 +99,7 @@ extension EventStreamParserTests {
     ])
     func `a message may be as long as the limit and not longer`(block: String, isTaken: Bool) {
         let stream = Array(("data:1\n\n" + block + "\n\ndata:2\n\n").utf8)
-        var chance = WireSeed()
+        var chance = TestSeed()
         for cut in [.whole, .bytewise, .random(seed: chance.next())] as [Chunking] {
             let outcome = Self.outcome(stream, cut, limit: 20)
             #expect(outcome.isOversized != isTaken, "\(cut)")
@@ -129,7 +130,7 @@ extension EventStreamParserTests {
 
 extension EventStreamParserTests {
     @Test func `streams of chance read as by the standard's own steps, however they are cut`() {
-        var chance = WireSeed()
+        var chance = TestSeed()
         for _ in 0..<400 {
             let stream = Self.stream(using: &chance)
             let expected = EventStreamModel.messages(of: stream)
@@ -141,7 +142,7 @@ extension EventStreamParserTests {
     }
 
     @Test func `streams of chance pass a small limit at the same place, however they are cut`() {
-        var chance = WireSeed()
+        var chance = TestSeed()
         for _ in 0..<400 {
             let stream = Self.stream(using: &chance)
             let whole = Self.outcome(stream, .whole, limit: 24)
@@ -154,7 +155,7 @@ extension EventStreamParserTests {
         }
     }
 
-    private static func stream(using chance: inout WireSeed) -> [UInt8] {
+    private static func stream(using chance: inout TestSeed) -> [UInt8] {
         let pieces: [[UInt8]] =
             [
                 "data", "event", "id", "retry", ":", ": ", "\n", "\r", "\r\n", "\n\n", "\r\r", "data:x\n", "id:7\n",

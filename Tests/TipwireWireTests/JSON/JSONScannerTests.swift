@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -82,7 +83,7 @@ import Testing
     }
 
     @Test func `damaged texts are refused or read, and validator and tree agree`() {
-        var chance = WireSeed()
+        var chance = TestSeed()
         let seedText = Array(#"{"type":"echo","payload":[1,-2.5e3,"é\n\u00e9😀",{"a":null,"b":true}],"c":false}"#.utf8)
         for _ in 0..<5000 {
             var bytes = seedText

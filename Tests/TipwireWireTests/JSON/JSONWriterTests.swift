@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -54,7 +55,7 @@ import Testing
     }
 
     @Test func `whatever is written is read back`() throws {
-        var chance = WireSeed()
+        var chance = TestSeed()
         let pools: [ClosedRange<UInt32>] = [
             0...0x1F, 0x20...0x7E, 0x22...0x22, 0x5C...0x5C, 0x80...0x7FF, 0x2020...0x2030, 0x800...0x10FFFF,
         ]

@@ -1,4 +1,5 @@
 import NIOCore
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -43,7 +44,7 @@ enum Chunking: Sendable {
         case .bytewise:
             return bytes.map { ByteBuffer(bytes: [$0]) }
         case .random(let seed):
-            var chance = WireSeed(seed: seed)
+            var chance = TestSeed(seed: seed)
             var chunks: [ByteBuffer] = []
             var rest = bytes[...]
             while !rest.isEmpty {

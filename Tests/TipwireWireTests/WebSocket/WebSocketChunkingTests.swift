@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -9,7 +10,7 @@ import Testing
         var bytes: [UInt8] = []
         var expected: [WebSocketEvent] = []
 
-        mutating func add(using chance: inout WireSeed) {
+        mutating func add(using chance: inout TestSeed) {
             switch Int.random(in: 0..<10, using: &chance) {
             case 0..<2:
                 control(using: &chance)
@@ -25,27 +26,27 @@ import Testing
             }
         }
 
-        private func length(_ chance: inout WireSeed) -> Int {
+        private func length(_ chance: inout TestSeed) -> Int {
             Int.random(in: 0...[3, 130, 3000].randomElement(using: &chance)!, using: &chance)
         }
 
-        private func scalar(_ chance: inout WireSeed) -> Unicode.Scalar {
+        private func scalar(_ chance: inout TestSeed) -> Unicode.Scalar {
             let top: UInt32 = [0x7F, 0x7FF, 0xFFFF, 0x10FFFF].randomElement(using: &chance)!
             return Unicode.Scalar(UInt32.random(in: 0...top, using: &chance)) ?? "\u{FFFD}"
         }
 
-        private func key(_ chance: inout WireSeed) -> [UInt8] {
+        private func key(_ chance: inout TestSeed) -> [UInt8] {
             (0..<4).map { _ in UInt8.random(in: 0...255, using: &chance) }
         }
 
-        private mutating func control(using chance: inout WireSeed) {
+        private mutating func control(using chance: inout TestSeed) {
             let payload = (0..<Int.random(in: 0...125, using: &chance)).map { UInt8($0) }
             let isPing = Bool.random(using: &chance)
             bytes += clientFrame(isPing ? 0x89 : 0x8A, payload, key: key(&chance))
             expected.append(isPing ? .ping(ByteBuffer(bytes: payload)) : .pong)
         }
 
-        private mutating func message(_ opcode: UInt8, _ payload: [UInt8], using chance: inout WireSeed) {
+        private mutating func message(_ opcode: UInt8, _ payload: [UInt8], using chance: inout TestSeed) {
             var opcode = opcode
             var rest = payload[...]
             while Int.random(in: 0..<3, using: &chance) == 0 {
@@ -60,7 +61,7 @@ import Testing
     }
 
     @Test func `however a conversation is cut, it gives the same events`() {
-        var chance = WireSeed()
+        var chance = TestSeed()
         for _ in 0..<60 {
             var conversation = Conversation()
             for _ in 0..<Int.random(in: 1...12, using: &chance) { conversation.add(using: &chance) }
@@ -72,7 +73,7 @@ import Testing
     }
 
     @Test func `however a damaged conversation is cut, it ends in the same way`() {
-        var chance = WireSeed()
+        var chance = TestSeed()
         for _ in 0..<200 {
             var conversation = Conversation()
             for _ in 0..<Int.random(in: 1...5, using: &chance) { conversation.add(using: &chance) }

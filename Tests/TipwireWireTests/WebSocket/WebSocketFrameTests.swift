@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import TipwireTestSupport
 
 @testable import TipwireWire
 
@@ -42,7 +43,7 @@ import Testing
 
     @Test(arguments: [0, 1, 7, 8, 9, 31, 32, 33, 126, 65536])
     func `a masked frame is read back by a session`(length: Int) {
-        var chance = WireSeed()
+        var chance = TestSeed()
         let payload = ByteBuffer(bytes: (0..<length).map { _ in UInt8.random(in: 0...255, using: &chance) })
         let frame = WebSocketFrame.masked(opcode: .binary, payload: payload, key: UInt32.random(in: 0...UInt32.max))
         #expect(events(of: Array(frame.readableBytesView)) == [.binary(payload)], "\(chance)")

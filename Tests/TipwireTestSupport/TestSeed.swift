@@ -1,25 +1,30 @@
 import Foundation
 
-/// The chance in this target's property tests: SplitMix64, from a seed that each failing expectation names.
+/// The chance in property tests: Vigna's SplitMix64, the same on every platform, from a seed that each failing
+/// expectation names.
 ///
 /// A run draws a new seed; `TIPWIRE_TEST_SEED` repeats one.
-struct HubSeed: RandomNumberGenerator, CustomStringConvertible, Sendable {
-    let seed: UInt64
+public struct TestSeed: RandomNumberGenerator, CustomStringConvertible, Sendable {
+    public let seed: UInt64
     private var state: UInt64
 
-    init() {
+    public init() {
         let given = ProcessInfo.processInfo.environment["TIPWIRE_TEST_SEED"].flatMap { UInt64($0) }
-        seed = given ?? UInt64.random(in: 0...UInt64.max)
+        self.init(seed: given ?? UInt64.random(in: 0...UInt64.max))
+    }
+
+    public init(seed: UInt64) {
+        self.seed = seed
         state = seed
     }
 
     /// A sequence of its own that follows from this seed, for something that runs beside others.
-    init(of parent: HubSeed, _ index: Int) {
+    public init(of parent: TestSeed, _ index: Int) {
         seed = parent.seed
         state = parent.state ^ (UInt64(index + 1) &* 0xD1B5_4A32_D192_ED03)
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -27,7 +32,7 @@ struct HubSeed: RandomNumberGenerator, CustomStringConvertible, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
+    public mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
 
-    var description: String { "TIPWIRE_TEST_SEED=\(seed)" }
+    public var description: String { "TIPWIRE_TEST_SEED=\(seed)" }
 }

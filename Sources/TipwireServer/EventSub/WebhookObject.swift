@@ -1,0 +1,86 @@
+import TipwireCore
+import TipwireStore
+import TipwireWebhooks
+import TipwireWire
+
+/// Webhooks and their deliveries as both APIs show them: EventSub's own form, times in Unix seconds.
+enum WebhookObject {
+    /// - Parameter secret: shown in the one answer to its making.
+    static func write(
+        _ webhook: Webhook, secret: WebhookSecret? = nil, to writer: inout JSONWriter,
+        more: (inout JSONWriter) -> Void = { _ in }
+    ) {
+        EventSubObject.write(
+            webhook.subscription, transport: .webhook(callback: webhook.callback), secret: secret?.reveal(),
+            to: &writer, more: more)
+    }
+
+    static func writeState(_ webhook: Webhook, to writer: inout JSONWriter) {
+        writer.member("state", webhook.isEnabled ? "enabled" : "disabled")
+        writer.member("disabled_reason", webhook.disabled?.rawValue)
+    }
+
+    /// The members beyond those of `create`, as the management API shows them.
+    static func writeStanding(
+        _ webhook: Webhook, _ standing: WebhookEngine.Standing, page: Page?, to writer: inout JSONWriter
+    ) {
+        writer.member("page", page?.slug.text)
+        writeState(webhook, to: &writer)
+        writer.member("pending", standing.pending)
+        writer.member("failing_since", standing.failingSince?.unixSeconds)
+        writer.member("next_attempt_at", standing.nextRetry?.unixSeconds)
+        writer.member("paused_until", standing.pausedUntil?.unixSeconds)
+    }
+}
+
+enum DeliveryObject {
+    /// The members that EventSub's `deliveries` has.
+    static func writeMembers(
+        of delivery: StoredDelivery, id: String, type: EventSubType, to writer: inout JSONWriter
+    ) {
+        writer.member("id", id)
+        writer.member("type", type.rawValue)
+        writer.member("created_at", delivery.createdAt.unixSeconds)
+        writer.member("attempts", delivery.attempts)
+        writer.member("state", kind(of: delivery.state).rawValue)
+        writer.member("status", delivery.last?.status)
+        writer.member("next_attempt_at", due(of: delivery)?.unixSeconds)
+    }
+
+    /// What the management API adds.
+    static func writeMore(of delivery: StoredDelivery, to writer: inout JSONWriter) {
+        var reason: String?
+        if case .dead(let why) = delivery.state { reason = why.rawValue }
+        writer.member("reason", reason)
+        writer.member("outcome", delivery.last?.outcome)
+        writer.member("test", delivery.id.isTest)
+    }
+
+    static func write(_ attempt: StoredAttempt, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("number", attempt.number)
+        writer.member("began_at", attempt.began.unixSeconds)
+        writer.member("duration_ms", attempt.duration)
+        writer.member("status", attempt.status)
+        writer.member("outcome", attempt.outcome)
+        writer.member("answer", attempt.answer)
+        writer.endObject()
+    }
+
+    private static func kind(of state: DeliveryState) -> DeliveryKind {
+        switch state {
+        case .first, .retry: .pending
+        case .delivered: .delivered
+        case .dead: .dead
+        }
+    }
+
+    /// A first attempt is due as soon as those before it are over.
+    private static func due(of delivery: StoredDelivery) -> Timestamp? {
+        switch delivery.state {
+        case .first: delivery.createdAt
+        case .retry(let due): due
+        case .delivered, .dead: nil
+        }
+    }
+}

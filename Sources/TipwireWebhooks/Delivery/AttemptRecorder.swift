@@ -1,0 +1,110 @@
+import Logging
+import Synchronization
+import TipwireCore
+import TipwireStore
+
+/// Keeps how attempts ended, many in one transaction.
+///
+/// While one transaction is synced to disk, further ends gather for the next: as with tips, what it costs doesn't grow with
+/// their number. An endpoint's place is free only when its attempt is kept, so there is never more here than attempts have
+/// room, and a store that can't be written to holds deliveries up instead of losing track of them.
+final class AttemptRecorder: Sendable {
+    /// How long it waits after a failure, in milliseconds.
+    static let pause: Int64 = 1_000
+
+    private struct Entry {
+        let progress: DeliveryProgress
+        let standing: EndpointStanding?
+        let kept: CheckedContinuation<Void, Never>
+    }
+
+    private struct State {
+        var waiting: [Entry] = []
+        var isStopped = false
+    }
+
+    private let store: any WebhookStore
+    private let clock: any DeliveryClock
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let news: AsyncStream<Void>
+    private let signal: AsyncStream<Void>.Continuation
+
+    init(store: any WebhookStore, clock: any DeliveryClock, logger: Logger) {
+        self.store = store
+        self.clock = clock
+        self.logger = logger
+        (news, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Returns when it is on disk; or when the server stops without having got it there, and then the attempt is made
+    /// again after the next start.
+    func record(_ progress: DeliveryProgress, standing: EndpointStanding?) async {
+        await withCheckedContinuation { kept in
+            let isStopped = state.withLock { state in
+                if !state.isStopped {
+                    state.waiting.append(Entry(progress: progress, standing: standing, kept: kept))
+                }
+                return state.isStopped
+            }
+            if isStopped { kept.resume() } else { signal.yield() }
+        }
+    }
+
+    func run() async {
+        for await _ in news { await recordAll() }
+        let left = state.withLock { state in
+            state.isStopped = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for entry in left { entry.kept.resume() }
+    }
+
+    /// Ends `run`, when what it has is kept.
+    func stop() { signal.finish() }
+
+    private func recordAll() async {
+        while case let batch = take(), !batch.isEmpty {
+            var standings: [WebhookNumber: EndpointStanding] = [:]
+            for entry in batch {
+                guard let standing = entry.standing else { continue }
+                let disabled = standing.disabled ?? standings[entry.progress.id.webhook]?.disabled
+                standings[entry.progress.id.webhook] = EndpointStanding(
+                    failingSince: standing.failingSince, disabled: disabled)
+            }
+            guard await record(batch.map(\.progress), standings) else {
+                state.withLock { $0.waiting = batch + $0.waiting }
+                return
+            }
+            for entry in batch { entry.kept.resume() }
+        }
+    }
+
+    private func take() -> [Entry] {
+        state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
+
+    /// False when the server stops before it succeeds.
+    private func record(
+        _ progress: [DeliveryProgress], _ standings: [WebhookNumber: EndpointStanding]
+    ) async -> Bool {
+        while true {
+            do {
+                try await store.record(progress, standings: standings)
+                return true
+            } catch {
+                logger.error(
+                    "attempts of webhooks were not kept; it is tried again", metadata: ["error": "\(error)"])
+                do {
+                    try await clock.sleep(until: clock.now().advanced(milliseconds: Self.pause))
+                } catch {
+                    return false
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import Logging
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import TipwireWire
+
+/// Makes attempts, from the delivery's row to the record of its end.
+struct AttemptRunner: Sendable {
+    let store: any WebhookStore
+    let sender: any WebhookSending
+    let recorder: AttemptRecorder
+    let scheduler: DeliveryScheduler
+    let messages: WebhookMessages
+    let webhooks: WebhookSubscriptions
+    let clock: any DeliveryClock
+    let schedule: RetrySchedule
+    let metrics: WebhookMetrics
+    let logger: Logger
+
+    /// How long a look-up that failed is waited with, in milliseconds.
+    private static let pause: Int64 = 1_000
+
+    /// One attempt at a delivery, whose place is free when this returns.
+    func attempt(_ waiting: EndpointQueue.Waiting) async {
+        let id = waiting.id
+        let delivery: StoredDelivery
+        let content: DeliveryContent
+        if let event = waiting.event {
+            // It was made a moment ago, and nobody has tried it yet.
+            delivery = StoredDelivery(
+                id: id, createdAt: event.event.time, state: .first, attempts: 0, round: 0, last: nil, testID: nil)
+            content = .event(event.event)
+        } else {
+            do {
+                guard let found = try await store.delivery(id), found.delivery.state.isPending else {
+                    return scheduler.ended(id, wasMade: false, next: nil)
+                }
+                (delivery, content) = found
+            } catch {
+                logger.error("a webhook's delivery can't be read; it waits", metadata: ["error": "\(error)"])
+                let later = clock.now().advanced(milliseconds: Self.pause)
+                // In vain at the end of the server, and then it is found by the next start.
+                try? await clock.sleep(until: later)
+                return scheduler.ended(id, wasMade: false, next: later)
+            }
+        }
+        guard let webhook = webhooks[id.webhook], webhook.isEnabled else {
+            return scheduler.ended(id, wasMade: false, next: nil)
+        }
+        guard let message = messages.message(of: delivery, content, encoded: waiting.event, to: webhook) else {
+            return await bury(delivery, .expired)
+        }
+        await attempt(delivery, message, webhook)
+    }
+
+    private func attempt(_ delivery: StoredDelivery, _ message: WebhookMessages.Message, _ webhook: Webhook) async {
+        let attempt = DueDelivery(attemptsMade: delivery.round, due: clock.now()).begin(at: clock.now())
+        let report: AttemptReport
+        switch webhook.target {
+        case .failure(let refusal):
+            report = AttemptReport(outcome: .refusedCallback(refusal), duration: .zero)
+        case .success(let url):
+            let request = WebhookRequest(
+                url: url, id: message.id, timestamp: attempt.began, body: message.body,
+                secrets: webhook.secrets.signing(at: attempt.began), attempt: delivery.attempts + 1)
+            do {
+                report = try await sender.send(request)
+            } catch {
+                return scheduler.ended(delivery.id, wasMade: false, next: nil)
+            }
+        }
+        let ended = attempt.ended(
+            report.outcome, at: clock.now(), schedule: schedule, chance: Double.random(in: 0...1))
+        metrics.count(report)
+        let standing = scheduler.judge(report.outcome, of: webhook.number)
+        let state = DeliveryState(ended.next)
+        let progress = DeliveryProgress(
+            id: delivery.id,
+            attempt: StoredAttempt(
+                number: delivery.attempts + 1, began: ended.began, duration: report.duration.milliseconds,
+                status: report.outcome.status, code: report.outcome.code, outcome: report.outcome.description,
+                address: report.address?.description, answer: report.excerpt),
+            round: ended.number, state: state)
+        if case .dead(let reason) = state { metrics.countDead(reason) }
+        await recorder.record(progress, standing: standing)
+        if let reason = standing?.disabled { await webhooks.wasDisabled(webhook.number, reason) }
+        finish(delivery.id, state)
+    }
+
+    /// A delivery that can't be made any more.
+    private func bury(_ delivery: StoredDelivery, _ reason: DeadLetterReason) async {
+        metrics.countDead(reason)
+        let progress = DeliveryProgress(
+            id: delivery.id, attempt: nil, round: delivery.round, state: .dead(reason))
+        await recorder.record(progress, standing: nil)
+        scheduler.ended(delivery.id, wasMade: false, next: nil)
+        webhooks.settled(delivery.id)
+    }
+
+    private func finish(_ id: DeliveryID, _ state: DeliveryState) {
+        if case .retry(let due) = state {
+            scheduler.ended(id, wasMade: true, next: due)
+        } else {
+            scheduler.ended(id, wasMade: true, next: nil)
+            webhooks.settled(id)
+        }
+    }
+}
+
+extension DeliveryState {
+    fileprivate init(_ next: EndedAttempt.Next) {
+        switch next {
+        case .delivered: self = .delivered
+        case .retry(let delivery): self = .retry(due: delivery.due)
+        case .deadLetter(let reason): self = .dead(reason)
+        }
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded down.
+    fileprivate var milliseconds: Int64 {
+        components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000
+    }
+}

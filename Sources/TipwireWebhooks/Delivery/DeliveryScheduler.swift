@@ -1,0 +1,194 @@
+import Synchronization
+import TipwireCore
+import TipwireHub
+import TipwireStore
+
+/// Decides which attempt begins when, over all endpoints.
+///
+/// Each endpoint has a queue of its own (`EndpointQueue`), so that a slow one costs the others nothing. Across them there is
+/// one bound, on attempts at a time: endpoints that find no room wait in a line, and an endpoint that fails is down to two
+/// places at most.
+final class DeliveryScheduler: Sendable {
+    struct Limits: Hashable, Sendable {
+        var endpoint = EndpointQueue.Limits()
+        /// Attempts at a time. Each has a socket.
+        var attempts = 1_000
+    }
+
+    struct Work: Sendable {
+        let webhook: WebhookNumber
+        let step: EndpointQueue.Step
+    }
+
+    private struct State {
+        var endpoints: [WebhookNumber: EndpointQueue] = [:]
+        var alarms: [WebhookNumber: Timestamp] = [:]
+        var running = 0
+        /// Endpoints that wait for room, each once.
+        var line: [WebhookNumber] = []
+        var isInLine: Set<WebhookNumber> = []
+        var isStopped = false
+    }
+
+    private let limits: Limits
+    private let clock: any DeliveryClock
+    private let state = Mutex(State())
+    private let work: AsyncStream<Work>.Continuation
+    private let alarm: AsyncStream<Void>.Continuation
+    /// What is to be done, each piece at once. Not bounded by itself: there is never more in it than attempts have room and
+    /// endpoints have loads, of which each has one of a kind.
+    let steps: AsyncStream<Work>
+    /// One element stands for any number of changes of the earliest alarm.
+    let alarms: AsyncStream<Void>
+
+    init(limits: Limits, clock: any DeliveryClock) {
+        self.limits = limits
+        self.clock = clock
+        (steps, work) = AsyncStream.makeStream()
+        (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    // MARK: Endpoints
+
+    func add(_ webhook: WebhookNumber, backlog: WebhookBacklog, failingSince: Timestamp? = nil) {
+        state.withLock { state in
+            state.endpoints[webhook] = EndpointQueue(
+                backlog: backlog, failingSince: failingSince, limits: limits.endpoint)
+            proceed(webhook, &state)
+        }
+    }
+
+    /// Begins nothing more for it. Attempts under way end as they will.
+    func remove(_ webhook: WebhookNumber) {
+        state.withLock { state in
+            guard let endpoint = state.endpoints.removeValue(forKey: webhook) else { return }
+            state.alarms[webhook] = nil
+            // Their ends find no endpoint any more.
+            state.running -= endpoint.running
+            admitFromLine(&state)
+        }
+    }
+
+    /// No new work from now on. What `steps` has ends it.
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        work.finish()
+        alarm.finish()
+    }
+
+    // MARK: News
+
+    func offer(_ deliveries: [EndpointQueue.Waiting]) {
+        state.withLock { state in
+            for delivery in deliveries {
+                state.endpoints[delivery.id.webhook]?.offer(delivery)
+                proceed(delivery.id.webhook, &state)
+            }
+        }
+    }
+
+    func displace(_ ids: [DeliveryID]) {
+        state.withLock { state in
+            for (webhook, ids) in Dictionary(grouping: ids, by: \.webhook) {
+                state.endpoints[webhook]?.displace(Set(ids))
+                proceed(webhook, &state)
+            }
+        }
+    }
+
+    func loaded(firsts: [DeliveryID], limit: Int, of webhook: WebhookNumber) {
+        change(webhook) { $0.loaded(firsts: firsts, limit: limit) }
+    }
+
+    func loaded(retries: [EndpointQueue.Retry], limit: Int, of webhook: WebhookNumber) {
+        change(webhook) { $0.loaded(retries: retries, limit: limit) }
+    }
+
+    func loadFailed(of webhook: WebhookNumber) { change(webhook) { $0.loadFailed() } }
+
+    func reloadRetries(of webhook: WebhookNumber) { change(webhook) { $0.reloadRetries() } }
+
+    /// See `EndpointQueue.judge`; nil too when the endpoint is gone.
+    func judge(_ outcome: AttemptOutcome, of webhook: WebhookNumber) -> EndpointStanding? {
+        let now = clock.now()
+        return state.withLock { $0.endpoints[webhook]?.judge(outcome, at: now) }
+    }
+
+    func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?) {
+        let now = clock.now()
+        state.withLock { state in
+            guard let before = state.endpoints[id.webhook]?.running else { return }
+            state.endpoints[id.webhook]!.ended(id, wasMade: wasMade, next: retry, at: now)
+            state.running -= before - state.endpoints[id.webhook]!.running
+            proceed(id.webhook, &state)
+            admitFromLine(&state)
+        }
+    }
+
+    /// Does what is due; returns when to look again.
+    func tick() -> Timestamp? {
+        let now = clock.now()
+        return state.withLock { state in
+            for (webhook, time) in state.alarms where time <= now { proceed(webhook, &state) }
+            return state.alarms.values.min()
+        }
+    }
+
+    // MARK: Reading
+
+    /// What of an endpoint can be shown.
+    struct Reading: Sendable {
+        let failingSince: Timestamp?
+        let pausedUntil: Timestamp?
+        let nextRetry: Timestamp?
+    }
+
+    func reading(of webhook: WebhookNumber) -> Reading? {
+        state.withLock { state in
+            state.endpoints[webhook].map {
+                Reading(
+                    failingSince: $0.health.failingSince, pausedUntil: $0.pausedUntil, nextRetry: $0.nextRetry)
+            }
+        }
+    }
+
+    var running: Int { state.withLock(\.running) }
+    var pausedCount: Int { state.withLock { state in state.endpoints.values.count { $0.isPaused } } }
+
+    // MARK: Steps
+
+    private func change(_ webhook: WebhookNumber, _ change: (inout EndpointQueue) -> Void) {
+        state.withLock { state in
+            guard state.endpoints[webhook] != nil else { return }
+            change(&state.endpoints[webhook]!)
+            proceed(webhook, &state)
+        }
+    }
+
+    /// Begins all that can begin for one endpoint now.
+    private func proceed(_ webhook: WebhookNumber, _ state: inout State) {
+        guard !state.isStopped, state.endpoints[webhook] != nil else { return }
+        let now = clock.now()
+        while let step = state.endpoints[webhook]!.next(at: now, hasRoom: state.running < limits.attempts) {
+            if case .attempt = step { state.running += 1 }
+            work.yield(Work(webhook: webhook, step: step))
+        }
+        if state.running >= limits.attempts, state.endpoints[webhook]!.wantsRoom(at: now),
+            state.isInLine.insert(webhook).inserted
+        {
+            state.line.append(webhook)
+        }
+        let earlier = state.alarms[webhook]
+        let next = state.endpoints[webhook]!.alarm(at: now)
+        state.alarms[webhook] = next
+        if let next, earlier.map({ next < $0 }) ?? true { alarm.yield() }
+    }
+
+    private func admitFromLine(_ state: inout State) {
+        while state.running < limits.attempts, !state.line.isEmpty {
+            let webhook = state.line.removeFirst()
+            state.isInLine.remove(webhook)
+            proceed(webhook, &state)
+        }
+    }
+}

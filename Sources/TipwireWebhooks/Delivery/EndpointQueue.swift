@@ -1,0 +1,224 @@
+import TipwireCore
+import TipwireHub
+import TipwireStore
+
+/// What waits for one endpoint, what is under way to it, and what is to be done next.
+///
+/// A pure value: news come in, steps go out. First attempts are one at a time and in order; retries run beside them. Of
+/// either it holds only the next few, so that a hundred thousand that wait take no more memory than a handful: the store
+/// has the rest, and it knows whether there is one.
+struct EndpointQueue {
+    struct Limits: Hashable, Sendable {
+        /// Attempts at a time: one first attempt, and retries.
+        var concurrent = 8
+        /// First attempts, and retries, that are held in memory.
+        var held = 64
+    }
+
+    /// A delivery that may be attempted, with its event where that came along.
+    struct Waiting: Sendable {
+        let id: DeliveryID
+        var event: EncodedEvent?
+    }
+
+    struct Retry: Hashable, Sendable {
+        let id: DeliveryID
+        let due: Timestamp
+    }
+
+    enum Step: Sendable {
+        /// Ends in `ended`.
+        case attempt(Waiting)
+        /// Ends in `loaded(firsts:)`.
+        case loadFirsts(after: DeliveryID?)
+        /// Ends in `loaded(retries:)`.
+        case loadRetries
+    }
+
+    private let limits: Limits
+    private var breaker: CircuitBreaker
+    private(set) var health: EndpointHealth
+
+    private var firsts: [Waiting] = []
+    /// The last that was ever put into `firsts`: the store is asked for those behind it.
+    private var lastFirst: DeliveryID?
+    /// The store has some that `firsts` hasn't.
+    private var hasMoreFirsts: Bool
+    private var isLoadingFirsts = false
+    /// One came while others were being loaded, and may be missing in what comes.
+    private var missedFirst = false
+    private var runningFirst: DeliveryID?
+
+    /// The earliest first.
+    private var retries: [Retry] = []
+    private var hasMoreRetries: Bool
+    private var isLoadingRetries = false
+    private var missedRetry = false
+    private var runningRetries: Set<DeliveryID> = []
+
+    init(
+        backlog: WebhookBacklog, failingSince: Timestamp?, limits: Limits,
+        breaker: CircuitBreaker = CircuitBreaker()
+    ) {
+        self.limits = limits
+        self.breaker = breaker
+        health = EndpointHealth(failingSince: failingSince)
+        hasMoreFirsts = backlog.firsts > 0
+        hasMoreRetries = backlog.earliestRetry != nil
+    }
+
+    var running: Int { runningRetries.count + (runningFirst == nil ? 0 : 1) }
+    var isPaused: Bool { breaker.isOpen }
+    var pausedUntil: Timestamp? { breaker.pausedUntil }
+    /// When the earliest retry that is known of is due.
+    var nextRetry: Timestamp? { retries.first?.due }
+
+    // MARK: News
+
+    /// A delivery was made.
+    mutating func offer(_ waiting: Waiting) {
+        if isLoadingFirsts { missedFirst = true }
+        guard !hasMoreFirsts, firsts.count < limits.held else {
+            hasMoreFirsts = true
+            return
+        }
+        // A load that was slower than its news has brought it already.
+        if let lastFirst, waiting.id <= lastFirst { return }
+        firsts.append(waiting)
+        lastFirst = waiting.id
+    }
+
+    mutating func loaded(firsts ids: [DeliveryID], limit: Int) {
+        isLoadingFirsts = false
+        for id in ids where lastFirst.map({ $0 < id }) ?? true {
+            firsts.append(Waiting(id: id))
+            lastFirst = id
+        }
+        hasMoreFirsts = ids.count == limit || missedFirst
+        missedFirst = false
+    }
+
+    /// A delivery is to be tried again.
+    mutating func offer(_ retry: Retry) {
+        if isLoadingRetries { missedRetry = true }
+        // The store has it in its place among those that aren't held.
+        if hasMoreRetries, retries.last.map({ $0.due < retry.due }) ?? true { return }
+        insert(retry)
+        if retries.count > limits.held {
+            retries.removeLast()
+            hasMoreRetries = true
+        }
+    }
+
+    private mutating func insert(_ retry: Retry) {
+        let index = retries.firstIndex { $0.due > retry.due } ?? retries.endIndex
+        retries.insert(retry, at: index)
+    }
+
+    mutating func loaded(retries loaded: [Retry], limit: Int) {
+        isLoadingRetries = false
+        let known = Set(retries.map(\.id)).union(runningRetries)
+        for retry in loaded where !known.contains(retry.id) { insert(retry) }
+        hasMoreRetries = loaded.count == limit || missedRetry
+        missedRetry = false
+    }
+
+    /// Deliveries were put back to the beginning by hand: what is held may be out of date.
+    mutating func reloadRetries() {
+        retries = []
+        hasMoreRetries = true
+        missedRetry = isLoadingRetries
+    }
+
+    /// A load didn't succeed; it is tried again by the next step.
+    mutating func loadFailed() {
+        isLoadingFirsts = false
+        isLoadingRetries = false
+        hasMoreFirsts = true
+        hasMoreRetries = true
+    }
+
+    /// Deliveries that are pending no more: they had to make room.
+    mutating func displace(_ ids: Set<DeliveryID>) {
+        firsts.removeAll { ids.contains($0.id) }
+        retries.removeAll { ids.contains($0.id) }
+    }
+
+    /// What an attempt has shown of the endpoint.
+    ///
+    /// - Returns: what is to be kept of it; nil when it is what is known already.
+    mutating func judge(_ outcome: AttemptOutcome, at now: Timestamp) -> EndpointStanding? {
+        let before = health
+        let isHopeless = health.record(outcome, at: now)
+        breaker.record(outcome, at: now)
+        let disabled: DisabledReason? = outcome.isGone ? .gone : isHopeless ? .hopeless : nil
+        guard health != before || disabled != nil else { return nil }
+        return EndpointStanding(failingSince: health.failingSince, disabled: disabled)
+    }
+
+    /// An attempt is over and kept, or was given up: its place is free.
+    ///
+    /// - Parameter wasMade: whether `judge` was told how it ended.
+    mutating func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?, at now: Timestamp) {
+        if runningFirst == id { runningFirst = nil } else { runningRetries.remove(id) }
+        if !wasMade { breaker.abandon(at: now) }
+        if let retry { offer(Retry(id: id, due: retry)) }
+    }
+
+    // MARK: Steps
+
+    /// What is to be done now, until there is none.
+    ///
+    /// - Parameter hasRoom: whether the server may make another attempt.
+    mutating func next(at now: Timestamp, hasRoom: Bool) -> Step? {
+        if firsts.isEmpty, hasMoreFirsts, !isLoadingFirsts {
+            isLoadingFirsts = true
+            return .loadFirsts(after: lastFirst)
+        }
+        if retries.isEmpty, hasMoreRetries, !isLoadingRetries {
+            isLoadingRetries = true
+            return .loadRetries
+        }
+        guard hasRoom, running < limits.concurrent else { return nil }
+        if runningFirst == nil, let first = firsts.first {
+            guard case .admitted = breaker.admit(at: now) else { return nil }
+            firsts.removeFirst()
+            runningFirst = first.id
+            return .attempt(first)
+        }
+        if runningRetries.count < retryLanes, let retry = retries.first, retry.due <= now {
+            guard case .admitted = breaker.admit(at: now) else { return nil }
+            retries.removeFirst()
+            runningRetries.insert(retry.id)
+            return .attempt(Waiting(id: retry.id))
+        }
+        return nil
+    }
+
+    /// An endpoint that has just failed gets one retry at a time: one that hangs would otherwise hold as many places as it
+    /// may have, of which the server has a number.
+    private var retryLanes: Int { breaker.isClear ? limits.concurrent - 1 : 1 }
+
+    /// Whether only the server's room is missing for another attempt.
+    func wantsRoom(at now: Timestamp) -> Bool {
+        guard running < limits.concurrent, !isHeld(at: now) else { return false }
+        return runningFirst == nil && !firsts.isEmpty
+            || runningRetries.count < retryLanes && retries.first.map { $0.due <= now } ?? false
+    }
+
+    private func isHeld(at now: Timestamp) -> Bool {
+        var breaker = breaker
+        return breaker.admit(at: now) != .admitted
+    }
+
+    /// When `next` should be asked again although nothing has happened; nil when only news can change something.
+    func alarm(at now: Timestamp) -> Timestamp? {
+        var due: Timestamp?
+        if runningFirst == nil, !firsts.isEmpty { due = now }
+        if runningRetries.count < retryLanes, let retry = retries.first { due = min(due ?? retry.due, retry.due) }
+        guard let due else { return nil }
+        let alarm = breaker.isOpen ? breaker.pausedUntil.map { max($0, due) } : due
+        // What is due already waits for something else: for the server's room, or the end of a probe.
+        return alarm.flatMap { $0 > now ? $0 : nil }
+    }
+}

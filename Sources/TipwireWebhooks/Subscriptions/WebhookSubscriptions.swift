@@ -1,0 +1,280 @@
+import Logging
+import Synchronization
+import TipwireCore
+import TipwireHub
+import TipwireStore
+
+/// The webhooks: made here, changed here, and ended. The one door to them, for the API and EventSub alike.
+///
+/// All are in memory, since every event asks who wants it; the store has the truth, which each change reaches first.
+public final class WebhookSubscriptions: AccessEnforcing, Sendable {
+    private struct State {
+        var roster: WebhookRoster
+        /// Deliveries that wait for their first or next attempt. Beside the roster, because they change all the time.
+        var pending: [WebhookNumber: Int] = [:]
+        /// The level that the store has.
+        var keptLevel: Int64
+    }
+
+    private let store: any WebhookStore
+    private let directory: Directory
+    private let position: LogPosition
+    private let quota: SubscriptionQuota
+    private let scheduler: DeliveryScheduler
+    private let clock: any DeliveryClock
+    private let policy: CallbackPolicy
+    private let secretOverlap: Int64
+    private let logger: Logger
+    private let state: Mutex<State>
+    /// Changes of webhooks, and stretches of the log that become deliveries, happen one after another: a webhook that is
+    /// made or enabled knows exactly where in the log it begins.
+    let turn = Turn()
+
+    /// - Parameter secretOverlap: how long a secret that was replaced is signed with too, in milliseconds.
+    init(
+        store: any WebhookStore, directory: Directory, position: LogPosition, quota: SubscriptionQuota,
+        scheduler: DeliveryScheduler, clock: any DeliveryClock, policy: CallbackPolicy, secretOverlap: Int64,
+        logger: Logger
+    ) async throws {
+        self.store = store
+        self.directory = directory
+        self.position = position
+        self.quota = quota
+        self.scheduler = scheduler
+        self.clock = clock
+        self.policy = policy
+        self.secretOverlap = secretOverlap
+        self.logger = logger
+        let snapshot = try await store.webhooks()
+        var state = State(roster: WebhookRoster(level: snapshot.level), keptLevel: snapshot.level)
+        for (stored, backlog) in snapshot.webhooks {
+            guard let secrets = SecretRing(stored.secrets) else {
+                throw StoreUnusable("the secrets of the webhook \(stored.subscription.id) can't be read")
+            }
+            state.roster.put(
+                Webhook(
+                    number: stored.number, subscription: stored.subscription, callback: stored.callback,
+                    policy: policy, secrets: secrets, disabled: stored.disabled, position: stored.position))
+            state.pending[stored.number] = backlog.pending
+            quota.enter(stored.subscription)
+        }
+        self.state = Mutex(state)
+        // Before anything is sent: a key may have been revoked in the moment of a crash, or have expired since.
+        await disableUnfounded()
+        for (stored, backlog) in snapshot.webhooks where self[stored.number]?.isEnabled == true {
+            scheduler.add(stored.number, backlog: backlog, failingSince: stored.failingSince)
+        }
+    }
+
+    // MARK: Reading
+
+    public subscript(id: String) -> Webhook? { state.withLock { $0.roster[id] } }
+    subscript(number: WebhookNumber) -> Webhook? { state.withLock { $0.roster[number] } }
+
+    /// In the order of their making.
+    public func list(where condition: (Webhook) -> Bool) -> [Webhook] {
+        state.withLock { $0.roster }.list(where: condition)
+    }
+
+    public func pending(of number: WebhookNumber) -> Int { state.withLock { $0.pending[number] ?? 0 } }
+
+    public var counts: (enabled: Int, disabled: Int, pending: Int) {
+        state.withLock { state in
+            let enabled = state.roster.enabledCount
+            return (enabled, state.roster.webhooks.count - enabled, state.pending.values.reduce(0, +))
+        }
+    }
+
+    var roster: WebhookRoster { state.withLock(\.roster) }
+    var keptLevel: Int64 { state.withLock(\.keptLevel) }
+
+    // MARK: Changes
+
+    /// Keeps a webhook, whose callback has been found good; it is told of what is committed from now on.
+    func create(_ subscription: EventSubscription, callback: CallbackURL, secret: WebhookSecret) async throws -> Webhook
+    {
+        let callback = callback.description
+        let webhook = try await turn.take {
+            let head = position.bounds.head
+            let number = try await store.createWebhook(
+                subscription, callback: callback, secret: StoredSecret(secret.reveal()), position: head)
+            let webhook = Webhook(
+                number: number, subscription: subscription, callback: callback, policy: policy,
+                secrets: SecretRing(secret), position: head)
+            state.withLock { $0.roster.put(webhook) }
+            scheduler.add(number, backlog: WebhookBacklog())
+            return webhook
+        }
+        // What it rests on may have gone while it was made; then nobody else would notice.
+        await disableUnfounded()
+        return self[webhook.number] ?? webhook
+    }
+
+    public func delete(_ webhook: Webhook) async throws {
+        try await turn.take {
+            try await store.deleteWebhook(webhook.number)
+            forget(webhook.number)
+        }
+    }
+
+    public func disable(_ webhook: Webhook) async throws { try await disable(webhook.number, .owner) }
+
+    /// Sends to it again: what waits, what has happened since it was disabled, and what will.
+    ///
+    /// - Parameter key: of the caller. When the key that it belonged to is gone it belongs to this one, for it needs one.
+    /// - Returns: the webhook as it is then; nil when it is gone.
+    public func enable(_ webhook: Webhook, key: String?) async throws -> Webhook? {
+        let enabled = try await turn.take { () async throws -> Webhook? in
+            guard var webhook = self[webhook.number] else { return nil }
+            guard !webhook.isEnabled else { return webhook }
+            let now = clock.now()
+            switch directory.look({ $0.loss(of: webhook.subscription, at: now) }) {
+            case .keyRevoked?, .keyExpired?:
+                quota.leave(webhook.subscription)
+                webhook.subscription = webhook.subscription.belonging(to: key)
+                quota.enter(webhook.subscription)
+            default: break
+            }
+            webhook.disabled = nil
+            try await store.updateWebhook(
+                webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
+            let backlog = try await store.backlog(of: webhook.number)
+            state.withLock { state in
+                state.roster.put(webhook)
+                state.pending[webhook.number] = backlog.pending
+            }
+            scheduler.add(webhook.number, backlog: backlog)
+            return webhook
+        }
+        await disableUnfounded()
+        return enabled.flatMap { self[$0.number] }
+    }
+
+    /// Puts a secret in force; the one before is signed with too for a while.
+    ///
+    /// - Returns: until when; nil when the webhook is gone.
+    public func rotate(_ webhook: Webhook, to secret: WebhookSecret) async throws -> Timestamp? {
+        try await turn.take {
+            guard var secrets = self[webhook.number]?.secrets else { return nil }
+            let now = clock.now()
+            let overlapEnd = now.advanced(milliseconds: secretOverlap)
+            secrets.rotate(to: secret, overlapEnd: overlapEnd, at: now)
+            try await store.setSecrets(secrets.stored, of: webhook.number)
+            state.withLock { $0.roster.change(webhook.number) { $0.secrets = secrets } }
+            return overlapEnd
+        }
+    }
+
+    private func disable(_ number: WebhookNumber, _ reason: DisabledReason) async throws {
+        try await turn.take {
+            guard let webhook = self[number], webhook.isEnabled else { return }
+            let own = state.withLock { $0.roster.position(of: webhook) }
+            scheduler.remove(number)
+            try await store.updateWebhook(
+                number, disabled: reason, position: own, key: webhook.subscription.key)
+            noteDisabled(number, reason)
+        }
+    }
+
+    /// An attempt has shown that nothing should be sent any more; the store knows.
+    func wasDisabled(_ number: WebhookNumber, _ reason: DisabledReason) async {
+        scheduler.remove(number)
+        await turn.take { noteDisabled(number, reason) }
+    }
+
+    private func noteDisabled(_ number: WebhookNumber, _ reason: DisabledReason) {
+        let disabled = state.withLock { state in
+            let level = state.roster.level
+            let isEnabled = state.roster[number]?.isEnabled == true
+            state.roster.change(number) { webhook in
+                guard isEnabled else { return }
+                webhook.disabled = reason
+                webhook.position = webhook.position ?? level
+            }
+            return isEnabled ? state.roster[number] : nil
+        }
+        guard let disabled else { return }
+        logger.notice(
+            "webhook disabled", metadata: ["webhook": "\(disabled.id)", "reason": "\(reason.rawValue)"])
+    }
+
+    private func forget(_ number: WebhookNumber) {
+        scheduler.remove(number)
+        let webhook = state.withLock { state in
+            state.pending[number] = nil
+            return state.roster.remove(number)
+        }
+        if let webhook { quota.leave(webhook.subscription) }
+    }
+
+    // MARK: Ends
+
+    public func enforce(_ loss: AccessLoss) async {
+        if case .pageDeleted(let page) = loss {
+            // The store has let go of them with the page.
+            await turn.take { for webhook in roster.webhooks(of: page) { forget(webhook.number) } }
+        } else {
+            await disableUnfounded()
+        }
+    }
+
+    /// Disables those that have lost what they rest on: their key, or the place on their page.
+    func disableUnfounded() async {
+        let now = clock.now()
+        let lost = directory.look { view in
+            roster.list(where: \.isEnabled).compactMap { webhook in
+                view.loss(of: webhook.subscription, at: now).map { (webhook.number, $0) }
+            }
+        }
+        for (number, reason) in lost {
+            do {
+                try await disable(number, reason)
+            } catch {
+                // It has no place in the scheduler any more, and this is tried again within a second.
+                logger.error(
+                    "a webhook that lost its access was not disabled in the store", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: Deliveries
+
+    func setLevel(_ level: Int64) { state.withLock { $0.roster.level = max($0.roster.level, level) } }
+
+    /// A stretch of the log has become deliveries.
+    func dispatched(_ dispatch: WebhookDispatch, counts: [WebhookNumber: Int], displaced: [DeliveryID]) {
+        state.withLock { state in
+            state.roster.level = max(state.roster.level, dispatch.level)
+            state.keptLevel = max(state.keptLevel, dispatch.level)
+            for (number, position) in dispatch.positions {
+                state.roster.change(number) { if $0.isEnabled { $0.position = position } }
+            }
+            for (number, count) in counts where state.roster[number] != nil {
+                state.pending[number, default: 0] += count
+            }
+            for id in displaced { state.pending[id.webhook]? -= 1 }
+        }
+    }
+
+    /// A delivery waits no more.
+    func settled(_ id: DeliveryID) {
+        state.withLock { state in
+            guard let pending = state.pending[id.webhook] else { return }
+            state.pending[id.webhook] = max(0, pending - 1)
+        }
+    }
+
+    /// Deliveries wait again, or more than before.
+    func waits(_ count: Int, of number: WebhookNumber) {
+        state.withLock { state in
+            if state.roster[number] != nil { state.pending[number, default: 0] += count }
+        }
+    }
+}
+
+extension EventSubscription {
+    fileprivate func belonging(to key: String?) -> EventSubscription {
+        EventSubscription(
+            id: id, page: page, account: account, key: key, type: type, condition: condition, createdAt: createdAt)
+    }
+}

@@ -1,0 +1,248 @@
+import Logging
+import NIOCore
+import ServiceLifecycle
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import TipwireWire
+
+/// Webhooks as a whole: the log becomes deliveries, deliveries become attempts, and how each ended is kept.
+///
+/// All that matters is in the store. What is here can be lost at any moment, and the next start goes on from there: a
+/// delivery whose attempt was cut off is attempted again, with the same id.
+public final class WebhookEngine: Service {
+    public struct Settings: Sendable {
+        public var policy = CallbackPolicy()
+        public var requiresChallenge = false
+        /// How long a secret that was replaced is signed with too, in milliseconds.
+        public var secretOverlap: Int64 = 86_400_000
+        /// Deliveries of one webhook that may wait.
+        public var maxPending = 10_000
+        /// Attempts of one webhook at a time.
+        public var maxConcurrent = 8
+        /// Attempts of all at a time.
+        public var maxAttempts = 1_000
+        /// Deliveries that have ended and are kept of each webhook, to be looked at and sent again.
+        public var maxHistory = 10_000
+        public var schedule = RetrySchedule.standard
+
+        public init() {}
+    }
+
+    /// What attempts under way get at a shutdown, before they are cut off and made again after the next start.
+    static let drainLimit = Duration.seconds(2)
+    /// How often expired keys are looked for, in milliseconds.
+    static let accessInterval: Int64 = 1_000
+    /// How often ended deliveries are removed, in milliseconds.
+    static let trimInterval: Int64 = 60_000
+    /// The shortest time between two looks at what is due, in milliseconds: what is due together begins together.
+    static let alarmStep: Int64 = 20
+    /// The longest, so that an alarm that was set while it waited for a later one isn't overslept.
+    static let alarmPatience: Int64 = 250
+
+    public let subscriptions: WebhookSubscriptions
+    public let metrics = WebhookMetrics()
+    public let messages: WebhookMessages
+
+    private let settings: Settings
+    private let store: any LogStore & WebhookStore
+    private let directory: Directory
+    private let clock: any DeliveryClock
+    private let sender: any WebhookSending
+    private let logger: Logger
+    private let scheduler: DeliveryScheduler
+    private let recorder: AttemptRecorder
+    private let dispatcher: WebhookDispatcher
+    private let runner: AttemptRunner
+    private let maker: WebhookMaker
+
+    public init(
+        settings: Settings, store: any LogStore & WebhookStore, directory: Directory, position: LogPosition,
+        wakeUp: WakeUp, encoder: EventEncoder, quota: SubscriptionQuota, check: TargetCheck,
+        sender: any WebhookSending, clock: any DeliveryClock, logger: Logger
+    ) async throws {
+        self.settings = settings
+        self.store = store
+        self.directory = directory
+        self.clock = clock
+        self.sender = sender
+        self.logger = logger
+        var limits = DeliveryScheduler.Limits()
+        limits.attempts = settings.maxAttempts
+        limits.endpoint.concurrent = settings.maxConcurrent
+        scheduler = DeliveryScheduler(limits: limits, clock: clock)
+        subscriptions = try await WebhookSubscriptions(
+            store: store, directory: directory, position: position, quota: quota, scheduler: scheduler, clock: clock,
+            policy: settings.policy, secretOverlap: settings.secretOverlap, logger: logger)
+        messages = WebhookMessages(encoder: encoder, directory: directory, epoch: position.epoch)
+        recorder = AttemptRecorder(store: store, clock: clock, logger: logger)
+        var dispatching = WebhookDispatcher.Limits()
+        dispatching.pending = settings.maxPending
+        dispatcher = WebhookDispatcher(
+            store: store, position: position, wakeUp: wakeUp.listen(), encoder: encoder, webhooks: subscriptions,
+            scheduler: scheduler, limits: dispatching, metrics: metrics, logger: logger)
+        runner = AttemptRunner(
+            store: store, sender: sender, recorder: recorder, scheduler: scheduler, messages: messages,
+            webhooks: subscriptions, clock: clock, schedule: settings.schedule, metrics: metrics, logger: logger)
+        maker = WebhookMaker(
+            subscriptions: subscriptions, quota: quota, check: check, policy: settings.policy, sender: sender,
+            requiresChallenge: settings.requiresChallenge, clock: clock)
+        directory.enforce(with: subscriptions)
+    }
+
+    // MARK: Service
+
+    public func run() async throws {
+        await withTaskGroup(of: Void.self) { background in
+            background.addTask { await self.recorder.run() }
+            background.addTask { await self.dispatcher.run() }
+            background.addTask { await self.watchAlarms() }
+            background.addTask { await self.every(WebhookDispatcher.pollInterval) { self.dispatcher.wakeUp.signal() } }
+            background.addTask { await self.every(Self.accessInterval) { await self.subscriptions.disableUnfounded() } }
+            background.addTask { await self.every(Self.trimInterval) { await self.trim() } }
+            await withTaskGroup(of: Void.self) { attempts in
+                attempts.addTask { await self.work() }
+                try? await gracefulShutdown()
+                dispatcher.stop()
+                scheduler.stop()
+                attempts.addTask { try? await Task.sleep(for: Self.drainLimit) }
+                await attempts.next()
+                attempts.cancelAll()
+            }
+            recorder.stop()
+            background.cancelAll()
+        }
+        await sender.shutdown()
+    }
+
+    /// Attempts, and loads of what is to be attempted, each in a task of its own.
+    private func work() async {
+        await withDiscardingTaskGroup { group in
+            for await work in scheduler.steps { group.addTask { await self.take(work) } }
+        }
+    }
+
+    private func take(_ work: DeliveryScheduler.Work) async {
+        let limit = DeliveryScheduler.Limits().endpoint.held
+        do {
+            switch work.step {
+            case .attempt(let waiting):
+                await runner.attempt(waiting)
+            case .loadFirsts(let last):
+                let firsts = try await store.firsts(of: work.webhook, after: last, limit: limit)
+                scheduler.loaded(firsts: firsts, limit: limit, of: work.webhook)
+            case .loadRetries:
+                let retries = try await store.retries(of: work.webhook, limit: limit)
+                scheduler.loaded(
+                    retries: retries.map { EndpointQueue.Retry(id: $0.id, due: $0.due) }, limit: limit,
+                    of: work.webhook)
+            }
+        } catch {
+            logger.error("deliveries of webhooks can't be read; they wait", metadata: ["error": "\(error)"])
+            try? await clock.sleep(until: clock.now().advanced(milliseconds: 1_000))
+            scheduler.loadFailed(of: work.webhook)
+        }
+    }
+
+    private func watchAlarms() async {
+        for await _ in scheduler.alarms {
+            while let next = scheduler.tick() {
+                let now = clock.now().milliseconds
+                let wait = min(max(next.milliseconds - now, Self.alarmStep), Self.alarmPatience)
+                guard (try? await clock.sleep(until: Timestamp(milliseconds: now + wait))) != nil else { return }
+            }
+        }
+    }
+
+    private func every(_ interval: Int64, _ body: @Sendable () async -> Void) async {
+        while (try? await clock.sleep(until: clock.now().advanced(milliseconds: interval))) != nil { await body() }
+    }
+
+    private func trim() async {
+        for webhook in subscriptions.list(where: { _ in true }) {
+            do {
+                _ = try await store.trimDeliveries(of: webhook.number, keeping: settings.maxHistory)
+            } catch {
+                logger.error("old deliveries were not removed; it is tried again", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+// MARK: - The door
+
+extension WebhookEngine {
+    /// Makes a webhook. Throws `WebhookRefusal`, `SubscriptionQuota.Refusal`, or `DirectoryRefusal.missingReference` when its
+    /// page is gone.
+    public func create(_ wish: WebhookWish) async throws -> Webhook { try await maker.make(wish) }
+
+    /// What can be shown of a webhook beside what it is.
+    public struct Standing: Sendable {
+        public let pending: Int
+        public let failingSince: Timestamp?
+        /// When the earliest retry is due.
+        public let nextRetry: Timestamp?
+        /// Until when nothing is sent, because the last attempts failed.
+        public let pausedUntil: Timestamp?
+    }
+
+    public func standing(of webhook: Webhook) -> Standing {
+        let reading = scheduler.reading(of: webhook.number)
+        return Standing(
+            pending: subscriptions.pending(of: webhook.number), failingSince: reading?.failingSince,
+            nextRetry: reading?.nextRetry, pausedUntil: reading?.pausedUntil)
+    }
+
+    /// Deliveries of one webhook that may wait.
+    public var maxPending: Int { settings.maxPending }
+    /// Attempts of all at a time.
+    public var maxAttempts: Int { settings.maxAttempts }
+
+    /// Attempts under way, and endpoints that are left alone for a while.
+    public var activity: (running: Int, paused: Int) { (scheduler.running, scheduler.pausedCount) }
+
+    /// The delivery with this message id; nil if there is none.
+    public func delivery(_ id: String, of webhook: Webhook) async throws -> DeliveryID? {
+        if let sequence = messages.sequence(ofMessage: id) {
+            return DeliveryID(webhook: webhook.number, sequence: sequence)
+        }
+        return try await store.test(id, of: webhook.number)
+    }
+
+    /// Tries a delivery again, from the beginning of the schedule; false if there is none.
+    public func retry(_ id: DeliveryID) async throws -> Bool {
+        let retried = try await store.retry(id, at: clock.now())
+        revived(retried, of: id.webhook)
+        return retried.count > 0
+    }
+
+    /// The same for many; how many.
+    public func retry(_ selection: RetrySelection, of webhook: Webhook) async throws -> Int {
+        let retried = try await store.retry(selection, of: webhook.number, at: clock.now())
+        revived(retried, of: webhook.number)
+        return retried.count
+    }
+
+    private func revived(_ retried: RetriedDeliveries, of webhook: WebhookNumber) {
+        guard retried.count > 0 else { return }
+        subscriptions.waits(retried.revived, of: webhook)
+        scheduler.reloadRetries(of: webhook)
+    }
+
+    /// Makes a delivery of something that never happened, which goes the way of every other. Nil when the webhook, or its
+    /// page, is gone.
+    public func test(_ webhook: Webhook) async throws -> DeliveryID? {
+        let now = clock.now()
+        guard let page = directory.look({ $0.page(webhook.subscription.page) }) else { return nil }
+        return try await subscriptions.turn.take {
+            let roster = subscriptions.roster
+            guard let webhook = roster[webhook.number] else { return nil }
+            let id = try await store.createTest(
+                of: webhook.number, after: roster.position(of: webhook), id: "test-\(SecretHash.randomHex(bytes: 8))",
+                body: EventSubSample.event(of: webhook.subscription.type, at: now), page: page.label, at: now)
+            subscriptions.waits(1, of: webhook.number)
+            scheduler.offer([EndpointQueue.Waiting(id: id)])
+            return id
+        }
+    }
+}
