@@ -158,10 +158,11 @@ public final class WebhookEngine: Service {
         while (try? await clock.sleep(until: clock.now().advanced(milliseconds: interval))) != nil { await body() }
     }
 
+    /// Of those webhooks alone of which something has ended: a quiet one keeps what it has.
     private func trim() async {
-        for webhook in subscriptions.list(where: { _ in true }) {
+        for number in subscriptions.takeSettled() {
             do {
-                _ = try await store.trimDeliveries(of: webhook.number, keeping: settings.maxHistory)
+                _ = try await store.trimDeliveries(of: number, keeping: settings.maxHistory)
             } catch {
                 logger.error("old deliveries were not removed; it is tried again", metadata: ["error": "\(error)"])
             }

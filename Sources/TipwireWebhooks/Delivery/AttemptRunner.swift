@@ -94,16 +94,14 @@ struct AttemptRunner: Sendable {
             id: delivery.id, attempt: nil, round: delivery.round, state: .dead(reason))
         await recorder.record(progress, standing: nil)
         scheduler.ended(delivery.id, wasMade: false, next: nil)
-        webhooks.settled(delivery.id)
+        webhooks.ended(delivery.id, isSettled: true)
     }
 
     private func finish(_ id: DeliveryID, _ state: DeliveryState) {
-        if case .retry(let due) = state {
-            scheduler.ended(id, wasMade: true, next: due)
-        } else {
-            scheduler.ended(id, wasMade: true, next: nil)
-            webhooks.settled(id)
-        }
+        var next: Timestamp?
+        if case .retry(let due) = state { next = due }
+        scheduler.ended(id, wasMade: true, next: next)
+        webhooks.ended(id, isSettled: next == nil)
     }
 }
 

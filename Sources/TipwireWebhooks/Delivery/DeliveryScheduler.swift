@@ -87,12 +87,19 @@ final class DeliveryScheduler: Sendable {
         }
     }
 
-    func displace(_ ids: [DeliveryID]) {
-        state.withLock { state in
+    /// Deliveries are pending no more: they had to make room.
+    ///
+    /// - Returns: those among them whose attempts are under way.
+    func displace(_ ids: [DeliveryID]) -> Set<DeliveryID> {
+        guard !ids.isEmpty else { return [] }
+        return state.withLock { state in
+            var running: Set<DeliveryID> = []
             for (webhook, ids) in Dictionary(grouping: ids, by: \.webhook) {
-                state.endpoints[webhook]?.displace(Set(ids))
+                guard state.endpoints[webhook] != nil else { continue }
+                running.formUnion(state.endpoints[webhook]!.displace(Set(ids)))
                 proceed(webhook, &state)
             }
+            return running
         }
     }
 

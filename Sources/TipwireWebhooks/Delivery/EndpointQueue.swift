@@ -139,9 +139,12 @@ struct EndpointQueue {
     }
 
     /// Deliveries that are pending no more: they had to make room.
-    mutating func displace(_ ids: Set<DeliveryID>) {
+    ///
+    /// - Returns: those among them whose attempts are under way.
+    mutating func displace(_ ids: Set<DeliveryID>) -> Set<DeliveryID> {
         firsts.removeAll { ids.contains($0.id) }
         retries.removeAll { ids.contains($0.id) }
+        return ids.intersection(runningRetries.union(runningFirst.map { [$0] } ?? []))
     }
 
     /// What an attempt has shown of the endpoint.

@@ -145,7 +145,8 @@ struct WebhookDispatcher: Sendable {
             if excess > 0 { dispatch.excess[number] = excess }
         }
         let displaced = try await store.dispatch(dispatch)
-        webhooks.dispatched(dispatch, counts: counts, displaced: displaced)
+        let running = scheduler.displace(displaced)
+        webhooks.dispatched(dispatch, counts: counts, displaced: displaced, running: running)
         if !displaced.isEmpty {
             metrics.countDead(.tooManyPending, displaced.count)
             logger.warning(
@@ -153,7 +154,6 @@ struct WebhookDispatcher: Sendable {
                 metadata: ["deliveries": "\(displaced.count)", "limit": "\(limits.pending)"])
         }
         let gone = Set(displaced)
-        scheduler.displace(displaced)
         scheduler.offer(gone.isEmpty ? batch.waiting : batch.waiting.filter { !gone.contains($0.id) })
     }
 }

@@ -12,6 +12,11 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var roster: WebhookRoster
         /// Deliveries that wait for their first or next attempt. Beside the roster, because they change all the time.
         var pending: [WebhookNumber: Int] = [:]
+        /// Deliveries that were given up to make room and may be under way: they don't wait, and must not be counted down
+        /// once more when they end.
+        var displaced: Set<DeliveryID> = []
+        /// Webhooks of which deliveries have ended since they were last asked for.
+        var settled: Set<WebhookNumber> = []
         /// The level that the store has.
         var keptLevel: Int64
     }
@@ -202,6 +207,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         scheduler.remove(number)
         let webhook = state.withLock { state in
             state.pending[number] = nil
+            state.displaced = state.displaced.filter { $0.webhook != number }
             return state.roster.remove(number)
         }
         if let webhook { quota.leave(webhook.subscription) }
@@ -242,7 +248,11 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     func setLevel(_ level: Int64) { state.withLock { $0.roster.level = max($0.roster.level, level) } }
 
     /// A stretch of the log has become deliveries.
-    func dispatched(_ dispatch: WebhookDispatch, counts: [WebhookNumber: Int], displaced: [DeliveryID]) {
+    ///
+    /// - Parameter running: those of the displaced ones whose attempts are under way.
+    func dispatched(
+        _ dispatch: WebhookDispatch, counts: [WebhookNumber: Int], displaced: [DeliveryID], running: Set<DeliveryID>
+    ) {
         state.withLock { state in
             state.roster.level = max(state.roster.level, dispatch.level)
             state.keptLevel = max(state.keptLevel, dispatch.level)
@@ -252,15 +262,28 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             for (number, count) in counts where state.roster[number] != nil {
                 state.pending[number, default: 0] += count
             }
-            for id in displaced { state.pending[id.webhook]? -= 1 }
+            for id in displaced where state.pending[id.webhook] != nil {
+                state.pending[id.webhook]! -= 1
+                state.settled.insert(id.webhook)
+                if running.contains(id) { state.displaced.insert(id) }
+            }
         }
     }
 
-    /// A delivery waits no more.
-    func settled(_ id: DeliveryID) {
+    /// An attempt has ended, and its delivery waits no more, or for another one.
+    func ended(_ id: DeliveryID, isSettled: Bool) {
         state.withLock { state in
-            guard let pending = state.pending[id.webhook] else { return }
+            guard state.displaced.remove(id) == nil, isSettled, let pending = state.pending[id.webhook] else { return }
             state.pending[id.webhook] = max(0, pending - 1)
+            state.settled.insert(id.webhook)
+        }
+    }
+
+    /// The webhooks of which deliveries have ended since the last call.
+    func takeSettled() -> Set<WebhookNumber> {
+        state.withLock { state in
+            defer { state.settled = [] }
+            return state.settled
         }
     }
 
