@@ -19,6 +19,6 @@ struct Tipwire: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, PageCommand.self, AccountCommand.self, KeyCommand.self,
             TipCommand.self, TipsCommand.self, ReplayCommand.self, RefundCommand.self, GoalCommand.self,
-            ListenCommand.self, DoctorCommand.self,
+            ListenCommand.self, SubscriptionCommand.self, DoctorCommand.self,
         ])
 }

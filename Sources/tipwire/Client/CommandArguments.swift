@@ -20,4 +20,15 @@ enum CommandArguments {
         guard !text.isEmpty else { throw ValidationError("a goal's id must not be empty") }
         return text
     }
+
+    /// A webhook's id, which the server chooses too.
+    @Sendable static func subscriptionID(_ text: String) throws -> String {
+        guard !text.isEmpty else { throw ValidationError("a webhook's id must not be empty") }
+        return text
+    }
+
+    @Sendable static func deliveryID(_ text: String) throws -> String {
+        guard !text.isEmpty else { throw ValidationError("a delivery's id must not be empty") }
+        return text
+    }
 }

@@ -24,7 +24,9 @@ struct APIRequest: Sendable {
     /// What the address names, for a 404 that says what to do.
     var subject: Refusal.Subject = .other
 
-    init(_ method: Method, _ path: String...) {
+    init(_ method: Method, _ path: String...) { self.init(method, path) }
+
+    init(_ method: Method, _ path: [String]) {
         self.method = method
         self.path = path
     }
@@ -151,13 +153,14 @@ struct ManagementClient: Sendable {
     /// The words for a refused call.
     ///
     /// A 404 for something on a page may as well mean the page itself, and the API doesn't say which; one more request
-    /// does, and saves the user from listing the tips of a page that is not there. An amount that a goal doesn't take is
-    /// refused in minor units; one more request has the goal, and what it takes can be said in money.
+    /// does, and saves the user from listing the tips of a page that is not there. So it is with a webhook's deliveries.
+    /// An amount that a goal doesn't take is refused in minor units; one more request has the goal, and what it takes
+    /// can be said in money.
     func refusal(of request: APIRequest, _ answer: APIAnswer) async -> Failure {
         var subject = request.subject
-        if answer.status == 404, let page = subject.enclosingPage {
-            let onPage = try? await self.answer(APIRequest(.get, "pages", page.text))
-            if onPage?.status == 404 { subject = .page(page) }
+        if answer.status == 404, let enclosing = subject.enclosing {
+            let there = try? await self.answer(enclosing.request)
+            if there?.status == 404 { subject = enclosing.subject }
         }
         var goal: GoalObject?
         if answer.status == 422, case .goalAmount(let change) = subject {

@@ -15,15 +15,19 @@ struct Refusal {
         case member(Slug, of: Slug)
         case key(String)
         case account(Slug)
+        case subscription(String)
+        case delivery(String, of: String)
         /// Nothing that has a name in the address; the server's own words must do.
         case other
 
-        /// The page whose absence would look the same.
-        var enclosingPage: Slug? {
+        /// What it is part of and whose absence would look the same, with the request that tells whether it is there.
+        var enclosing: (subject: Subject, request: APIRequest)? {
             switch self {
-            case .tip(_, let page), .goal(_, let page), .member(_, let page): page
-            case .goalAmount(let change): change.page
-            case .page, .goalOrder, .key, .account, .other: nil
+            case .tip(_, let page), .goal(_, let page), .member(_, let page):
+                (.page(page), APIRequest(.get, "pages", page.text))
+            case .goalAmount(let change): (.page(change.page), APIRequest(.get, "pages", change.page.text))
+            case .delivery(_, let id): (.subscription(id), APIRequest(.get, "subscriptions", id))
+            case .page, .goalOrder, .key, .account, .subscription, .other: nil
             }
         }
     }
@@ -78,6 +82,11 @@ struct Refusal {
         case .member(let account, _), .account(let account):
             "account '\(account)' does not exist; create it with: tipwire account create \(account)"
         case .key(let id): "there is no key '\(VisibleText(id))'; list them with: tipwire key list"
+        case .subscription(let id):
+            "there is no webhook '\(VisibleText(id))'; list them with: tipwire subscription list"
+        case .delivery(let id, let subscription):
+            "webhook '\(VisibleText(subscription))' has no delivery '\(VisibleText(id))'; list its deliveries with: "
+                + "tipwire subscription deliveries \(VisibleText(subscription))"
         case .other: problem.lines
         }
     }

@@ -26,6 +26,18 @@ enum Wording {
         return VisibleText("\(text.prefix(10)) \(text.dropFirst(11).prefix(8))Z")
     }
 
+    /// The same of Unix seconds, which is how EventSub tells times.
+    static func moment(_ unixSeconds: Int) -> VisibleText { moment(rfc3339(unixSeconds)) }
+
+    /// `2026-07-01T15:04:05.000Z`; seconds that lead out of the years with four digits are shown as they came.
+    static func rfc3339(_ unixSeconds: Int) -> String {
+        guard (0..<secondsOfYears).contains(unixSeconds) else { return String(unixSeconds) }
+        return Timestamp(milliseconds: Int64(unixSeconds) * 1_000).description
+    }
+
+    /// From 1970 to the end of 9999.
+    private static let secondsOfYears = 253_402_300_800
+
     /// `15:04:05Z`: the day is on the listener's wall. UTC, and it says so.
     static func timeOfDay(_ rfc3339: String) -> VisibleText {
         guard let time = Timestamp(rfc3339: rfc3339) else { return VisibleText(rfc3339) }

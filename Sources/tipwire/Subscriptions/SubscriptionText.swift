@@ -1,0 +1,69 @@
+/// How the subscription of a webhook reads to people.
+enum SubscriptionText {
+    static let columns: [Table.Column] = [
+        .init(title: "ID"), .init(title: "PAGE"), .init(title: "TYPE"), .init(title: "CALLBACK", limit: 60),
+        .init(title: "STATE"), .init(title: "PENDING", alignedRight: true), .init(title: "NEXT TRY"),
+    ]
+
+    static func cells(_ subscription: SubscriptionObject) -> [VisibleText] {
+        [
+            VisibleText(subscription.id), VisibleText(subscription.page), VisibleText(subscription.type),
+            VisibleText(subscription.transport.callback), state(subscription),
+            VisibleText(String(subscription.pending)), nextTry(subscription),
+        ]
+    }
+
+    /// All there is to tell of one, a line each.
+    static func properties(_ subscription: SubscriptionObject) -> String {
+        let conditions = (subscription.condition ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        return Table.properties([
+            ("id", VisibleText(subscription.id)),
+            ("page", VisibleText(subscription.page)),
+            ("type", VisibleText(subscription.type)),
+            ("condition", VisibleText(conditions.isEmpty ? "none" : conditions.joined(separator: ", "))),
+            ("callback", VisibleText(subscription.transport.callback)),
+            ("state", state(subscription)),
+            ("paused until", subscription.pausedUntil.map(Wording.moment) ?? VisibleText("")),
+            ("pending", VisibleText(String(subscription.pending))),
+            ("next try", nextTry(subscription)),
+            ("created", Wording.moment(subscription.createdAt)),
+        ])
+    }
+
+    /// `webhook 1-2-… is enabled · 12 deliveries wait`.
+    static func change(_ subscription: SubscriptionObject) -> String {
+        let waiting =
+            switch subscription.pending {
+            case 0: "no delivery waits"
+            case 1: "1 delivery waits"
+            case let count: "\(count) deliveries wait"
+            }
+        return "webhook \(VisibleText(subscription.id)) is \(VisibleText(subscription.state)) · \(waiting)\n"
+    }
+
+    /// `enabled`, `enabled, failing since 2026-07-01 15:04:05Z`, `disabled: the endpoint answered 410`.
+    static func state(_ subscription: SubscriptionObject) -> VisibleText {
+        if !subscription.isEnabled {
+            return VisibleText(subscription.state + (subscription.disabledReason.map { ": \($0)" } ?? ""))
+        }
+        guard let since = subscription.failingSince else { return VisibleText(subscription.state) }
+        return VisibleText("\(subscription.state), failing since \(Wording.moment(since))")
+    }
+
+    /// When the endpoint is next asked because of an earlier failure. Not before the pause is over, whenever the retry
+    /// that waits was due; and never while the subscription is disabled.
+    static func nextTry(_ subscription: SubscriptionObject) -> VisibleText {
+        guard subscription.isEnabled, subscription.pending > 0 else { return VisibleText("") }
+        let times = [subscription.nextAttemptAt, subscription.pausedUntil].compactMap(\.self)
+        return times.max().map(Wording.moment) ?? VisibleText("")
+    }
+
+    /// Why a delivery has to wait for its first attempt; nil if nothing in the subscription, as it is now, explains it.
+    static func hindrance(_ subscription: SubscriptionObject) -> String? {
+        if !subscription.isEnabled { return "the webhook is \(state(subscription))" }
+        if let until = subscription.pausedUntil {
+            return "the endpoint failed too often, so nothing is sent until \(Wording.moment(until))"
+        }
+        return subscription.pending > 1 ? "\(subscription.pending) deliveries wait, and go out in their order" : nil
+    }
+}
