@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 import TipwireCore
 
-/// One call of the management API.
+/// One call of the management API, or of another one beside it.
 struct APIRequest: Sendable {
     enum Method: String, Sendable {
         case get = "GET"
@@ -15,12 +15,16 @@ struct APIRequest: Sendable {
     }
 
     let method: Method
-    /// Segments after `/api/v1`, not yet escaped.
+    /// Segments after the root, not yet escaped.
     let path: [String]
+    /// Segments before them.
+    var root = ["api", "v1"]
     var query: [(name: String, value: String)] = []
     /// JSON, or nothing.
     var body: Data?
     var idempotencyKey: TipIdentifier?
+    /// The page that a call of EventSub is about.
+    var profile: Int?
     /// What the address names, for a 404 that says what to do.
     var subject: Refusal.Subject = .other
 
@@ -110,8 +114,10 @@ struct ManagementClient: Sendable {
     func close() async { try? await http.shutdown() }
 
     /// The answer to `request`, a refusal included. Throws a `TransportFault` if there is none.
-    func answer(_ request: APIRequest) async throws(TransportFault) -> APIAnswer {
-        var call = HTTPClientRequest(url: address.url(path: request.path, query: request.query))
+    func answer(
+        _ request: APIRequest, within seconds: Int64 = answerSeconds
+    ) async throws(TransportFault) -> APIAnswer {
+        var call = HTTPClientRequest(url: address.url(path: request.root + request.path, query: request.query))
         call.method = HTTPMethod(rawValue: request.method.rawValue)
         call.headers.add(name: "Authorization", value: "Bearer \(key.key.reveal())")
         call.headers.add(name: "Accept", value: "application/json, application/problem+json")
@@ -123,8 +129,9 @@ struct ManagementClient: Sendable {
         if let idempotencyKey = request.idempotencyKey {
             call.headers.add(name: "Idempotency-Key", value: idempotencyKey.text)
         }
+        if let profile = request.profile { call.headers.add(name: "FUNPLACE-PROFILE-ID", value: String(profile)) }
         do {
-            let response = try await http.execute(call, timeout: .seconds(Self.answerSeconds))
+            let response = try await http.execute(call, timeout: .seconds(seconds))
             let body = try await response.body.collect(upTo: Self.answerBytes)
             return APIAnswer(
                 status: Int(response.status.code),

@@ -62,9 +62,9 @@ struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
 
     var description: String { "\(isSecure ? "https" : "http")://\(authority)\(prefix)" }
 
-    /// The address of a call of the management API.
+    /// The address of a call of an API.
     func url(path: [String], query: [(name: String, value: String)]) -> String {
-        let segments = (["api", "v1"] + path).map { "/" + Self.encoded($0) }.joined()
+        let segments = path.map { "/" + Self.encoded($0) }.joined()
         return description + segments + Self.encoded(query: query)
     }
 
@@ -73,6 +73,11 @@ struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
         var query = [(name: "auth", value: key.reveal()), (name: "channel", value: "firehose")]
         if let page { query[1...] = [(name: "channel", value: "activity-feed"), (name: "room", value: page.text)] }
         return prefix + "/" + Self.encoded(query: query + [(name: "since", value: since)])
+    }
+
+    /// Path and query of the socket of an EventSub subscription. Its id alone lets in.
+    func eventSubTarget(connectionID: String) -> String {
+        prefix + "/" + Self.encoded(query: [(name: "connection_id", value: connectionID)])
     }
 
     /// The address of the Event Hook's stream, with positions.

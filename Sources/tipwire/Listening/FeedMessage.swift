@@ -59,6 +59,15 @@ enum FeedMessage: Equatable {
     }
 }
 
+extension FeedMessage: SocketMessage {
+    static let ping = "ping"
+    /// The feed's first message says how it stands.
+    static let pingsAtOnce = false
+
+    var isPong: Bool { self == .pong }
+    var isShown: Bool { self != .pong && self != .unreadable }
+}
+
 /// A tip on the feed. The feed names no currency; see `ListenedPages`.
 struct FeedTip: Equatable, HeardEvent {
     struct Tip: Decodable, Equatable {

@@ -14,7 +14,7 @@ struct FeedSource: ListeningSource {
         self.address = address
         self.key = key
         self.page = page
-        tls = address.isSecure ? try Self.tlsContext() : nil
+        tls = try SocketConnection<FeedMessage>.tls(to: address)
     }
 
     func connect(
@@ -22,20 +22,9 @@ struct FeedSource: ListeningSource {
         show: @escaping @Sendable (HeardMessage) async throws -> Void
     ) async throws -> ListeningEnding {
         let target = address.feedTarget(key: key, page: page, since: position)
-        return try await FeedConnection(address: address, target: target, tls: tls).run(connected: opened) {
-            message, json in
+        let connection = SocketConnection<FeedMessage>(address: address, target: target, tls: tls)
+        return try await connection.run(connected: opened) { message, json in
             if let heard = message.heard(json: json) { try await show(heard) }
-        }
-    }
-
-    private static func tlsContext() throws -> NIOSSLContext {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        // WebSocket's handshake is HTTP/1.1's; a server that offers HTTP/2 first must not choose it.
-        configuration.applicationProtocols = ["http/1.1"]
-        do {
-            return try NIOSSLContext(configuration: configuration)
-        } catch {
-            throw Failure("TLS can't be set up: the system's certificates can't be read")
         }
     }
 }

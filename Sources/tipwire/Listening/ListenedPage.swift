@@ -25,7 +25,12 @@ struct ListenedPage: Hashable, Sendable {
 
     /// `Ada`, `$5.00`, `"hello"`; nothing for no message.
     func tip(from displayName: String, cents: Int, message: String) -> [String] {
-        [Wording.tipper(displayName).description, money(cents)] + (message.isEmpty ? [] : [Self.quoted(message)])
+        Self.tip(from: displayName, money: money(cents), message: message)
+    }
+
+    /// The same of an amount that is in words.
+    static func tip(from displayName: String, money: String, message: String) -> [String] {
+        [Wording.tipper(displayName).description, money] + (message.isEmpty ? [] : [quoted(message)])
     }
 
     static func quoted(_ text: String) -> String { "\"\(VisibleText(text))\"" }

@@ -17,8 +17,11 @@ actor ListenedPages {
 
     /// The page that an event is about, with what could be learnt of it now; a failure isn't remembered.
     ///
-    /// - Parameter slug: Nil stands for the one page that the key listens to when it needs to name none.
-    func page(_ slug: String?) async -> ListenedPage {
+    /// - Parameters:
+    ///   - slug: Nil stands for the one page that the key listens to when it needs to name none.
+    ///   - needsCurrency: Whether the line has to be told it. One that doesn't is worth no request.
+    func page(_ slug: String?, needsCurrency: Bool = true) async -> ListenedPage {
+        guard needsCurrency else { return ListenedPage(slug: slug, currency: nil) }
         guard let slug else { return await theOnlyPage() }
         return ListenedPage(slug: slug, currency: await code(ofPage: slug))
     }
@@ -49,7 +52,11 @@ actor ListenedPages {
         // Nor is a refusal asked for again: a key that may only read events never may list pages.
         if answer.isSuccess || answer.status == 403 {
             onlyPage = page
-            if page.currency == nil { notes.note("the currency can't be learnt without the page; name it with --page") }
+            if page.currency == nil {
+                notes.note(
+                    "the currency can't be learnt without the page; name it with --page, or use a key with the scope "
+                        + "manage")
+            }
         }
         return page
     }

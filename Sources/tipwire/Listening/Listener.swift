@@ -25,6 +25,8 @@ struct Listener: Sendable {
             } show: { message in
                 try await show(message, pages, position)
             }
+            // Whoever ends the listener wants no word about its connection.
+            try Task.checkCancellation()
             let lived = opened.withLockedValue { $0 }.map { .now - $0 } ?? .zero
             let decision = reconnection.decide(
                 after: ending, at: .now, lived: lived, random: .random(in: 0..<1),
@@ -43,11 +45,15 @@ struct Listener: Sendable {
         case .beginning(let status):
             notes.note(Self.words(status: status, isFirst: position.isFirst))
             await pages.forget()
+        case .renewal:
+            notes.note("a new subscription; what came since the one before ended may be missing")
+            await pages.forget()
         case .event(let event):
             if printsJSON {
                 try printJSON(message.json)
             } else {
-                try answers.line(event.line(on: await pages.page(event.pageSlug ?? page?.text)))
+                let page = await pages.page(event.pageSlug ?? page?.text, needsCurrency: event.needsCurrency)
+                try answers.line(event.line(on: page))
             }
         case .unknown(let type):
             // Without words for it, a person is told its name only; a program gets all of it.

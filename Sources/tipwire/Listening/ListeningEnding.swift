@@ -15,6 +15,8 @@ enum ListeningEnding: Error, Hashable, Sendable {
     case lost
     /// The connection stands, but nothing comes over it; the words say what was waited for.
     case silent(String)
+    /// A subscription came to its end, or was not there any more; the words are the server's. Another can be made.
+    case subscriptionOver(String)
     /// A message that is larger than any of Tipwire's.
     case oversized(bytes: Int)
 
@@ -30,6 +32,8 @@ enum ListeningEnding: Error, Hashable, Sendable {
         case .ended: "the server ended the stream"
         case .lost: "connection lost"
         case .silent(let words): "connection lost (\(words))"
+        case .subscriptionOver(let reason):
+            "the subscription is over" + (reason.isEmpty ? "" : " (\(VisibleText(reason)))")
         case .oversized(let bytes): "a message was longer than \(bytes) bytes"
         }
     }

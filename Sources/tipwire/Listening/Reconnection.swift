@@ -57,7 +57,8 @@ struct Reconnection: Equatable {
 
     private static func finalWords(_ ending: ListeningEnding, _ asked: Asked) -> String? {
         switch ending {
-        case .refused(429, _, _), .refused(408, _, _), .refused(500..., _, _), .unreachable, .ended, .lost, .silent:
+        case .refused(429, _, _), .refused(408, _, _), .refused(500..., _, _), .unreachable, .ended, .lost, .silent,
+            .subscriptionOver:
             return nil
         case .refused(401, _, _):
             return "the server at \(asked.address) does not accept the key from \(asked.source) (401): it is wrong, "

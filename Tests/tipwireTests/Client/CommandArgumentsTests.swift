@@ -35,10 +35,25 @@ import Testing
         let failure = #expect(throws: (any Error).self) {
             _ = try Tipwire.parseAsRoot(["listen", "--via", "pigeon"])
         }
-        #expect(Tipwire.message(for: try #require(failure)).contains("this version offers: feed, sse"))
+        #expect(Tipwire.message(for: try #require(failure)).contains("this version offers: feed, sse, eventsub"))
         #expect(throws: (any Error).self) { _ = try Tipwire.parseAsRoot(["listen", "--since", "a\nb"]) }
         let listen = try #require(
             try Tipwire.parseAsRoot(["listen", "--via", "sse", "--since", "e-1"]) as? ListenCommand)
         #expect(listen.via == "sse")
+    }
+
+    @Test("A cursor doesn't go with a subscription, which is told why, nor a type with anything else")
+    func subscribe() throws {
+        let failure = #expect(throws: (any Error).self) {
+            _ = try Tipwire.parseAsRoot(["listen", "--via", "eventsub", "--since", "now"])
+        }
+        #expect(Tipwire.message(for: try #require(failure)).contains("a subscription begins when it is made"))
+        #expect(Tipwire.exitCode(for: try #require(failure)) == .validationFailure)
+        for arguments in [["--type", "goals.queue"], ["--via", "sse", "--type", "goals.queue"]] {
+            #expect(throws: (any Error).self) { _ = try Tipwire.parseAsRoot(["listen"] + arguments) }
+        }
+        let listen = try #require(
+            try Tipwire.parseAsRoot(["listen", "--via", "eventsub", "--type", "goals.queue"]) as? ListenCommand)
+        #expect(listen.type == "goals.queue")
     }
 }

@@ -40,7 +40,7 @@ import Testing
     func escaped() throws {
         let address = try #require(ServerAddress("http://h/p"))
         #expect(
-            address.url(path: ["keys", "a/b?c#d e%"], query: [("after", "x&y=z+ü")])
+            address.url(path: ["api", "v1", "keys", "a/b?c#d e%"], query: [("after", "x&y=z+ü")])
                 == "http://h/p/api/v1/keys/a%2Fb%3Fc%23d%20e%25?after=x%26y%3Dz%2B%C3%BC")
     }
 
@@ -54,6 +54,12 @@ import Testing
         #expect(
             address.feedTarget(key: key, page: Slug("Demo"), since: "a b-1")
                 == "/p/?auth=\(key.reveal())&channel=activity-feed&room=demo&since=a%20b-1")
+    }
+
+    @Test("A subscription's address is the root with its id, escaped")
+    func eventSub() throws {
+        let address = try #require(ServerAddress("http://h/p"))
+        #expect(address.eventSubTarget(connectionID: "1-1-17:96-6b&x") == "/p/?connection_id=1-1-17%3A96-6b%26x")
     }
 
     @Test("The stream's address names the page, and asks for positions; the key is not in it")

@@ -17,6 +17,7 @@ import Testing
                 let content =
                     switch message.content {
                     case .beginning(let status): "beginning \(status ?? "without a position")"
+                    case .renewal: "renewal"
                     case .event: "event"
                     case .unknown(let type): "unknown \(type)"
                     }

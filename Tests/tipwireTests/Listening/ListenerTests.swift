@@ -101,6 +101,47 @@ import TipwireCore
         #expect(printed.notes == "connected\n")
     }
 
+    @Test("Another subscription says what may be missing")
+    func renewal() async throws {
+        let renewal = HeardMessage(content: .renewal, cursor: nil, json: "")
+        let printed = try await Self.printed(
+            [.init(ending: .subscriptionOver("it\u{7} ended")), .init(messages: [renewal], ending: Self.final)],
+            printsJSON: true)
+        #expect(printed.answers.isEmpty)
+        let notes = printed.notes.split(separator: "\n")
+        #expect(notes.count == 2)
+        #expect(notes[0].hasPrefix("the subscription is over (it\\u{7} ended), again in 0."))
+        #expect(notes[1] == "a new subscription; what came since the one before ended may be missing")
+    }
+
+    /// Cancels whoever listens to it.
+    private struct Cancelling: ListeningSource {
+        func connect(
+            after position: String, opened: @escaping @Sendable () -> Void,
+            show: @escaping @Sendable (HeardMessage) async throws -> Void
+        ) async throws -> ListeningEnding {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return .lost
+        }
+    }
+
+    @Test("A listener that is cancelled says nothing about its connection")
+    func cancelled() async throws {
+        let notes = Pipe()
+        let client = try ManagementClient(
+            address: #require(ServerAddress("http://127.0.0.1:1")),
+            key: .find(option: "tw_" + String(repeating: "a", count: 64), environment: [:]))
+        let listener = Listener(
+            client: client, source: Cancelling(), page: nil, since: "now", printsJSON: false,
+            notes: TextOutput(descriptor: notes.fileHandleForWriting.fileDescriptor))
+        let running = Task { try await listener.run() }
+        let result = await running.result
+        #expect(throws: CancellationError.self) { try result.get() }
+        await client.close()
+        try notes.fileHandleForWriting.close()
+        #expect(try (notes.fileHandleForReading.readToEnd() ?? Data()).isEmpty)
+    }
+
     @Test("The first connection says connected, later ones resumed; losses are always told")
     func words() {
         #expect(Listener.words(status: "resumed", isFirst: true) == "connected")

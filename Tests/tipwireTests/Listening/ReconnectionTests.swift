@@ -71,6 +71,7 @@ import TipwireCore
         arguments: [
             ListeningEnding.lost, .ended, .silent("nothing came"), .unreachable(.refused), .unreachable(.unknownHost),
             .closed(code: 1012, reason: ""), .closed(code: 1013, reason: "slow"), .closed(code: 1001, reason: ""),
+            .subscriptionOver("unknown"),
             .refused(status: 429, detail: nil, retryAfterSeconds: nil),
             .refused(status: 502, detail: nil, retryAfterSeconds: nil),
         ])

@@ -1,17 +1,15 @@
-import Crypto
-import Foundation
 import NIOConcurrencyHelpers
 import Testing
 
 @testable import tipwire
 
 /// The client's half of the handshake against bytes written by hand.
-@Suite struct FeedConnectionTests {
+@Suite struct SocketConnectionTests {
     private static func run(answering answer: @escaping @Sendable (String) -> [UInt8]) async throws -> (
         ending: ListeningEnding, shown: [String]
     ) {
         let server = try await ScriptedServer.start { number, request in .open(number == 0 ? answer(request) : []) }
-        let connection = FeedConnection(
+        let connection = SocketConnection<FeedMessage>(
             address: try #require(ServerAddress("http://127.0.0.1:\(server.port)")),
             target: "/?auth=x&channel=firehose", tls: nil)
         let shown = NIOLockedValueBox<[String]>([])
@@ -23,26 +21,12 @@ import Testing
         return (ending, shown.withLockedValue { $0 })
     }
 
-    private static func switching(_ request: String) -> [UInt8] {
-        let key = request.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key:") }!
-            .split(separator: " ")[1]
-        let hash = Insecure.SHA1.hash(data: Data((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
-        let accept = Data(hash).base64EncodedString()
-        return Array(
-            ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                + "Sec-WebSocket-Accept: \(accept)\r\n\r\n").utf8)
-    }
-
-    private static func frame(_ first: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        [first, UInt8(payload.count)] + payload
-    }
-
     @Test("Frames that come in one packet with the handshake's answer are not lost")
     func earlyFrames() async throws {
         let message = #"{"type":"x","cursor":"e-1"}"#
         let (ending, shown) = try await Self.run { request in
-            Self.switching(request) + Self.frame(0x81, Array(message.utf8))
-                + Self.frame(0x88, [0x03, 0xF4] + Array("restart".utf8))
+            ScriptedServer.switching(request) + ScriptedServer.frame(0x81, Array(message.utf8))
+                + ScriptedServer.frame(0x88, [0x03, 0xF4] + Array("restart".utf8))
         }
         #expect(shown == [message])
         #expect(ending == .closed(code: 1012, reason: "restart"))
@@ -51,9 +35,9 @@ import Testing
     @Test("A message in fragments is one message")
     func fragments() async throws {
         let (_, shown) = try await Self.run { request in
-            Self.switching(request) + Self.frame(0x01, Array(#"{"type""#.utf8))
-                + Self.frame(0x80, Array(#":"x"}"#.utf8))
-                + Self.frame(0x88, [])
+            ScriptedServer.switching(request) + ScriptedServer.frame(0x01, Array(#"{"type""#.utf8))
+                + ScriptedServer.frame(0x80, Array(#":"x"}"#.utf8))
+                + ScriptedServer.frame(0x88, [])
         }
         #expect(shown == [#"{"type":"x"}"#])
     }
@@ -74,7 +58,8 @@ import Testing
         let (ending, shown) = try await Self.run { _ in
             Array(
                 ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    + "Sec-WebSocket-Accept: AAAA\r\n\r\n").utf8) + Self.frame(0x81, Array(#"{"type":"x"}"#.utf8))
+                    + "Sec-WebSocket-Accept: AAAA\r\n\r\n").utf8)
+                + ScriptedServer.frame(0x81, Array(#"{"type":"x"}"#.utf8))
         }
         #expect(shown.isEmpty)
         if case .closed = ending { Issue.record("the feed was opened: \(ending)") }

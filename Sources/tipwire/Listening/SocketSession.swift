@@ -1,27 +1,30 @@
 import NIOCore
 import NIOWebSocket
 
-/// One connection to the feed: what each frame and each tick of the ping clock lead to.
+/// One connection by WebSocket: what each frame and each tick of the ping clock lead to.
 ///
-/// A value without IO: `FeedConnection` carries its actions out.
-struct FeedSession {
+/// A value without IO: `SocketConnection` carries its actions out.
+struct SocketSession<Message: SocketMessage> {
     enum Action: Equatable {
         case sendText(String)
         case sendPong(ByteBuffer)
         /// A message for the user, with its JSON as it came.
-        case show(FeedMessage, json: String)
+        case show(Message, json: String)
         case end(ListeningEnding)
     }
 
     /// Time between pings. Half of the server's idle limit (120 s), so that one may be lost.
-    static let pingInterval: Duration = .seconds(60)
+    static var pingInterval: Duration { .seconds(60) }
     /// Pings without an answer after which the connection counts as lost: a half-open socket is silent, and so is a
     /// quiet page.
-    static let toleratedPings = 2
-    /// Largest frame that is taken, in bytes; the feed promises to stay under 16 KiB.
-    static let frameBytes = 65_536
+    static var toleratedPings: Int { 2 }
+    /// Largest frame that is taken, in bytes; Tipwire's messages stay under 16 KiB.
+    static var frameBytes: Int { 65_536 }
 
     private var unansweredPings = 0
+
+    /// The connection stands.
+    mutating func opened() -> Action? { Message.pingsAtOnce ? pingIsDue() : nil }
 
     mutating func received(_ frame: WebSocketFrame) -> Action? {
         // Servers don't mask, but unmasking what isn't costs nothing.
@@ -42,17 +45,12 @@ struct FeedSession {
             return .end(.silent("no answer to \(Self.toleratedPings) pings"))
         }
         unansweredPings += 1
-        return .sendText("ping")
+        return .sendText(Message.ping)
     }
 
     private mutating func received(_ text: String) -> Action? {
-        let message = FeedMessage(text)
-        switch message {
-        case .pong:
-            unansweredPings = 0
-            return nil
-        case .unreadable: return nil
-        case .resumed, .tip, .other: return .show(message, json: text)
-        }
+        let message = Message(text)
+        if message.isPong { unansweredPings = 0 }
+        return message.isShown ? .show(message, json: text) : nil
     }
 }

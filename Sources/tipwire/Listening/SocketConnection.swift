@@ -5,12 +5,12 @@ import NIOPosix
 import NIOSSL
 import NIOWebSocket
 
-/// Dials the feed, speaks WebSocket, and does what `FeedSession` decides, until the connection ends.
-struct FeedConnection: Sendable {
+/// Dials the server, speaks WebSocket, and does what `SocketSession` decides, until the connection ends.
+struct SocketConnection<Message: SocketMessage>: Sendable {
     /// Longest wait for the answer to the handshake, in seconds.
-    static let handshakeSeconds: Int64 = ManagementClient.answerSeconds
-    /// Frames that one message may be split into. The feed sends one; a proxy might split it.
-    static let fragments = 16
+    static var handshakeSeconds: Int64 { ManagementClient.answerSeconds }
+    /// Frames that one message may be split into. Tipwire sends one; a proxy might split it.
+    static var fragments: Int { 16 }
 
     let address: ServerAddress
     let target: String
@@ -28,11 +28,11 @@ struct FeedConnection: Sendable {
     /// Runs one connection to its end.
     ///
     /// - Parameters:
-    ///   - connected: Called once the feed is open.
+    ///   - connected: Called once the server has switched to WebSocket.
     ///   - show: Called for each message, in order; the next frame is read when it returns.
     /// - Returns: How it ended. What `show` throws is thrown.
     func run(
-        connected: @Sendable () -> Void, show: @escaping @Sendable (FeedMessage, String) async throws -> Void
+        connected: @Sendable () -> Void, show: @escaping @Sendable (Message, String) async throws -> Void
     ) async throws -> ListeningEnding {
         let handshake: Handshake
         do {
@@ -50,12 +50,14 @@ struct FeedConnection: Sendable {
 
     /// Frames in, actions out, beside a clock for the pings; whichever ends first ends the other.
     private func converse(
-        _ channel: WebSocketChannel, _ show: @escaping @Sendable (FeedMessage, String) async throws -> Void
+        _ channel: WebSocketChannel, _ show: @escaping @Sendable (Message, String) async throws -> Void
     ) async throws -> ListeningEnding {
-        let session = NIOLockedValueBox(FeedSession())
+        let session = NIOLockedValueBox(SocketSession<Message>())
         do {
             return try await channel.executeThenClose { inbound, outbound in
-                try await withThrowingTaskGroup(of: ListeningEnding.self) { group in
+                let first = session.withLockedValue { $0.opened() }
+                if let ending = try await perform(first, outbound, show) { return ending }
+                return try await withThrowingTaskGroup(of: ListeningEnding.self) { group in
                     group.addTask {
                         for try await frame in inbound {
                             let action = session.withLockedValue { $0.received(frame) }
@@ -65,7 +67,7 @@ struct FeedConnection: Sendable {
                     }
                     group.addTask {
                         while true {
-                            try await Task.sleep(for: FeedSession.pingInterval)
+                            try await Task.sleep(for: SocketSession<Message>.pingInterval)
                             let action = session.withLockedValue { $0.pingIsDue() }
                             if let ending = try await perform(action, outbound, show) { return ending }
                         }
@@ -86,8 +88,8 @@ struct FeedConnection: Sendable {
     }
 
     private func perform(
-        _ action: FeedSession.Action?, _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>,
-        _ show: @Sendable (FeedMessage, String) async throws -> Void
+        _ action: SocketSession<Message>.Action?, _ outbound: NIOAsyncChannelOutboundWriter<WebSocketFrame>,
+        _ show: @Sendable (Message, String) async throws -> Void
     ) async throws -> ListeningEnding? {
         switch action {
         case nil: return nil
@@ -111,7 +113,7 @@ struct FeedConnection: Sendable {
     }
 }
 
-extension FeedConnection {
+extension SocketConnection {
     private func dial() async throws -> EventLoopFuture<Handshake> {
         try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(ManagementClient.connectSeconds))
@@ -132,12 +134,13 @@ extension FeedConnection {
 
     /// Sends the handshake. The future fails when the connection ends, or the time is over, before it is answered.
     private func upgrade(_ channel: any Channel) throws -> EventLoopFuture<Handshake> {
-        let upgrader = NIOTypedWebSocketClientUpgrader<Handshake>(maxFrameSize: FeedSession.frameBytes) { channel, _ in
+        let upgrader = NIOTypedWebSocketClientUpgrader<Handshake>(maxFrameSize: SocketSession<Message>.frameBytes) {
+            channel, _ in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(
                     NIOWebSocketFrameAggregator(
                         minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: Self.fragments,
-                        maxAccumulatedFrameSize: FeedSession.frameBytes))
+                        maxAccumulatedFrameSize: SocketSession<Message>.frameBytes))
                 return .upgraded(try WebSocketChannel(wrappingChannelSynchronously: channel))
             }
         }
@@ -179,5 +182,18 @@ extension FeedConnection {
             }
         }
         return status.map { .refusal($0.status, $0.headers, body: body) } ?? .lost
+    }
+
+    /// What `tls` takes: nil for an address without it.
+    static func tls(to address: ServerAddress) throws -> NIOSSLContext? {
+        guard address.isSecure else { return nil }
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        // WebSocket's handshake is HTTP/1.1's; a server that offers HTTP/2 first must not choose it.
+        configuration.applicationProtocols = ["http/1.1"]
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw Failure("TLS can't be set up: the system's certificates can't be read")
+        }
     }
 }
