@@ -3,14 +3,19 @@ import Foundation
 
 /// The whole benchmark, or the part that was asked for.
 struct RunCommand: ParsableCommand {
-    enum Suite: String, CaseIterable, ExpressibleByArgument { case intake, fanout }
+    enum Suite: String, CaseIterable, ExpressibleByArgument { case intake, fanout, eventsub }
     enum Peer: String, CaseIterable, ExpressibleByArgument { case floor, nchan, websockets, disk, sqlite, all, none }
 
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Runs the series and prints tables; exits 1 if a server did something wrong.")
 
     @Option(help: "The server to measure.") var binary = ".build/release/tipwire"
-    @Option(help: "Only this suite; may be given twice (default: both).") var only: [Suite] = []
+    @Option(
+        help: """
+            Only this suite; may be given several times (default: all). eventsub is the part of fanout that compares \
+            EventSub with the feed, without peers.
+            """)
+    var only: [Suite] = []
     @Option(
         help: """
             A peer to compare with; may be given several times (default: floor, nchan, disk, sqlite). floor, nchan and \
@@ -20,11 +25,11 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Rounds; medians with least and greatest are told (default: 3, with --quick 1).") var rounds: Int?
     @Option(
         help: """
-            Numbers of sockets, with commas (default: 100,1000,10000 WebSockets and 1000,10000 event streams; with \
-            --quick none of 10000).
+            Numbers of sockets, with commas (default: 100,1000,10000 WebSockets, and 1000,10000 of the other forms; \
+            with --quick none of 10000).
             """)
     var sockets: String?
-    @Option(help: "Only this form of fan-out, websocket or sse; may be given twice (default: both).")
+    @Option(help: "Only this form of fan-out: websocket, eventsub or sse; may be given several times (default: all).")
     var form: [StreamForm] = []
     @Flag(help: "A short run that shows that all works; its figures are rough.") var quick = false
     @Flag(
@@ -53,15 +58,15 @@ struct RunCommand: ParsableCommand {
         describe(launcher, limit, &report)
         let tipwire = peersOnly ? nil : Tipwire(binary: binary, options: serveOption)
         if let obstacle = tipwire?.obstacle { throw ValidationError(obstacle) }
-        if only.isEmpty || only.contains(.intake) {
+        if runs(.intake) {
             let peers = [IntakePeer.disk, .sqlite].filter { wants($0.rawValue, $0.obstacle, &report) }
             IntakeSeries(
                 tipwire: tipwire, peers: peers, rounds: roundCount, seconds: quick ? 0.4 : 1.2,
                 chainedTips: quick ? 100 : 500
             ).run(launcher, into: &report)
         }
-        if only.isEmpty || only.contains(.fanout) {
-            let peers: [any Contender] = [Floor(), Nchan(), PythonWebSockets()]
+        if runs(.fanout) || runs(.eventsub) {
+            let peers: [any Contender] = runs(.fanout) ? [Floor(), Nchan(), PythonWebSockets()] : []
             let contenders = [tipwire].compactMap { $0 } + peers.filter { wants($0.name, $0.obstacle, &report) }
             let loads = try loads(limit, &report)
             FanoutSeries(contenders: contenders, loads: loads, rounds: roundCount).run(launcher, into: &report)
@@ -70,6 +75,8 @@ struct RunCommand: ParsableCommand {
         if let json { try report.writeJSON(to: json) }
         if report.hasFaults { throw ExitCode.failure }
     }
+
+    private func runs(_ suite: Suite) -> Bool { only.isEmpty || only.contains(suite) }
 
     private var roundCount: Int { rounds ?? (quick ? 1 : 3) }
 
@@ -83,7 +90,7 @@ struct RunCommand: ParsableCommand {
     }
 
     private func socketCounts(_ form: StreamForm) throws -> [Int] {
-        let usual = (form == .webSocket ? "100,1000" : "1000") + (quick ? "" : ",10000")
+        let usual = (form == .webSocket && runs(.fanout) ? "100,1000" : "1000") + (quick ? "" : ",10000")
         return try (sockets ?? usual).split(separator: ",").map { word in
             guard let count = Int(word), (1...100_000).contains(count) else {
                 throw ValidationError("--sockets: '\(word)' is no number from 1 to 100000")
@@ -92,10 +99,17 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    /// The loads that the descriptor limit has room for; of one size, WebSockets first.
+    /// Those that were asked for. EventSub's figures are told as ratios to the feed's, which is therefore measured, too.
+    private var forms: [StreamForm] {
+        guard form.isEmpty else { return StreamForm.allCases.filter(form.contains) }
+        return runs(.fanout) ? StreamForm.allCases : [.webSocket, .eventSub]
+    }
+
+    /// The loads that the descriptor limit has room for: by size, and of one size in the order of the forms, so that
+    /// what is compared is measured one right after the other.
     private func loads(_ limit: Int, _ report: inout Report) throws -> [FanoutLoad] {
         var loads: [FanoutLoad] = []
-        for form in StreamForm.allCases where self.form.isEmpty || self.form.contains(form) {
+        for form in forms {
             for count in try socketCounts(form) {
                 let load = FanoutLoad.usual(form, sockets: count, share: quick ? 0.25 : 1)
                 // Beside the sockets: the publishers, standard streams, and a server's own files.
@@ -106,7 +120,7 @@ struct RunCommand: ParsableCommand {
                 }
             }
         }
-        return loads.sorted { ($0.sockets, $1.form.rawValue) < ($1.sockets, $0.form.rawValue) }
+        return Set(loads.map(\.sockets)).sorted().flatMap { size in loads.filter { $0.sockets == size } }
     }
 
     private func scratchFolder() -> URL {

@@ -14,7 +14,8 @@ protocol Contender {
 struct Endpoint {
     var publishPort: UInt16
     var subscribePort: UInt16
-    var subscribePath: String
+    /// What each of so many sockets asks for. Called once, when the server rests, and makes what they need.
+    var subscribePaths: (_ sockets: Int) throws -> [String]
     /// The whole HTTP request that publishes the event with this number.
     var request: (_ sequence: Int64) -> [UInt8]
     var numbering: Numbering

@@ -6,7 +6,7 @@ import Foundation
 /// server that sends each message by itself can be cheaper.
 struct Floor: Contender {
     let name = "floor"
-    let forms = Set(StreamForm.allCases)
+    let forms = StreamForm.ofPeers
     var obstacle: String? { nil }
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
@@ -17,7 +17,7 @@ struct Floor: Contender {
             throw BenchError("floor: no port")
         }
         let endpoint = Endpoint(
-            publishPort: port, subscribePort: port, subscribePath: "/",
+            publishPort: port, subscribePort: port, subscribePaths: { Array(repeating: "/", count: $0) },
             request: { HTTPText.request("POST", "/", body: EventMessage.json($0, as: form)) },
             numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)

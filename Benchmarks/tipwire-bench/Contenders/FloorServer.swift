@@ -100,7 +100,7 @@ final class FloorServer {
     private var opening: [UInt8] {
         let head =
             switch form {
-            case .webSocket:
+            case .webSocket, .eventSub:
                 "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                     + "Sec-WebSocket-Accept: \(StreamForm.webSocketAccept)"
             case .eventStream: "200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked"
@@ -111,7 +111,7 @@ final class FloorServer {
     /// A frame with a length of 16 bits, or a chunk with one message.
     private func framed(_ body: ArraySlice<UInt8>) -> [UInt8] {
         switch form {
-        case .webSocket: return [0x81, 126, UInt8(body.count >> 8), UInt8(body.count & 0xFF)] + body
+        case .webSocket, .eventSub: return [0x81, 126, UInt8(body.count >> 8), UInt8(body.count & 0xFF)] + body
         case .eventStream:
             let content = Array("data: ".utf8) + body + [10, 10]
             return Array("\(String(content.count, radix: 16))\r\n".utf8) + content + [13, 10]

@@ -5,7 +5,7 @@ import Foundation
 /// One worker, because the figure is cost per delivery and not how many processors can be filled.
 struct Nchan: Contender {
     let name = "nchan"
-    let forms = Set(StreamForm.allCases)
+    let forms = StreamForm.ofPeers
     private static let module = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 
     var obstacle: String? {
@@ -21,7 +21,7 @@ struct Nchan: Contender {
         let file = folder + "/nginx.conf"
         let subscriber =
             switch form {
-            case .webSocket: "websocket"
+            case .webSocket, .eventSub: "websocket"
             case .eventStream: "eventsource"
             }
         try configuration(subscriber: subscriber, folder: folder, port: port)
@@ -30,7 +30,7 @@ struct Nchan: Contender {
         let process = try launcher.spawn([Launcher.program("nginx")!, "-c", file, "-p", folder], errors: errors)
         try launcher.waitForPort(port)
         let endpoint = Endpoint(
-            publishPort: port, subscribePort: port, subscribePath: "/sub",
+            publishPort: port, subscribePort: port, subscribePaths: { Array(repeating: "/sub", count: $0) },
             request: { HTTPText.request("POST", "/pub", body: EventMessage.json($0, as: form)) },
             numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)

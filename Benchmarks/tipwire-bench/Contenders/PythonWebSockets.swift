@@ -21,7 +21,7 @@ struct PythonWebSockets: Contender {
         let ports = try process.line(startingWith: "ports ", within: 20).split(separator: " ").compactMap { UInt16($0) }
         guard ports.count == 2 else { throw BenchError("websockets: no ports") }
         let endpoint = Endpoint(
-            publishPort: ports[0], subscribePort: ports[1], subscribePath: "/",
+            publishPort: ports[0], subscribePort: ports[1], subscribePaths: { Array(repeating: "/", count: $0) },
             request: { HTTPText.request("POST", "/", body: EventMessage.json($0, as: form)) },
             numbering: .poster(log: nil))
         return RunningServer(process: process, endpoint: endpoint)

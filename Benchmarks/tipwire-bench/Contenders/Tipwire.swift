@@ -13,22 +13,32 @@ struct Tipwire: Contender {
     }
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
-        let (process, api) = try serve(launcher)
+        let (process, api) = try serve(launcher, options: form == .eventSub ? Self.manySubscriptions : [])
         let slug = EventMessage.slug
         let endpoint = Endpoint(
-            publishPort: api.port, subscribePort: api.port, subscribePath: Self.path(form, key: api.key),
+            publishPort: api.port, subscribePort: api.port, subscribePaths: { try Self.paths(form, $0, api) },
             request: {
                 HTTPText.request(
                     "POST", "/api/v1/pages/\(slug)/tips", key: api.key, body: EventMessage.tip($0, for: form))
             },
-            numbering: form == .webSocket ? .server : .poster(log: { try Self.tipOrder(api) }))
+            numbering: form == .eventStream ? .poster(log: { try Self.tipOrder(api) }) : .server)
         return RunningServer(process: process, endpoint: endpoint)
     }
 
-    private static func path(_ form: StreamForm, key: String) -> String {
+    /// Limits that are there for strangers' sake.
+    static let manySubscriptions = [
+        "--eventsub-max-per-key=1000000", "--eventsub-max-per-page=1000000",
+        "--eventsub-max-creations-per-minute=1000000",
+    ]
+
+    private static func paths(_ form: StreamForm, _ sockets: Int, _ api: TipwireAPI) throws -> [String] {
+        let slug = EventMessage.slug
         switch form {
-        case .webSocket: "/?auth=\(key)&channel=activity-feed&room=\(EventMessage.slug)"
-        case .eventStream: "/api/tip-events/stream?token=\(key)&page=\(EventMessage.slug)"
+        case .webSocket:
+            return Array(repeating: "/?auth=\(api.key)&channel=activity-feed&room=\(slug)", count: sockets)
+        case .eventSub: return try api.subscribe(sockets: sockets, to: slug).map { "/?connection_id=\($0)" }
+        case .eventStream:
+            return Array(repeating: "/api/tip-events/stream?token=\(api.key)&page=\(slug)", count: sockets)
         }
     }
 
@@ -42,12 +52,14 @@ struct Tipwire: Contender {
     }
 
     /// Starts it and makes the page; also for the intake series, which asks for more.
-    func serve(_ launcher: Launcher) throws -> (process: ChildProcess, api: TipwireAPI) {
+    func serve(
+        _ launcher: Launcher, options further: [String] = []
+    ) throws -> (process: ChildProcess, api: TipwireAPI) {
         let folder = try launcher.folder()
         let data = folder.appendingPathComponent("data").path
         let errors = folder.appendingPathComponent("errors")
         let process = try launcher.spawn(
-            [binary, "serve", "--port", "0", "--data", data] + options, errors: errors)
+            [binary, "serve", "--port", "0", "--data", data] + further + options, errors: errors)
         do {
             let address = try process.line(startingWith: "Tipwire is listening on http://", within: 30)
             guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {

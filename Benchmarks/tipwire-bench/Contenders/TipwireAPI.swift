@@ -28,7 +28,7 @@ struct TipwireAPI {
 
     func get(_ path: String) throws -> [UInt8] { try call("GET", path, "", expecting: 200) }
 
-    private func call(_ method: String, _ path: String, _ body: String, expecting status: Int) throws -> [UInt8] {
+    func call(_ method: String, _ path: String, _ body: String, expecting status: Int) throws -> [UInt8] {
         let answer = try HTTPConnection(port: port).call(
             HTTPText.request(method, "/api/v1" + path, key: key, body: Array(body.utf8)))
         guard answer.status == status else {

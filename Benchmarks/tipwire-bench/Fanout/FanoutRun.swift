@@ -56,8 +56,7 @@ final class FanoutRun {
         self.server = server
         poller = try Poller()
         let endpoint = server.endpoint
-        subscribers = Subscribers(
-            load.sockets, of: load.form, port: endpoint.subscribePort, path: endpoint.subscribePath, poller: poller)
+        subscribers = Subscribers(load.sockets, of: load.form, port: endpoint.subscribePort, poller: poller)
         publishers = try Publishers(load.inFlight, endpoint: endpoint, poller: poller)
     }
 
@@ -105,6 +104,9 @@ final class FanoutRun {
     }
 
     private func connect() throws {
+        // After the memory was read: what a subscription takes belongs to its socket. Before the clock starts: making
+        // it is no part of a handshake.
+        subscribers.paths = try server.endpoint.subscribePaths(load.sockets)
         let cost = try stretch {
             let start = nanoseconds()
             try waitUntil {
@@ -231,18 +233,11 @@ final class FanoutRun {
         if faults > 0 { throw BenchError("\(faults) faults, first: \(subscribers.log.firstFault ?? "")") }
     }
 
-    /// Resident memory once it no longer moves, at most 2 s later.
     private func settledMemory() throws -> Int64 {
-        var last: Int64 = 0
-        var quiet = 0
-        for _ in 0..<20 where quiet < 3 {
+        try ProcessUsage.settledMemory(of: server.process.identifier) {
             let end = nanoseconds() + 100_000_000
             while nanoseconds() < end { try turn(milliseconds: 20) }
-            let now = try ProcessUsage.ofTree(server.process.identifier, memory: true).residentBytes
-            quiet = abs(now - last) < max(now / 500, 16_384) ? quiet + 1 : 0
-            last = now
         }
-        return last
     }
 
     private func stretch(_ body: () throws -> Void) throws -> Cost { try Cost(of: server.process, body) }

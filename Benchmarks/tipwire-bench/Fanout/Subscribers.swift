@@ -25,6 +25,8 @@ final class Subscribers {
 
     var log = DeliveryLog()
     private(set) var opened = 0
+    /// What each of them asks for; all are there before the first is opened.
+    var paths: [String] = []
     /// Whether each delivery is timed. Only then is the clock read.
     var isTiming = false
 
@@ -33,14 +35,13 @@ final class Subscribers {
     private let capacity: Int
     private let records: UnsafeMutablePointer<Subscriber>
     private let scratch: UnsafeMutableRawBufferPointer
-    private let request: [UInt8]
     private let port: UInt16
     private(set) var started = 0
 
     /// Most bytes read by one call: several times the burst that is ever under way.
     private static let room = 256 * 1_024
 
-    init(_ count: Int, of form: StreamForm, port: UInt16, path: String, poller: Poller) {
+    init(_ count: Int, of form: StreamForm, port: UInt16, poller: Poller) {
         self.form = form
         self.poller = poller
         self.port = port
@@ -49,7 +50,6 @@ final class Subscribers {
         records.initialize(repeating: Subscriber(), count: count)
         scratch = .allocate(byteCount: Self.room, alignment: 16)
         log.connections = count
-        request = form.request(path: path, port: port)
     }
 
     deinit {
@@ -81,6 +81,7 @@ final class Subscribers {
         let descriptor = records[index].descriptor
         guard Socket.isConnected(descriptor) else { throw BenchError("connection \(index) was refused") }
         Socket.sendAtOnce(descriptor)
+        let request = form.request(path: paths[index], port: port)
         let sent = request.withUnsafeBytes {
             send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
@@ -158,7 +159,7 @@ final class Subscribers {
     @inline(__always)
     private func next(in bytes: UnsafeRawBufferPointer, at offset: inout Int, _ index: Int) -> StreamPiece? {
         switch form {
-        case .webSocket: WebSocketReader.next(in: bytes, at: &offset)
+        case .webSocket, .eventSub: WebSocketReader.next(in: bytes, at: &offset)
         case .eventStream: records[index].lines.next(in: bytes, at: &offset)
         }
     }

@@ -1,11 +1,14 @@
 import Foundation
 import Glibc
 
-/// The message that is fanned out: the same 436 bytes for every contender and in both forms.
+/// The message that is fanned out: the same 436 bytes for every contender, as a feed's message and as an Event Hook's.
 ///
 /// Tipwire builds it from a tip; the others get it ready made. One cheap parser a form tells which event a message is,
 /// whoever sent it: by the cursor at the end of a feed's message, `…-SEQUENCE"}`, or by the tip's id at the beginning of
 /// an Event Hook's, which has no cursor unless a client asks for one.
+///
+/// EventSub tells of the feed's tip. Its message is longer, since it repeats the subscription, and ends like a feed's,
+/// with the event's id for the cursor.
 enum EventMessage {
     /// The study's size: a usual tip with a short message.
     static let targetBytes = 436
@@ -30,7 +33,7 @@ enum EventMessage {
     /// The tip's text, as long as makes the message's size right.
     private static func text(of form: StreamForm) -> String {
         switch form {
-        case .webSocket: feedText
+        case .webSocket, .eventSub: feedText
         case .eventStream: hookText
         }
     }
@@ -60,6 +63,7 @@ enum EventMessage {
             return Array(
                 (#"{"type":"campaigntip.notify","payload":{"campaignTip":\#(tip),"page":\#(page)},"#
                     + #""cursor":"0123abcd-\#(number)"}"#).utf8)
+        case .eventSub: preconditionFailure("only Tipwire sends EventSub's messages")
         case .eventStream:
             return Array(
                 (#"{"type":"tip:received","tipId":"\#(id(number))","amount":\#(amountInCents),"#
@@ -101,7 +105,7 @@ extension EventMessage {
         return value
     }
 
-    /// The sequence number at the end of a feed's message, or nil for any other message. Reads backwards from the last
+    /// The sequence number at the end of a feed's or EventSub's message, or nil for any other message. Reads backwards from the last
     /// byte: a few nanoseconds, where parsing JSON would cost more than the server's share.
     @inline(__always)
     static func sequence(of message: UnsafeRawBufferPointer) -> Int64? {

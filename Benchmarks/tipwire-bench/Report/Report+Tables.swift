@@ -6,23 +6,26 @@ extension Report {
         printIntake()
         printIntake(.intakeWithGoals, "intake, three goals")
         printIntake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")
-        for suite in [Sample.Suite.webSockets, .eventStreams] {
-            for (setting, label) in settings(suite) { printFanout(suite, setting, label) }
-        }
+        for suite in Self.fanoutSuites { printFigures(Metric.fanout, suite) }
         printAims()
         printNotes()
     }
 
-    private func printFanout(_ suite: Sample.Suite, _ setting: Int, _ label: String) {
+    private static let fanoutSuites = [Sample.Suite.webSockets, .eventSub, .eventStreams]
+
+    /// A table for each setting of a suite, with a row for each figure.
+    private func printFigures(_ metrics: [Metric], _ suite: Sample.Suite) {
         let servers = servers(suite)
         let yardsticks = yardsticks(suite)
-        var rows = [[label] + servers + yardsticks.map { "÷ \($0.name)" }]
-        for metric in Metric.fanout {
-            let figures = servers.map { text(spread(metric, suite, setting, $0), metric) }
-            let ratios = yardsticks.map { metric.isComparable ? text(ratio(metric, suite, setting, to: $0)) : "" }
-            rows.append([metric.label] + figures + ratios)
+        for (setting, label) in settings(suite) {
+            var rows = [[label] + servers + yardsticks.map { "÷ \($0.name)" }]
+            for metric in metrics {
+                let figures = servers.map { text(spread(metric, suite, setting, $0), metric) }
+                let ratios = yardsticks.map { metric.isComparable ? text(ratio(metric, suite, setting, to: $0)) : "" }
+                rows.append([metric.label] + figures + ratios)
+            }
+            printTable(rows)
         }
-        printTable(rows)
     }
 
     private func printIntake() {
@@ -63,40 +66,6 @@ extension Report {
         printTable(rows)
     }
 
-    /// They are aims for a quiet machine: a miss is told, not punished.
-    private func printAims() {
-        guard let subject, Sample.Suite.allCases.contains(where: { servers($0).contains(subject) }) else { return }
-        writeLine("\nAims (medians)")
-        for (setting, label) in settings(.webSockets) {
-            aim("server CPU µs/delivery, one at a time, \(label)", "under 10", .lockstepCPU, .webSockets, setting) {
-                $0 < 10
-            }
-            guard setting >= 1_000 else { continue }
-            aim("idle bytes/socket, \(label)", "under 8,192", .idleBytes, .webSockets, setting) { $0 < 8_192 }
-        }
-        for (setting, label) in settings(.intake) where IntakeSetting.all[setting].tips > 1 {
-            aim("durable tips/s, \(label)", "20,000", .tipsPerSecond, .intake, setting) { $0 >= 20_000 }
-        }
-        for without in yardsticks(.intakeWithGoals) {
-            for (setting, label) in settings(.intakeWithGoals) {
-                guard let share = ratio(.tipsPerSecond, .intakeWithGoals, setting, to: without)?.median else {
-                    continue
-                }
-                aim(share >= 0.8, "durable tips/s ÷ \(without.name), \(label): \(Metric.decimal(share, 2)) (0.8)")
-            }
-        }
-    }
-
-    private func aim(
-        _ what: String, _ limit: String, _ metric: Metric, _ suite: Sample.Suite, _ setting: Int,
-        _ isMet: (Double) -> Bool
-    ) {
-        guard let subject, let median = spread(metric, suite, setting, subject)?.median else { return }
-        aim(isMet(median), "\(what): \(metric.text(median)) (\(limit))")
-    }
-
-    private func aim(_ isMet: Bool, _ text: String) { writeLine("  \(isMet ? "met   " : "missed")  \(text)") }
-
     private func printNotes() {
         writeLine("")
         for note in notes { writeLine("note: \(note)") }
@@ -105,7 +74,11 @@ extension Report {
             writeLine("FAULT: \(sample.server), \(sample.label), round \(sample.round): \(sample.fault ?? "")")
         }
         guard faulty.isEmpty else { return }
-        if !(servers(.webSockets) + servers(.eventStreams)).isEmpty {
+        printVerified()
+    }
+
+    private func printVerified() {
+        if Self.fanoutSuites.contains(where: { !servers($0).isEmpty }) {
             writeLine("Verified: every socket got every event, once and in order.")
         }
         if let subject, servers(.intake).contains(subject) {

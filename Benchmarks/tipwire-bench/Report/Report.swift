@@ -9,6 +9,7 @@ struct Sample: Codable {
         case intakeWithGoals = "intake-goals"
         case intakeWithChains = "intake-chains"
         case webSockets = "fanout"
+        case eventSub = "fanout-eventsub"
         case eventStreams = "fanout-sse"
     }
 

@@ -18,7 +18,7 @@ extension Report {
         switch suite {
         case .intake, .webSockets: nil
         case .intakeWithGoals, .intakeWithChains: Yardstick(name: "no goals", suite: .intake, server: subject)
-        case .eventStreams: Yardstick(name: "WebSockets", suite: .webSockets, server: subject)
+        case .eventSub, .eventStreams: Yardstick(name: "WebSockets", suite: .webSockets, server: subject)
         }
     }
 }

@@ -23,6 +23,21 @@ struct ProcessUsage {
         return usage
     }
 
+    /// Resident memory of a process and its descendants once it no longer moves, at most 2 s later.
+    ///
+    /// - Parameter pause: lets a tenth of a second pass, with whatever has to be done meanwhile.
+    static func settledMemory(of root: pid_t, _ pause: () throws -> Void) throws -> Int64 {
+        var last: Int64 = 0
+        var quiet = 0
+        for _ in 0..<20 where quiet < 3 {
+            try pause()
+            let now = try ofTree(root, memory: true).residentBytes
+            quiet = abs(now - last) < max(now / 500, 16_384) ? quiet + 1 : 0
+            last = now
+        }
+        return last
+    }
+
     /// Processor time of this process, in nanoseconds.
     static func ownCPU() -> Int64 {
         var time = timespec()
