@@ -9,6 +9,8 @@ import TipwireCore
     /// Answers by method and path; what isn't in here is 404.
     private struct Script: Sendable {
         var profiles = (200, #"{"success":"ok","data":[{"funprofile_id":7,"role":"owner"}]}"#)
+        /// What is answered when they are asked for again; the same if nil.
+        var laterProfiles: (Int, String)?
         var pages = (200, #"{"data":[\#(pageBody("other", 6)),\#(pageBody("demo", 7))],"next":null}"#)
         var page = (200, pageBody("demo", 7))
         var tips = (200, #"{"data":[],"next":null}"#)
@@ -16,7 +18,7 @@ import TipwireCore
         /// Frames of each socket, in the order in which they are opened.
         var sockets: [[UInt8]] = []
 
-        func answer(_ request: String, sockets opened: NIOLockedValueBox<Int>) -> ScriptedServer.Answer {
+        func answer(_ request: String, number: Int, sockets opened: NIOLockedValueBox<Int>) -> ScriptedServer.Answer {
             let line = request.prefix { $0 != "\r\n" }
             let plain: (Int, String)
             switch line {
@@ -26,7 +28,8 @@ import TipwireCore
                     return number - 1
                 }
                 return .open(ScriptedServer.switching(request) + sockets[number])
-            case let line where line.hasPrefix("GET /api/v1/user/profiles/get "): plain = profiles
+            case let line where line.hasPrefix("GET /api/v1/user/profiles/get "):
+                plain = number == 0 ? profiles : laterProfiles ?? profiles
             case let line where line.hasPrefix("GET /api/v1/pages?"): plain = pages
             case let line where line.hasPrefix("GET /api/v1/pages/demo "): plain = page
             case let line where line.hasPrefix("GET /api/v1/pages/demo/tips?"): plain = tips
@@ -58,7 +61,9 @@ import TipwireCore
         of script: Script, page: Slug? = nil, type: String? = nil, connections: Int = 1
     ) async throws -> Outcome {
         let opened = NIOLockedValueBox(0)
-        let server = try await ScriptedServer.start { _, request in script.answer(request, sockets: opened) }
+        let server = try await ScriptedServer.start { number, request in
+            script.answer(request, number: number, sockets: opened)
+        }
         let client = try ManagementClient(
             address: #require(ServerAddress("http://127.0.0.1:\(server.port)")),
             key: .find(option: "tw_" + String(repeating: "a", count: 64), environment: [:]))
@@ -200,6 +205,11 @@ import TipwireCore
             try await failure((401, #"{"error":"unauthorized","error_data":{}}"#))
                 == "the key from --key may not subscribe (401): it lacks the scope Funplace::eventsub; make one with: "
                 + "tipwire key create --name listen --scope Funplace::eventsub --page demo")
+        let closed = await #expect(throws: Failure.self) {
+            _ = try await Self.outcome(
+                of: Script(laterProfiles: (200, #"{"data":[{"funprofile_id":6}]}"#), create: (401, "{}")))
+        }
+        #expect(closed?.message == "the page is no longer open to the key from --key (401)")
         let revoked = await #expect(throws: Failure.self) {
             _ = try await Self.outcome(of: Script(profiles: (401, #"{"error":"unauthorized","error_data":{}}"#)))
         }
