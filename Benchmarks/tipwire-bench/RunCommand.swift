@@ -3,7 +3,7 @@ import Foundation
 
 /// The whole benchmark, or the part that was asked for.
 struct RunCommand: ParsableCommand {
-    enum Suite: String, CaseIterable, ExpressibleByArgument { case intake, fanout, eventsub }
+    enum Suite: String, CaseIterable, ExpressibleByArgument { case intake, fanout, eventsub, webhooks, pending }
     enum Peer: String, CaseIterable, ExpressibleByArgument { case floor, nchan, websockets, disk, sqlite, all, none }
 
     static let configuration = CommandConfiguration(
@@ -13,7 +13,7 @@ struct RunCommand: ParsableCommand {
     @Option(
         help: """
             Only this suite; may be given several times (default: all). eventsub is the part of fanout that compares \
-            EventSub with the feed, without peers.
+            EventSub with the feed, without peers; webhooks are those that are delivered, pending those that wait.
             """)
     var only: [Suite] = []
     @Option(
@@ -70,6 +70,12 @@ struct RunCommand: ParsableCommand {
             let contenders = [tipwire].compactMap { $0 } + peers.filter { wants($0.name, $0.obstacle, &report) }
             let loads = try loads(limit, &report)
             FanoutSeries(contenders: contenders, loads: loads, rounds: roundCount).run(launcher, into: &report)
+        }
+        if let tipwire {
+            WebhookSeries(
+                tipwire: tipwire, deliveries: runs(.webhooks) ? WebhookLoad(tips: quick ? 60 : 500) : nil,
+                pending: runs(.pending) ? .usual(isShort: quick) : nil, rounds: roundCount
+            ).run(launcher, into: &report)
         }
         report.printTables()
         if let json { try report.writeJSON(to: json) }

@@ -31,6 +31,10 @@ struct Tipwire: Contender {
         "--eventsub-max-creations-per-minute=1000000",
     ]
 
+    /// Webhooks to this machine, which a server refuses unless it is told otherwise.
+    static let localWebhooks =
+        manySubscriptions + ["--webhooks-allow-http=true", "--webhooks-allowed-networks=127.0.0.0/8"]
+
     private static func paths(_ form: StreamForm, _ sockets: Int, _ api: TipwireAPI) throws -> [String] {
         let slug = EventMessage.slug
         switch form {
@@ -51,11 +55,19 @@ struct Tipwire: Contender {
         return order
     }
 
-    /// Starts it and makes the page; also for the intake series, which asks for more.
+    /// Starts it with nothing in it and makes the page; also for the series that ask for more.
     func serve(
         _ launcher: Launcher, options further: [String] = []
     ) throws -> (process: ChildProcess, api: TipwireAPI) {
-        let folder = try launcher.folder()
+        let server = try launch(launcher, in: launcher.folder(), options: further)
+        try server.api.makePage(EventMessage.slug)
+        return server
+    }
+
+    /// Starts it on a folder, which holds what an earlier one may have left there; returns when it listens.
+    func launch(
+        _ launcher: Launcher, in folder: URL, options further: [String] = []
+    ) throws -> (process: ChildProcess, api: TipwireAPI) {
         let data = folder.appendingPathComponent("data").path
         let errors = folder.appendingPathComponent("errors")
         let process = try launcher.spawn(
@@ -67,9 +79,7 @@ struct Tipwire: Contender {
             }
             let key = try String(contentsOfFile: data + "/admin.key", encoding: .utf8)
                 .trimmingCharacters(in: .whitespacesAndNewlines)
-            let api = TipwireAPI(port: port, key: key)
-            try api.makePage(EventMessage.slug)
-            return (process, api)
+            return (process, TipwireAPI(port: port, key: key))
         } catch {
             process.stop()
             let text = (try? String(contentsOf: errors, encoding: .utf8)) ?? ""

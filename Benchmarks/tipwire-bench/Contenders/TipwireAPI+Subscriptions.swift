@@ -1,4 +1,4 @@
-/// The calls that make subscriptions.
+/// The calls that make subscriptions, and those that tell what became of them.
 extension TipwireAPI {
     private static let idMark = Array(#""connection_id":""#.utf8)
     private static let keyMark = Array(#""key":""#.utf8)
@@ -22,5 +22,40 @@ extension TipwireAPI {
             }
             return id
         }
+    }
+
+    /// Makes a webhook for each of these callbacks.
+    func subscribe(_ callbacks: [String], to slug: String) throws {
+        for callback in callbacks {
+            let body = #"{"page":"\#(slug)","callback":"\#(callback)"}"#
+            _ = try call("POST", "/subscriptions", body, expecting: 201)
+        }
+    }
+
+    /// Posts so many tips, at most 1,000 in a request; returns the sequence number that the log has come to.
+    @discardableResult
+    func post(tips: Int, to slug: String) throws -> Int64 {
+        let connection = try HTTPConnection(port: port)
+        var last: Int64?
+        for start in stride(from: 0, to: tips, by: 1_000) {
+            let setting = IntakeSetting(connections: 1, tips: min(1_000, tips - start))
+            let answer = try connection.call(setting.request(page: slug, key: key))
+            guard answer.status == 201 else { throw BenchError("tips were answered \(answer.status)") }
+            last = EventMessage.lastCursor(in: answer.body)
+        }
+        guard let last else { throw BenchError("no cursor came with a tip") }
+        return last
+    }
+
+    static let pendingDeliveries = "tipwire_webhook_pending_deliveries"
+
+    /// A gauge of the server without labels.
+    func metric(_ name: String) throws -> Double {
+        let answer = try HTTPConnection(port: port).call(HTTPText.request("GET", "/metrics", key: key))
+        for line in String(decoding: answer.body, as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, words[0] == name, let value = Double(words[1]) { return value }
+        }
+        throw BenchError("the server's metrics (status \(answer.status)) have no \(name)")
     }
 }

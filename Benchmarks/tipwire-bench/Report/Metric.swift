@@ -3,6 +3,8 @@ enum Metric: String, CaseIterable, Codable {
     case lockstepCPU, lockstepKernel, lockstepRate, burstCPU, burstRate, pacedP50, pacedP99, pacedCPU
     case idleBytes, usedBytes, handshakeCPU, publishCPU, clientCPU, messageBytes
     case tipsPerSecond, tipCPU, requestP50, requestP99
+    case webhookRate, webhookCPU, webhookConnections
+    case pendingBytes, restingMemory, waitingMemory, restartedMemory, waitingCPU, emptyStart, pendingStart, stopSeconds
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
@@ -11,6 +13,13 @@ enum Metric: String, CaseIterable, Codable {
     ]
     /// The rows of an intake table.
     static let intake: [Metric] = [.tipsPerSecond, .tipCPU, .requestP50, .requestP99]
+    /// The rows of the table of webhooks that are delivered.
+    static let webhooks: [Metric] = [.webhookRate, .webhookCPU, .webhookConnections, .clientCPU, .messageBytes]
+    /// The rows of the table of webhooks that wait.
+    static let pending: [Metric] = [
+        .pendingBytes, .restingMemory, .waitingMemory, .restartedMemory, .waitingCPU, .pendingStart, .emptyStart,
+        .stopSeconds,
+    ]
 
     var label: String {
         switch self {
@@ -32,6 +41,17 @@ enum Metric: String, CaseIterable, Codable {
         case .tipCPU: "server CPU µs/tip"
         case .requestP50: "request p50 ms"
         case .requestP99: "request p99 ms"
+        case .webhookRate: "durable deliveries/s"
+        case .webhookCPU: "server CPU µs/delivery"
+        case .webhookConnections: "connections that it took"
+        case .pendingBytes: "memory:        bytes/pending delivery"
+        case .restingMemory: "               MiB with none waiting"
+        case .waitingMemory: "               MiB with all waiting"
+        case .restartedMemory: "               MiB after a new start with all waiting"
+        case .waitingCPU: "waiting:       server CPU ms/s"
+        case .pendingStart: "start:         s to the 'listening' line with all waiting"
+        case .emptyStart: "               s with none waiting"
+        case .stopSeconds: "end:           s from SIGTERM with all waiting"
         }
     }
 
@@ -40,9 +60,11 @@ enum Metric: String, CaseIterable, Codable {
 
     func text(_ value: Double) -> String {
         switch self {
-        case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond:
+        case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond, .webhookRate,
+            .webhookConnections:
             Self.grouped(value)
-        case .handshakeCPU, .publishCPU: Self.decimal(value, 1)
+        case .restingMemory, .waitingMemory, .restartedMemory: Self.decimal(value / 1_048_576, 1)
+        case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes: Self.decimal(value, 1)
         default: Self.decimal(value, 2)
         }
     }

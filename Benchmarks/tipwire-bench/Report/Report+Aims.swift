@@ -5,6 +5,7 @@ extension Report {
         writeLine("\nAims (medians)")
         printFanoutAims()
         printIntakeAims()
+        printWebhookAims()
     }
 
     private func printFanoutAims() {
@@ -37,6 +38,17 @@ extension Report {
                 }
                 aim(share >= 0.8, "durable tips/s ÷ \(without.name), \(label): \(Metric.decimal(share, 2)) (0.8)")
             }
+        }
+    }
+
+    private func printWebhookAims() {
+        for (setting, label) in settings(.webhooks) {
+            aim("durable deliveries/s, \(label)", "5,000", .webhookRate, .webhooks, setting) { $0 >= 5_000 }
+        }
+        for (setting, label) in settings(.pending) {
+            // A record of each in memory would take more than this.
+            aim("memory, bytes/delivery, \(label)", "under 100", .pendingBytes, .pending, setting) { $0 < 100 }
+            aim("start, s, \(label)", "under 1", .pendingStart, .pending, setting) { $0 < 1 }
         }
     }
 

@@ -7,6 +7,8 @@ extension Report {
         printIntake(.intakeWithGoals, "intake, three goals")
         printIntake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")
         for suite in Self.fanoutSuites { printFigures(Metric.fanout, suite) }
+        printFigures(Metric.webhooks, .webhooks)
+        printFigures(Metric.pending, .pending)
         printAims()
         printNotes()
     }
@@ -86,6 +88,8 @@ extension Report {
                 "Verified: the log holds as many tips as were acknowledged, in one unbroken sequence, and the goals the "
                     + "money of them.")
         }
+        if !servers(.webhooks).isEmpty { writeLine("Verified: every webhook got every tip, in order.") }
+        if !servers(.pending).isEmpty { writeLine("Verified: every delivery that waited still did after a new start.") }
     }
 
     private func text(_ spread: Spread?, _ metric: Metric) -> String { text(spread) { metric.text($0) } }

@@ -11,6 +11,8 @@ struct Sample: Codable {
         case webSockets = "fanout"
         case eventSub = "fanout-eventsub"
         case eventStreams = "fanout-sse"
+        case webhooks
+        case pending = "webhooks-pending"
     }
 
     var suite: Suite

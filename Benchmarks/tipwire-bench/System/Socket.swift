@@ -16,12 +16,17 @@ enum Socket {
 
     /// A listening socket and the port that it got.
     static func listening(on port: UInt16 = 0, backlog: Int32 = 4_096) throws -> (descriptor: Int32, port: UInt16) {
+        let socket = try refusing(on: port)
+        guard listen(socket.descriptor, backlog) == 0 else { throw BenchError.call("listen on port \(port)") }
+        return socket
+    }
+
+    /// A socket that has a port and doesn't listen: whoever connects to it is refused, and nobody else can take it.
+    static func refusing(on port: UInt16 = 0) throws -> (descriptor: Int32, port: UInt16) {
         let descriptor = try make()
+        guard withAddress(port, { bind(descriptor, $0, $1) }) == 0 else { throw BenchError.call("port \(port)") }
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        guard withAddress(port, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, backlog) == 0 else {
-            throw BenchError.call("listen on port \(port)")
-        }
         let result = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
         }
