@@ -47,6 +47,18 @@ struct RedactionTests {
     }
 
     @Test(
+        "Of a webhook's secret nothing is left but its kind",
+        arguments: [
+            ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, done", "secret whsec_…, done"),
+            (#"{"secret":"whsec_a/b+c=="}"#, #"{"secret":"whsec_…"}"#),
+            ("transport%5Bsecret%5D=whsec_a%2Fb%3D&type=x", "transport%5Bsecret%5D=whsec_…&type=x"),
+            ("whsec_ and nothing", "whsec_ and nothing"),
+        ])
+    func webhookSecrets(text: String, expected: String) {
+        #expect(Redaction.redacted(text) == expected)
+    }
+
+    @Test(
         "Everything else is left as it is",
         arguments: [
             "", "tw_", "tw_01234567", "tw_0123456g89", "auth=", "token=&page=a", "monkey=banana", "decode=1",

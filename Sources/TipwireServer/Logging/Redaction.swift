@@ -1,12 +1,14 @@
 /// Takes secrets out of text that is about to be logged.
 ///
-/// Two things are recognised, wherever they stand: an API key (`tw_` and hex), of which the public look-up prefix is
-/// left, and the value of a query parameter that can carry a key or a one-time code, raw or percent-encoded once.
+/// Three things are recognised, wherever they stand: an API key (`tw_` and hex), of which the public look-up prefix is
+/// left, the secret of a webhook (`whsec_` and base64), and the value of a query parameter that can carry a key or a
+/// one-time code, raw or percent-encoded once.
 public enum Redaction {
     /// The public part of a key: `tw_` and the 8 characters by which the store finds it.
     private static let prefixLength = 11
     private static let parameters = ["auth", "token", "key", "code", "connection_id"].map { Array($0.utf8) }
     private static let keyStart = Array("tw_".utf8)
+    private static let webhookSecretStart = Array("whsec_".utf8)
 
     /// The text without secrets: `tw_0123abcd…` and `auth=[redacted]`.
     ///
@@ -18,7 +20,8 @@ public enum Redaction {
         var kept = 0
         var index = 0
         while index < bytes.count {
-            guard let secret = key(in: bytes, at: index) ?? parameterValue(in: bytes, at: index) else {
+            let found = key(in: bytes, at: index) ?? webhookSecret(in: bytes, at: index)
+            guard let secret = found ?? parameterValue(in: bytes, at: index) else {
                 index += 1
                 continue
             }
@@ -40,6 +43,15 @@ public enum Redaction {
         guard bytes[(start + keyStart.count)...visible].allSatisfy(\.isHexDigit) else { return nil }
         let end = bytes[visible...].firstIndex { !($0.isAlphanumeric || $0 == UInt8(ascii: "_")) } ?? bytes.count
         return (visible..<end, "…")
+    }
+
+    private static func webhookSecret(in bytes: [UInt8], at start: Int) -> Secret? {
+        guard bytes[start...].starts(with: webhookSecretStart) else { return nil }
+        let first = start + webhookSecretStart.count
+        // Percent-encoded too, which an equals sign, a plus and a slash may be.
+        let others = Set("+/=%-_".utf8)
+        let end = bytes[first...].firstIndex { !($0.isAlphanumeric || others.contains($0)) } ?? bytes.count
+        return first < end ? (first..<end, "…") : nil
     }
 
     private static func parameterValue(in bytes: [UInt8], at start: Int) -> Secret? {

@@ -114,6 +114,8 @@ struct WebhookDispatcher: Sendable {
     private func events(after level: Int64) async throws -> (events: [Event], through: Int64) {
         let offered = wakeUp.take(after: level)
         if let last = offered.last { return (offered, last.sequence) }
+        // A look each second must not cost a read while nothing happens.
+        guard position.bounds.head > level else { return ([], level) }
         let slice = try await store.events(after: level, pages: .all, limit: limits.batchEvents)
         if slice.bounds.prunedThrough > level {
             logger.error("retention removed events before webhooks had them; retention.bytes is too small")
