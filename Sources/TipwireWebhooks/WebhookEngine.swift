@@ -71,16 +71,18 @@ public final class WebhookEngine: Service {
         limits.attempts = settings.maxAttempts
         limits.endpoint.concurrent = settings.maxConcurrent
         scheduler = DeliveryScheduler(limits: limits, clock: clock)
+        let wakeUp = wakeUp.listen()
         subscriptions = try await WebhookSubscriptions(
-            store: store, directory: directory, position: position, quota: quota, scheduler: scheduler, clock: clock,
-            policy: settings.policy, secretOverlap: settings.secretOverlap, logger: logger)
-        messages = WebhookMessages(encoder: encoder, directory: directory, epoch: position.epoch)
+            store: store, directory: directory, position: position, quota: quota, scheduler: scheduler, wakeUp: wakeUp,
+            clock: clock, policy: settings.policy, secretOverlap: settings.secretOverlap, logger: logger)
+        let window = EventWindow(store: store, encoder: encoder)
+        messages = WebhookMessages(window: window, store: store, directory: directory, epoch: position.epoch)
         recorder = AttemptRecorder(store: store, clock: clock, logger: logger)
         var dispatching = WebhookDispatcher.Limits()
         dispatching.pending = settings.maxPending
         dispatcher = WebhookDispatcher(
-            store: store, position: position, wakeUp: wakeUp.listen(), encoder: encoder, webhooks: subscriptions,
-            scheduler: scheduler, limits: dispatching, metrics: metrics, logger: logger)
+            store: store, position: position, wakeUp: wakeUp, encoder: encoder, webhooks: subscriptions,
+            window: window, scheduler: scheduler, limits: dispatching, metrics: metrics, logger: logger)
         runner = AttemptRunner(
             store: store, sender: sender, recorder: recorder, scheduler: scheduler, messages: messages,
             webhooks: subscriptions, clock: clock, schedule: settings.schedule, metrics: metrics, logger: logger)
@@ -126,8 +128,8 @@ public final class WebhookEngine: Service {
         let limit = DeliveryScheduler.Limits().endpoint.held
         do {
             switch work.step {
-            case .attempt(let waiting):
-                await runner.attempt(waiting)
+            case .attempt(let id, let isFirst):
+                await runner.attempt(id, isFirst: isFirst)
             case .loadFirsts(let last):
                 let firsts = try await store.firsts(of: work.webhook, after: last, limit: limit)
                 scheduler.loaded(firsts: firsts, limit: limit, of: work.webhook)
@@ -190,7 +192,8 @@ extension WebhookEngine {
     public func standing(of webhook: Webhook) -> Standing {
         let reading = scheduler.reading(of: webhook.number)
         return Standing(
-            pending: subscriptions.pending(of: webhook.number), failingSince: reading?.failingSince,
+            pending: subscriptions.pending(of: webhook.number),
+            failingSince: reading?.failingSince ?? webhook.hadFailedSince,
             nextRetry: reading?.nextRetry, pausedUntil: reading?.pausedUntil)
     }
 
@@ -242,7 +245,7 @@ extension WebhookEngine {
                 of: webhook.number, after: roster.position(of: webhook), id: "test-\(SecretHash.randomHex(bytes: 8))",
                 body: EventSubSample.event(of: webhook.subscription.type, at: now), page: page.label, at: now)
             subscriptions.waits(1, of: webhook.number)
-            scheduler.offer([EndpointQueue.Waiting(id: id)])
+            scheduler.offer([id])
             return id
         }
     }

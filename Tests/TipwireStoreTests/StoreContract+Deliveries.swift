@@ -23,7 +23,7 @@ extension Scene {
     }
 
     func delivery(_ id: DeliveryID) async throws -> StoredDelivery {
-        try #require(try await store.delivery(id)?.delivery)
+        try #require(try await store.delivery(id))
     }
 
     fileprivate func states(of webhook: WebhookNumber) async throws -> [DeliveryState] {

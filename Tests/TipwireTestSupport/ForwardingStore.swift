@@ -124,8 +124,12 @@ extension ForwardingStore {
         try await real.backlog(of: webhook)
     }
 
-    public func delivery(_ id: DeliveryID) async throws -> (delivery: StoredDelivery, content: DeliveryContent)? {
+    public func delivery(_ id: DeliveryID) async throws -> StoredDelivery? {
         try await real.delivery(id)
+    }
+
+    public func testContent(of id: DeliveryID) async throws -> EventBody? {
+        try await real.testContent(of: id)
     }
 
     public func test(_ id: String, of webhook: WebhookNumber) async throws -> DeliveryID? {

@@ -119,9 +119,9 @@ struct SubscriptionsController: Sendable {
     @Sendable func delivery(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         let id = try await deliveryID(call, of: webhook)
-        guard let (delivery, content) = try await store.delivery(id) else { throw Self.unknownDelivery }
+        guard let delivery = try await store.delivery(id) else { throw Self.unknownDelivery }
         let attempts = try await store.attempts(of: id)
-        let message = webhooks.messages.message(of: delivery, content, to: webhook)
+        let message = try await webhooks.messages.message(of: delivery, to: webhook)
         return Answer.json(capacity: 4_096) { writer in
             writer.beginObject()
             write(delivery, of: webhook, to: &writer)
@@ -188,7 +188,7 @@ struct SubscriptionsController: Sendable {
     private func answer(
         _ status: HTTPResponse.Status, _ id: DeliveryID, of webhook: Webhook
     ) async throws -> Response {
-        guard let (delivery, _) = try await store.delivery(id) else { throw Self.unknownDelivery }
+        guard let delivery = try await store.delivery(id) else { throw Self.unknownDelivery }
         return Answer.json(status) { writer in
             writer.beginObject()
             write(delivery, of: webhook, to: &writer)

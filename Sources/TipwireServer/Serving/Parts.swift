@@ -199,10 +199,9 @@ extension WebhookEngine.Settings {
         maxHistory = settings.maxHistory
     }
 
-    /// A connection idles for as many attempts as a webhook makes at a time, and for half as many as there may be.
+    /// Connections idle for half as many attempts as there may be.
     fileprivate var sending: SendingLimits {
         var limits = SendingLimits()
-        limits.idlePerTarget = maxConcurrent
         limits.idle = max(1, maxAttempts / 2)
         return limits
     }

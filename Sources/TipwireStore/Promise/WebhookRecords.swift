@@ -145,14 +145,6 @@ public struct StoredDelivery: Hashable, Sendable {
     }
 }
 
-/// What a delivery tells of.
-public enum DeliveryContent: Hashable, Sendable {
-    case event(Event)
-    case test(EventBody)
-    /// Retention has removed the event.
-    case expired
-}
-
 /// An attempt as the store keeps it.
 public struct StoredAttempt: Hashable, Sendable {
     /// From 1, over all rounds.

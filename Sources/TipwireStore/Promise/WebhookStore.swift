@@ -48,7 +48,9 @@ public protocol WebhookStore: Sendable {
     func retries(of webhook: WebhookNumber, limit: Int) async throws -> [(id: DeliveryID, due: Timestamp)]
     func backlog(of webhook: WebhookNumber) async throws -> WebhookBacklog
 
-    func delivery(_ id: DeliveryID) async throws -> (delivery: StoredDelivery, content: DeliveryContent)?
+    func delivery(_ id: DeliveryID) async throws -> StoredDelivery?
+    /// What a test tells of; every other delivery tells of an event of the log.
+    func testContent(of id: DeliveryID) async throws -> EventBody?
     /// The delivery of a test by the id of its message.
     func test(_ id: String, of webhook: WebhookNumber) async throws -> DeliveryID?
     /// Newest first, those before `id` only.

@@ -35,27 +35,21 @@ extension SQLiteStore {
         }
     }
 
-    public func delivery(_ id: DeliveryID) async throws -> (delivery: StoredDelivery, content: DeliveryContent)? {
+    public func delivery(_ id: DeliveryID) async throws -> StoredDelivery? {
         try await read { db in
             let statement = try db.cachedStatement(
                 sql: "\(Self.deliveryQuery) AND d.sequence = ? AND d.test = ?")
-            guard let row = try Row.fetchOne(statement, arguments: id.arguments) else { return nil }
-            return (try Self.delivery(row, of: id.webhook), try Self.content(db, of: id))
+            return try Row.fetchOne(statement, arguments: id.arguments).map { try Self.delivery($0, of: id.webhook) }
         }
     }
 
-    private static func content(_ db: Database, of id: DeliveryID) throws -> DeliveryContent {
-        if id.isTest {
-            let statement = try db.cachedStatement(
-                sql: "SELECT kind, data FROM webhook_tests WHERE webhook = ? AND sequence = ? AND test = ?")
-            guard let row = try Row.fetchOne(statement, arguments: id.arguments) else {
-                throw DamagedRow(table: "webhook_tests", problem: "it lacks a test that is to be delivered")
-            }
-            return .test(try EventData.decode(kind: row[0], data: ByteBuffer(string: row[1])))
+    public func testContent(of id: DeliveryID) async throws -> EventBody? {
+        try await read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT kind, data FROM webhook_tests WHERE webhook = ? AND sequence = ? AND test = ?",
+                arguments: id.arguments
+            ).map { try EventData.decode(kind: $0[0], data: ByteBuffer(string: $0[1])) }
         }
-        let statement = try db.cachedStatement(sql: "SELECT \(Event.columns) FROM events WHERE sequence = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [id.sequence]) else { return .expired }
-        return .event(try Event(row))
     }
 
     public func test(_ id: String, of webhook: WebhookNumber) async throws -> DeliveryID? {

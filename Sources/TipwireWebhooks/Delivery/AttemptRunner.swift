@@ -21,36 +21,32 @@ struct AttemptRunner: Sendable {
     private static let pause: Int64 = 1_000
 
     /// One attempt at a delivery, whose place is free when this returns.
-    func attempt(_ waiting: EndpointQueue.Waiting) async {
-        let id = waiting.id
-        let delivery: StoredDelivery
-        let content: DeliveryContent
-        if let event = waiting.event {
-            // It was made a moment ago, and nobody has tried it yet.
-            delivery = StoredDelivery(
-                id: id, createdAt: event.event.time, state: .first, attempts: 0, round: 0, last: nil, testID: nil)
-            content = .event(event.event)
-        } else {
-            do {
-                guard let found = try await store.delivery(id), found.delivery.state.isPending else {
-                    return scheduler.ended(id, wasMade: false, next: nil)
-                }
-                (delivery, content) = found
-            } catch {
-                logger.error("a webhook's delivery can't be read; it waits", metadata: ["error": "\(error)"])
-                let later = clock.now().advanced(milliseconds: Self.pause)
-                // In vain at the end of the server, and then it is found by the next start.
-                try? await clock.sleep(until: later)
-                return scheduler.ended(id, wasMade: false, next: later)
-            }
-        }
+    func attempt(_ id: DeliveryID, isFirst: Bool) async {
         guard let webhook = webhooks[id.webhook], webhook.isEnabled else {
             return scheduler.ended(id, wasMade: false, next: nil)
         }
-        guard let message = messages.message(of: delivery, content, encoded: waiting.event, to: webhook) else {
-            return await bury(delivery, .expired)
+        do {
+            guard let delivery = try await delivery(id, isFirst: isFirst) else {
+                return scheduler.ended(id, wasMade: false, next: nil)
+            }
+            guard let message = try await messages.message(of: delivery, to: webhook) else {
+                return await bury(delivery, .expired)
+            }
+            await attempt(delivery, message, webhook)
+        } catch {
+            logger.error("a webhook's delivery can't be read; it waits", metadata: ["error": "\(error)"])
+            let later = clock.now().advanced(milliseconds: Self.pause)
+            // In vain at the end of the server, and then it is found by the next start.
+            try? await clock.sleep(until: later)
+            scheduler.ended(id, wasMade: false, next: later)
         }
-        await attempt(delivery, message, webhook)
+    }
+
+    /// The delivery as it stands; nil when it isn't pending any more.
+    private func delivery(_ id: DeliveryID, isFirst: Bool) async throws -> StoredDelivery? {
+        // One that waits for its first attempt has nothing that isn't known: its row would be read for every delivery.
+        if isFirst, !id.isTest { return StoredDelivery(first: id) }
+        return try await store.delivery(id).flatMap { $0.state.isPending ? $0 : nil }
     }
 
     private func attempt(_ delivery: StoredDelivery, _ message: WebhookMessages.Message, _ webhook: Webhook) async {
@@ -102,6 +98,14 @@ struct AttemptRunner: Sendable {
         if case .retry(let due) = state { next = due }
         scheduler.ended(id, wasMade: true, next: next)
         webhooks.ended(id, isSettled: next == nil)
+    }
+}
+
+extension StoredDelivery {
+    /// One that nobody has tried yet. When it was made is of no account to its attempt.
+    fileprivate init(first id: DeliveryID) {
+        self.init(
+            id: id, createdAt: Timestamp(milliseconds: 0), state: .first, attempts: 0, round: 0, last: nil, testID: nil)
     }
 }
 

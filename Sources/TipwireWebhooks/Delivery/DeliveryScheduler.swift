@@ -59,13 +59,17 @@ final class DeliveryScheduler: Sendable {
     }
 
     /// Begins nothing more for it. Attempts under way end as they will.
-    func remove(_ webhook: WebhookNumber) {
+    ///
+    /// - Returns: since when it has only failed.
+    @discardableResult
+    func remove(_ webhook: WebhookNumber) -> Timestamp? {
         state.withLock { state in
-            guard let endpoint = state.endpoints.removeValue(forKey: webhook) else { return }
+            guard let endpoint = state.endpoints.removeValue(forKey: webhook) else { return nil }
             state.alarms[webhook] = nil
             // Their ends find no endpoint any more.
             state.running -= endpoint.running
             admitFromLine(&state)
+            return endpoint.health.failingSince
         }
     }
 
@@ -78,11 +82,11 @@ final class DeliveryScheduler: Sendable {
 
     // MARK: News
 
-    func offer(_ deliveries: [EndpointQueue.Waiting]) {
+    func offer(_ deliveries: [DeliveryID]) {
         state.withLock { state in
-            for delivery in deliveries {
-                state.endpoints[delivery.id.webhook]?.offer(delivery)
-                proceed(delivery.id.webhook, &state)
+            for id in deliveries {
+                state.endpoints[id.webhook]?.offer(first: id)
+                proceed(id.webhook, &state)
             }
         }
     }
@@ -145,6 +149,7 @@ final class DeliveryScheduler: Sendable {
 
     /// What of an endpoint can be shown.
     struct Reading: Sendable {
+        /// Since when it has only failed.
         let failingSince: Timestamp?
         let pausedUntil: Timestamp?
         let nextRetry: Timestamp?

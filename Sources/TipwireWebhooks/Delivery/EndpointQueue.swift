@@ -15,12 +15,6 @@ struct EndpointQueue {
         var held = 64
     }
 
-    /// A delivery that may be attempted, with its event where that came along.
-    struct Waiting: Sendable {
-        let id: DeliveryID
-        var event: EncodedEvent?
-    }
-
     struct Retry: Hashable, Sendable {
         let id: DeliveryID
         let due: Timestamp
@@ -28,7 +22,7 @@ struct EndpointQueue {
 
     enum Step: Sendable {
         /// Ends in `ended`.
-        case attempt(Waiting)
+        case attempt(DeliveryID, isFirst: Bool)
         /// Ends in `loaded(firsts:)`.
         case loadFirsts(after: DeliveryID?)
         /// Ends in `loaded(retries:)`.
@@ -39,7 +33,7 @@ struct EndpointQueue {
     private var breaker: CircuitBreaker
     private(set) var health: EndpointHealth
 
-    private var firsts: [Waiting] = []
+    private var firsts: [DeliveryID] = []
     /// The last that was ever put into `firsts`: the store is asked for those behind it.
     private var lastFirst: DeliveryID?
     /// The store has some that `firsts` hasn't.
@@ -52,6 +46,8 @@ struct EndpointQueue {
     /// The earliest first.
     private var retries: [Retry] = []
     private var hasMoreRetries: Bool
+    /// When the earliest in the store is due, before any have been loaded.
+    private let earliestUnread: Timestamp?
     private var isLoadingRetries = false
     private var missedRetry = false
     private var runningRetries: Set<DeliveryID> = []
@@ -65,33 +61,34 @@ struct EndpointQueue {
         health = EndpointHealth(failingSince: failingSince)
         hasMoreFirsts = backlog.firsts > 0
         hasMoreRetries = backlog.earliestRetry != nil
+        earliestUnread = backlog.earliestRetry
     }
 
     var running: Int { runningRetries.count + (runningFirst == nil ? 0 : 1) }
     var isPaused: Bool { breaker.isOpen }
     var pausedUntil: Timestamp? { breaker.pausedUntil }
-    /// When the earliest retry that is known of is due.
-    var nextRetry: Timestamp? { retries.first?.due }
+    /// When the earliest retry is due.
+    var nextRetry: Timestamp? { retries.first?.due ?? (hasMoreRetries ? earliestUnread : nil) }
 
     // MARK: News
 
     /// A delivery was made.
-    mutating func offer(_ waiting: Waiting) {
+    mutating func offer(first id: DeliveryID) {
         if isLoadingFirsts { missedFirst = true }
         guard !hasMoreFirsts, firsts.count < limits.held else {
             hasMoreFirsts = true
             return
         }
         // A load that was slower than its news has brought it already.
-        if let lastFirst, waiting.id <= lastFirst { return }
-        firsts.append(waiting)
-        lastFirst = waiting.id
+        if let lastFirst, id <= lastFirst { return }
+        firsts.append(id)
+        lastFirst = id
     }
 
     mutating func loaded(firsts ids: [DeliveryID], limit: Int) {
         isLoadingFirsts = false
         for id in ids where lastFirst.map({ $0 < id }) ?? true {
-            firsts.append(Waiting(id: id))
+            firsts.append(id)
             lastFirst = id
         }
         hasMoreFirsts = ids.count == limit || missedFirst
@@ -99,7 +96,7 @@ struct EndpointQueue {
     }
 
     /// A delivery is to be tried again.
-    mutating func offer(_ retry: Retry) {
+    mutating func offer(retry: Retry) {
         if isLoadingRetries { missedRetry = true }
         // The store has it in its place among those that aren't held.
         if hasMoreRetries, retries.last.map({ $0.due < retry.due }) ?? true { return }
@@ -142,7 +139,7 @@ struct EndpointQueue {
     ///
     /// - Returns: those among them whose attempts are under way.
     mutating func displace(_ ids: Set<DeliveryID>) -> Set<DeliveryID> {
-        firsts.removeAll { ids.contains($0.id) }
+        firsts.removeAll { ids.contains($0) }
         retries.removeAll { ids.contains($0.id) }
         return ids.intersection(runningRetries.union(runningFirst.map { [$0] } ?? []))
     }
@@ -165,7 +162,7 @@ struct EndpointQueue {
     mutating func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?, at now: Timestamp) {
         if runningFirst == id { runningFirst = nil } else { runningRetries.remove(id) }
         if !wasMade { breaker.abandon(at: now) }
-        if let retry { offer(Retry(id: id, due: retry)) }
+        if let retry { offer(retry: Retry(id: id, due: retry)) }
     }
 
     // MARK: Steps
@@ -186,14 +183,14 @@ struct EndpointQueue {
         if runningFirst == nil, let first = firsts.first {
             guard case .admitted = breaker.admit(at: now) else { return nil }
             firsts.removeFirst()
-            runningFirst = first.id
-            return .attempt(first)
+            runningFirst = first
+            return .attempt(first, isFirst: true)
         }
         if runningRetries.count < retryLanes, let retry = retries.first, retry.due <= now {
             guard case .admitted = breaker.admit(at: now) else { return nil }
             retries.removeFirst()
             runningRetries.insert(retry.id)
-            return .attempt(Waiting(id: retry.id))
+            return .attempt(retry.id, isFirst: false)
         }
         return nil
     }

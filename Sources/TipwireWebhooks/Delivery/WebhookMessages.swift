@@ -12,12 +12,14 @@ public struct WebhookMessages: Sendable {
         public let body: ByteBuffer
     }
 
-    private let encoder: EventEncoder
+    private let window: EventWindow
+    private let store: any WebhookStore
     private let directory: Directory
     private let epoch: String
 
-    public init(encoder: EventEncoder, directory: Directory, epoch: String) {
-        self.encoder = encoder
+    init(window: EventWindow, store: any WebhookStore, directory: Directory, epoch: String) {
+        self.window = window
+        self.store = store
         self.directory = directory
         self.epoch = epoch
     }
@@ -33,26 +35,28 @@ public struct WebhookMessages: Sendable {
         return cursor.sequence
     }
 
-    /// Nil when the event, or its page, is no more.
-    ///
-    /// - Parameter encoded: the event as others share it, if it is at hand.
-    public func message(
-        of delivery: StoredDelivery, _ content: DeliveryContent, encoded: EncodedEvent? = nil, to webhook: Webhook
-    ) -> Message? {
+    /// The message of a delivery; nil when the event, or its page, is no more.
+    public func message(of delivery: StoredDelivery, to webhook: Webhook) async throws -> Message? {
+        delivery.id.isTest
+            ? try await test(delivery, to: webhook) : try await event(delivery.id.sequence, to: webhook)
+    }
+
+    private func event(_ sequence: Int64, to webhook: Webhook) async throws -> Message? {
+        let subscription = webhook.subscription
+        let event = try await window.event(sequence, of: subscription.page)
+        return event?.bytes(in: .eventSub(subscription.type, subscription.condition)).map {
+            Message(id: Cursor(epoch: epoch, sequence: sequence).description, body: webhook.message($0))
+        }
+    }
+
+    private func test(_ delivery: StoredDelivery, to webhook: Webhook) async throws -> Message? {
         let subscription = webhook.subscription
         let id = id(of: delivery)
-        let rest: ByteBuffer?
-        switch content {
-        case .event(let event):
-            let encoded = encoded ?? encoder.encode([event]).first
-            rest = encoded?.bytes(in: .eventSub(subscription.type, subscription.condition))
-        case .test(let body):
-            rest = directory.look { $0.page(subscription.page) }.flatMap {
-                EventSubMessage.rest(body, of: subscription.type, page: $0, id: id, isTest: true)
-            }
-        case .expired:
-            rest = nil
+        guard let page = directory.look({ $0.page(subscription.page) }),
+            let body = try await store.testContent(of: delivery.id)
+        else { return nil }
+        return EventSubMessage.rest(body, of: subscription.type, page: page, id: id, isTest: true).map {
+            Message(id: id, body: webhook.message($0))
         }
-        return rest.map { Message(id: id, body: webhook.message($0)) }
     }
 }

@@ -29,6 +29,7 @@ struct WebhookDispatcher: Sendable {
     let wakeUp: WakeUp.Listener
     let encoder: EventEncoder
     let webhooks: WebhookSubscriptions
+    let window: EventWindow
     let scheduler: DeliveryScheduler
     let limits: Limits
     let metrics: WebhookMetrics
@@ -68,10 +69,10 @@ struct WebhookDispatcher: Sendable {
         }
     }
 
-    /// What is to be kept, and what of it can be attempted at once.
+    /// What is to be kept, and the events that it tells of.
     private struct Batch {
         var dispatch: WebhookDispatch
-        var waiting: [EndpointQueue.Waiting] = []
+        var events: [EncodedEvent] = []
         /// Whether it is worth a write.
         var isNews = false
 
@@ -80,7 +81,7 @@ struct WebhookDispatcher: Sendable {
             guard event.bytes(in: .eventSub(subscription.type, subscription.condition)) != nil else { return }
             let id = DeliveryID(webhook: webhook.number, sequence: event.sequence)
             dispatch.deliveries.append(.init(id: id, createdAt: event.event.time))
-            waiting.append(EndpointQueue.Waiting(id: id, event: event))
+            if events.last?.sequence != event.sequence { events.append(event) }
             isNews = true
         }
     }
@@ -91,7 +92,7 @@ struct WebhookDispatcher: Sendable {
         guard through > roster.level else { return nil }
         var batch = Batch(dispatch: WebhookDispatch(level: through))
         for event in encoder.encode(events) {
-            if batch.waiting.count >= limits.batchDeliveries {
+            if batch.dispatch.deliveries.count >= limits.batchDeliveries {
                 through = event.sequence - 1
                 break
             }
@@ -155,7 +156,8 @@ struct WebhookDispatcher: Sendable {
                 "webhooks have too many deliveries waiting; the oldest are given up",
                 metadata: ["deliveries": "\(displaced.count)", "limit": "\(limits.pending)"])
         }
+        window.put(batch.events)
         let gone = Set(displaced)
-        scheduler.offer(gone.isEmpty ? batch.waiting : batch.waiting.filter { !gone.contains($0.id) })
+        scheduler.offer(dispatch.deliveries.map(\.id).filter { !gone.contains($0) })
     }
 }

@@ -46,9 +46,7 @@ final class IdleConnections: Sendable {
     func put(_ connection: Connection, for target: CheckedTarget) {
         let isYoung = NIODeadline.now() - connection.opened < limits.connectionAge
         let isKept = state.withLock { state in
-            guard !state.isShutDown, isYoung, state.count < limits.idle,
-                (state.byTarget[target]?.count ?? 0) < limits.idlePerTarget
-            else { return false }
+            guard !state.isShutDown, isYoung, state.count < limits.idle else { return false }
             state.byTarget[target, default: []].append(connection)
             state.count += 1
             return true

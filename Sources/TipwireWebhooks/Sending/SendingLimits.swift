@@ -14,9 +14,8 @@ public struct SendingLimits: Sendable {
     public var answerBytes = 64 * 1024
     /// Bytes of an answer's body that are kept, to be shown to whoever looks for the fault.
     public var excerptBytes = 2 * 1024
-    /// Idle connections to one target: as many as deliveries to one endpoint are under way at once.
-    public var idlePerTarget = 8
-    /// Idle connections in all. Each holds a descriptor.
+    /// Idle connections in all. Each holds a descriptor. Not bounded for one target beside: a platform has its receivers for
+    /// a thousand webhooks at one address, and each is about to be asked again.
     public var idle = 512
     /// How long a connection stays idle. Shorter than the five seconds after which common servers close theirs, so that
     /// a request seldom meets one that is being closed.

@@ -151,7 +151,8 @@ public final class WebhookSender: Sendable {
             address: address, duration: Duration(NIODeadline.now() - began))
     }
 
-    /// The excerpt as text. Its cut may have gone through a character, the pieces of which are left out.
+    /// The excerpt as text. Its cut may have gone through a character, the pieces of which are left out. A NUL is replaced
+    /// like what isn't UTF-8: the text goes to places that take it for an end.
     private static func text(_ excerpt: ByteBuffer) -> String {
         var bytes = excerpt.readableBytesView[...]
         let tail = bytes.suffix(3)
@@ -159,7 +160,7 @@ public final class WebhookSender: Sendable {
             let needed = tail[lead] >= 0xF0 ? 4 : tail[lead] >= 0xE0 ? 3 : 2
             if bytes.endIndex - lead < needed { bytes = bytes[..<lead] }
         }
-        return String(decoding: bytes, as: UTF8.self)
+        return String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\u{FFFD}")
     }
 
     private static func outcome(_ error: any Error) -> AttemptOutcome {

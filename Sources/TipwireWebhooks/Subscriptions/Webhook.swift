@@ -14,6 +14,8 @@ public struct Webhook: Sendable, Identifiable {
     public internal(set) var secrets: SecretRing
     /// Why nothing is sent; nil while it is enabled.
     public internal(set) var disabled: DisabledReason?
+    /// Since when it had only failed when it was disabled.
+    var hadFailedSince: Timestamp?
     /// What the log has been read through for it; nil: it is level with the others.
     var position: Int64?
     /// What each of its messages begins with.
@@ -24,7 +26,7 @@ public struct Webhook: Sendable, Identifiable {
 
     init(
         number: WebhookNumber, subscription: EventSubscription, callback: String, policy: CallbackPolicy,
-        secrets: SecretRing, disabled: DisabledReason? = nil, position: Int64?
+        secrets: SecretRing, disabled: DisabledReason? = nil, hadFailedSince: Timestamp? = nil, position: Int64?
     ) {
         self.number = number
         self.subscription = subscription
@@ -32,6 +34,7 @@ public struct Webhook: Sendable, Identifiable {
         target = Result { () throws(CallbackRefusal) in try CallbackURL(callback, policy: policy) }
         self.secrets = secrets
         self.disabled = disabled
+        self.hadFailedSince = hadFailedSince
         self.position = position
         beginning = EventSubMessage.beginning(subscription, transport: .webhook(callback: callback))
     }

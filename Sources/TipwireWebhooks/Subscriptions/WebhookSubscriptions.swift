@@ -26,6 +26,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     private let position: LogPosition
     private let quota: SubscriptionQuota
     private let scheduler: DeliveryScheduler
+    private let wakeUp: WakeUp.Listener
     private let clock: any DeliveryClock
     private let policy: CallbackPolicy
     private let secretOverlap: Int64
@@ -38,14 +39,15 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     /// - Parameter secretOverlap: how long a secret that was replaced is signed with too, in milliseconds.
     init(
         store: any WebhookStore, directory: Directory, position: LogPosition, quota: SubscriptionQuota,
-        scheduler: DeliveryScheduler, clock: any DeliveryClock, policy: CallbackPolicy, secretOverlap: Int64,
-        logger: Logger
+        scheduler: DeliveryScheduler, wakeUp: WakeUp.Listener, clock: any DeliveryClock, policy: CallbackPolicy,
+        secretOverlap: Int64, logger: Logger
     ) async throws {
         self.store = store
         self.directory = directory
         self.position = position
         self.quota = quota
         self.scheduler = scheduler
+        self.wakeUp = wakeUp
         self.clock = clock
         self.policy = policy
         self.secretOverlap = secretOverlap
@@ -59,7 +61,8 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             state.roster.put(
                 Webhook(
                     number: stored.number, subscription: stored.subscription, callback: stored.callback,
-                    policy: policy, secrets: secrets, disabled: stored.disabled, position: stored.position))
+                    policy: policy, secrets: secrets, disabled: stored.disabled,
+                    hadFailedSince: stored.failingSince, position: stored.position))
             state.pending[stored.number] = backlog.pending
             quota.enter(stored.subscription)
         }
@@ -141,6 +144,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             default: break
             }
             webhook.disabled = nil
+            webhook.hadFailedSince = nil
             try await store.updateWebhook(
                 webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
             let backlog = try await store.backlog(of: webhook.number)
@@ -151,6 +155,8 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             scheduler.add(webhook.number, backlog: backlog)
             return webhook
         }
+        // There may be something to bring it level with.
+        wakeUp.signal()
         await disableUnfounded()
         return enabled.flatMap { self[$0.number] }
     }
@@ -174,26 +180,27 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         try await turn.take {
             guard let webhook = self[number], webhook.isEnabled else { return }
             let own = state.withLock { $0.roster.position(of: webhook) }
-            scheduler.remove(number)
+            let failingSince = scheduler.remove(number)
             try await store.updateWebhook(
                 number, disabled: reason, position: own, key: webhook.subscription.key)
-            noteDisabled(number, reason)
+            noteDisabled(number, reason, failingSince: failingSince)
         }
     }
 
     /// An attempt has shown that nothing should be sent any more; the store knows.
     func wasDisabled(_ number: WebhookNumber, _ reason: DisabledReason) async {
-        scheduler.remove(number)
-        await turn.take { noteDisabled(number, reason) }
+        let failingSince = scheduler.remove(number)
+        await turn.take { noteDisabled(number, reason, failingSince: failingSince) }
     }
 
-    private func noteDisabled(_ number: WebhookNumber, _ reason: DisabledReason) {
+    private func noteDisabled(_ number: WebhookNumber, _ reason: DisabledReason, failingSince: Timestamp?) {
         let disabled = state.withLock { state in
             let level = state.roster.level
             let isEnabled = state.roster[number]?.isEnabled == true
             state.roster.change(number) { webhook in
                 guard isEnabled else { return }
                 webhook.disabled = reason
+                webhook.hadFailedSince = failingSince
                 webhook.position = webhook.position ?? level
             }
             return isEnabled ? state.roster[number] : nil

@@ -102,13 +102,10 @@ struct ConnectionReuseTests {
         await endpoint.stop()
     }
 
-    @Test("Idle connections are bounded for each target and in all", arguments: [(2, 100), (100, 2)])
-    func bounds(perTarget: Int, all: Int) async throws {
+    @Test("Idle connections are bounded")
+    func bounds() async throws {
         let endpoint = try await EndpointDouble(.status(200))
-        let bench = try SendingBench {
-            $0.idlePerTarget = perTarget
-            $0.idle = all
-        }
+        let bench = try SendingBench { $0.idle = 2 }
         let request = try bench.request("http://127.0.0.1:\(endpoint.port)/")
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for _ in 0..<16 { group.addTask { try await bench.sender.send(request).outcome.isDelivered } }
