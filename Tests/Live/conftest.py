@@ -6,12 +6,13 @@ import pytest
 
 pytest.register_assert_rewrite(
     "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
-    "support.goalcalls", "support.eventsub")
+    "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from support.commandline import CommandLine  # noqa: E402  (after the line above, or its asserts stay mute)
 from support.overlaypage import Origin  # noqa: E402
+from support.receiver import Authority, Receiver  # noqa: E402
 from support.server import Server, binary  # noqa: E402
 
 SEED = int(os.environ.get("TIPWIRE_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -70,6 +71,34 @@ def make_server(tmp_path):
 @pytest.fixture
 def tipwire(server):
     return CommandLine(server)
+
+
+@pytest.fixture
+def make_receiver():
+    """Makes webhook receivers. After the test everything that they ever got must have been as it should."""
+    made = []
+
+    def make(*arguments, **more):
+        made.append(Receiver(*arguments, **more))
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.stop()
+    for receiver in made:
+        receiver.close()
+
+
+@pytest.fixture
+def receiver(make_receiver):
+    return make_receiver()
+
+
+@pytest.fixture
+def authority(tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    return Authority(tmp_path / "authority")
 
 
 @pytest.fixture
