@@ -103,7 +103,7 @@ def test_refusals_to_the_letter(server, page):
         (server.get(f"{BASE}/delete?connection_id=1", key=page.key), 404, NOT_FOUND)]
     for parameters, named in [
         (f"{ok}&type=nope", "invalid 'type' value"), (f"{ok}&type=Alerts.notifications", "invalid 'type' value"),
-        (f"{ok}&version=2", "invalid 'version' value"), ("transport[method]=smtp", "invalid 'transport[method]' value"),
+        (f"{ok}&version=2", "invalid 'version' value"),
     ]:
         body = json.dumps({"error": "bad request", "error_data": named}, separators=(",", ":")).encode()
         refused.append((create(server, parameters, page.key), 400, body))
@@ -111,7 +111,8 @@ def test_refusals_to_the_letter(server, page):
         assert (answer.status, answer.body) == (status, body), answer
         assert (answer.content_type, answer.headers["Cache-Control"]) == ("application/json", "no-store")
     for answer, named in [(create(server, parameters, page.key), named) for parameters, named in [
-        ("", "transport[method]"), (f"{ok}&condition[x]=1", "condition[x]"),
+        ("", "transport[method]"), ("transport[method]=smtp", "invalid 'transport[method]' value"),
+        (f"{ok}&condition[x]=1", "condition[x]"),
         (f"{ok}&type=goals.queue&condition[minimum_amount]=1", "condition[minimum_amount]"),
         *((f"{ok}&condition[minimum_amount]={bad}", "condition[minimum_amount]")
             for bad in ("x", "1.234", "-1", "1e3", "5,00", "%2B5", "99999999999999999999", "NaN")),

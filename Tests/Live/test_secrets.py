@@ -8,6 +8,7 @@ from support.rawsocket import RawSocket
 from support.server import Server
 
 PLAINTEXT = re.compile(r"tw_[0-9a-f]{64}")
+WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/%]{16}")
 
 
 def test_a_key_in_any_place_of_a_request_reaches_no_log(make_server):
@@ -51,6 +52,7 @@ def test_no_server_of_this_run_printed_a_key():
     assert any(file.stat().st_size for file in files if file.suffix == ".stderr"), "nothing was logged at all"
     for file in files:
         text = file.read_text("utf-8", "replace")
+        assert not WEBHOOK_SECRET.search(text), f"{file}: a webhook's secret"
         found = PLAINTEXT.search(text)
         if file.suffix == ".demo-stdout":
             # The demo key is shown there, and no other.

@@ -98,9 +98,11 @@ class Webhook:
         assert list(data) == ["retried"], data
         return data["retried"]
 
-    def idle(self, seconds=15.0):
-        """Waits until nothing is pending."""
-        eventually(lambda: self.shown()["pending"] == 0, f"nothing pending of {self.data}", seconds)
+    def idle(self, *ids, seconds=15.0):
+        """Waits until nothing is pending, and these deliveries, which the dispatcher may not know yet, have ended."""
+        def ended():
+            return self.shown()["pending"] == 0 and set(ids) <= {one["id"] for one in self.deliveries()}
+        eventually(ended, f"nothing pending of {self.data}", seconds)
         return self
 
     def attempted(self, identifier, count=1, seconds=10.0):
