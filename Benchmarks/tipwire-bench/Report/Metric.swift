@@ -4,7 +4,8 @@ enum Metric: String, CaseIterable, Codable {
     case idleBytes, usedBytes, handshakeCPU, publishCPU, clientCPU, messageBytes
     case tipsPerSecond, tipCPU, requestP50, requestP99
     case webhookRate, webhookCPU, webhookConnections
-    case pendingBytes, restingMemory, waitingMemory, restartedMemory, waitingCPU, emptyStart, pendingStart, stopSeconds
+    case pendingBytes, restingMemory, begunMemory, waitingMemory, restartedMemory
+    case waitingCPU, emptyStart, pendingStart, stopSeconds
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
@@ -17,8 +18,8 @@ enum Metric: String, CaseIterable, Codable {
     static let webhooks: [Metric] = [.webhookRate, .webhookCPU, .webhookConnections, .clientCPU, .messageBytes]
     /// The rows of the table of webhooks that wait.
     static let pending: [Metric] = [
-        .pendingBytes, .restingMemory, .waitingMemory, .restartedMemory, .waitingCPU, .pendingStart, .emptyStart,
-        .stopSeconds,
+        .pendingBytes, .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .waitingCPU, .pendingStart,
+        .emptyStart, .stopSeconds,
     ]
 
     var label: String {
@@ -46,6 +47,7 @@ enum Metric: String, CaseIterable, Codable {
         case .webhookConnections: "connections that it took"
         case .pendingBytes: "memory:        bytes/pending delivery"
         case .restingMemory: "               MiB with none waiting"
+        case .begunMemory: "               MiB with a tenth waiting"
         case .waitingMemory: "               MiB with all waiting"
         case .restartedMemory: "               MiB after a new start with all waiting"
         case .waitingCPU: "waiting:       server CPU ms/s"
@@ -63,7 +65,7 @@ enum Metric: String, CaseIterable, Codable {
         case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond, .webhookRate,
             .webhookConnections:
             Self.grouped(value)
-        case .restingMemory, .waitingMemory, .restartedMemory: Self.decimal(value / 1_048_576, 1)
+        case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory: Self.decimal(value / 1_048_576, 1)
         case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes: Self.decimal(value, 1)
         default: Self.decimal(value, 2)
         }
