@@ -46,9 +46,10 @@ extension Report {
             aim("durable deliveries/s, \(label)", "5,000", .webhookRate, .webhooks, setting) { $0 >= 5_000 }
         }
         for (setting, label) in settings(.pending) {
-            // A record of each in memory would take more than this.
-            aim("memory, bytes/delivery, \(label)", "under 100", .pendingBytes, .pending, setting) { $0 < 100 }
             aim("start, s, \(label)", "under 1", .pendingStart, .pending, setting) { $0 < 1 }
+            // A record of each in memory would take more than this. Of fewer deliveries the database's caches take more.
+            guard setting >= 100_000 else { continue }
+            aim("memory, bytes/delivery, \(label)", "under 100", .pendingBytes, .pending, setting) { $0 < 100 }
         }
     }
 
