@@ -36,7 +36,7 @@ check: ## Lint, then test
 format: ## Format all Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
-bench: ## Measure intake and fan-out beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
+bench: ## Measure intake, fan-out and webhooks, the first two beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
 	@scripts/need $(BUILD_NEEDS)
 	swift build -c release --product tipwire
 	swift build -c release --product tipwire-bench
