@@ -164,7 +164,7 @@ public final class WebhookEngine: Service {
     private func trim() async {
         for number in subscriptions.takeSettled() {
             do {
-                _ = try await store.trimDeliveries(of: number, keeping: settings.maxHistory)
+                try await subscriptions.trim(number, keeping: settings.maxHistory)
             } catch {
                 logger.error("old deliveries were not removed; it is tried again", metadata: ["error": "\(error)"])
             }

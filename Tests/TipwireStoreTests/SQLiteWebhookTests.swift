@@ -80,7 +80,7 @@ import TipwireCore
                 _ = try await store.retry(ids[0], at: .zero)
                 _ = try await store.attempts(of: ids[1])
                 _ = try await store.test("test", of: webhook)
-                _ = try await store.trimDeliveries(of: webhook, keeping: 0)
+                _ = try await store.trimDeliveries(of: webhook, keeping: 0, limit: 99)
             }
             #expect(all.contains(pending + ")"), "what is displaced")
             #expect(all.count > 25, "\(all.count) is less than was called")

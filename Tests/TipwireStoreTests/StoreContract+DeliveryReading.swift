@@ -196,14 +196,15 @@ extension StoreContract {
             let store = scene.store
             let test = try await scene.makeTest(of: number, after: 3)
             try await store.record([.attempt(1, of: test, .delivered)], standings: [:])
-            #expect(try await store.trimDeliveries(of: number, keeping: 5) == 0)
+            #expect(try await store.trimDeliveries(of: number, keeping: 5, limit: 99) == 0)
             // Ended are 1 to 3, the test and 4.
-            #expect(try await store.trimDeliveries(of: number, keeping: 2) == 3)
+            #expect(try await store.trimDeliveries(of: number, keeping: 2, limit: 2) == 2)
+            #expect(try await store.trimDeliveries(of: number, keeping: 2, limit: 2) == 1)
             let left = try await store.deliveries(of: number, kind: nil, before: nil, limit: 9).map(\.id)
             #expect(left == [ids[6], ids[5], ids[4], ids[3], test])
             #expect(try await store.attempts(of: ids[1]) == [])
             #expect(try await store.attempts(of: test).count == 1)
-            #expect(try await store.trimDeliveries(of: number, keeping: 0) == 2)
+            #expect(try await store.trimDeliveries(of: number, keeping: 0, limit: 99) == 2)
             #expect(try await store.test("test", of: number) == nil)
             #expect(try await store.backlog(of: number).pending == 3)
             let others = try await store.webhooks().webhooks[1].backlog
@@ -224,10 +225,10 @@ extension StoreContract {
             ]
             try await store.record(
                 ([0, 2, 3].map { ids[$0] } + tests).map { .attempt(1, of: $0, .delivered) }, standings: [:])
-            #expect(try await store.trimDeliveries(of: number, keeping: 99) == 0)
+            #expect(try await store.trimDeliveries(of: number, keeping: 99, limit: 99) == 0)
             _ = try await store.prune(olderThan: .seconds(9), keepingBytes: .max, limit: 3)
             // 1, 3 and the test between 2 and 3. The one behind 3 is as young as 4.
-            #expect(try await store.trimDeliveries(of: number, keeping: 99) == 3)
+            #expect(try await store.trimDeliveries(of: number, keeping: 99, limit: 99) == 3)
             let left = try await store.deliveries(of: number, kind: nil, before: nil, limit: 9).map(\.id)
             #expect(left == [ids[4], ids[3], tests[1], ids[1]])
         }
@@ -239,7 +240,7 @@ extension StoreContract {
             let number = try await scene.makeWebhook()
             let id = try await scene.makeTest(of: number, after: 0)
             try await scene.store.record([.attempt(1, of: id, .delivered)], standings: [:])
-            #expect(try await scene.store.trimDeliveries(of: number, keeping: 9) == 0)
+            #expect(try await scene.store.trimDeliveries(of: number, keeping: 9, limit: 99) == 0)
             #expect(try await scene.store.test("test", of: number) == id)
             #expect(try await scene.makeTest("next", of: number, after: 0) > id)
         }

@@ -182,7 +182,7 @@ extension StoreContract {
             let none = RetriedDeliveries(count: 0, revived: 0)
             #expect(try await store.retry(RetrySelection(kind: nil), of: gone, at: .zero) == none)
             #expect(try await store.retry(id, at: .zero) == none)
-            #expect(try await store.trimDeliveries(of: gone, keeping: 0) == 0)
+            #expect(try await store.trimDeliveries(of: gone, keeping: 0, limit: 99) == 0)
             #expect(try await store.delivery(id) == nil)
             #expect(try await store.firsts(of: gone, after: nil, limit: 9) == [])
             #expect(try await store.retries(of: gone, limit: 9).isEmpty)

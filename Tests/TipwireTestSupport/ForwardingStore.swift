@@ -146,8 +146,8 @@ extension ForwardingStore {
         try await real.attempts(of: id)
     }
 
-    public func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int) async throws -> Int {
-        try await real.trimDeliveries(of: webhook, keeping: keep)
+    public func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int, limit: Int) async throws -> Int {
+        try await real.trimDeliveries(of: webhook, keeping: keep, limit: limit)
     }
 }
 

@@ -141,7 +141,7 @@ extension Setting {
             "webhooks.maxAttempts", .number(1...100_000, \.webhooks.maxAttempts), unit: "attempts",
             "Attempts of all webhooks at a time, each with a socket; more wait."),
         Setting(
-            "webhooks.maxHistory", .number(1...1_000_000, \.webhooks.maxHistory), unit: "deliveries",
+            "webhooks.maxHistory", .number(1...100_000, \.webhooks.maxHistory), unit: "deliveries",
             "Ended deliveries that are kept of one webhook; beyond it the oldest are removed within a minute or two."),
     ]
 

@@ -160,7 +160,7 @@ public struct StoredAttempt: Hashable, Sendable {
     public let outcome: String
     /// The address that was connected to.
     public let address: String?
-    /// The beginning of the answer's body.
+    /// The beginning of the answer's body. It holds no NUL, which a database takes for the end of a text, or refuses.
     public let answer: String
 
     public init(

@@ -14,8 +14,10 @@ public protocol WebhookStore: Sendable {
     func deleteWebhook(_ number: WebhookNumber) async throws
     /// Keeps why a webhook is disabled, nil when it isn't any more, where it stands then, and whose it is. An enabled one
     /// has not failed yet.
+    ///
+    /// - Parameter position: of one that is disabled never nil.
     func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?) async throws
-    /// Replaces all secrets of a webhook.
+    /// Replaces all secrets of a webhook, of which there is at least one.
     func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws
 
     /// Keeps new deliveries and how far the log has been read for them: both or neither, so that an event is never
@@ -62,7 +64,10 @@ public protocol WebhookStore: Sendable {
 
     /// Removes deliveries that have ended: those past the newest `keep` of a webhook, and those whose event is no longer in
     /// the log.
-    func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int) async throws -> Int
+    /// At most `limit` a call, the oldest first, so that no call holds the writer for long.
+    ///
+    /// - Returns: how many were removed; when it is `limit` there may be more.
+    func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int, limit: Int) async throws -> Int
 }
 
 /// What a retry by hand did.

@@ -37,6 +37,7 @@ extension SQLiteStore {
 
     /// Makes the oldest pending deliveries of a webhook dead letters.
     private static func displace(_ db: Database, of webhook: WebhookNumber, count: Int) throws -> [DeliveryID] {
+        precondition(count >= 0, "to SQLite a negative limit is none")
         let rows = try Row.fetchAll(
             db.cachedStatement(
                 sql: """
@@ -169,32 +170,27 @@ extension SQLiteStore {
         }
     }
 
-    public func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int) async throws -> Int {
-        try await write { db in
+    public func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int, limit: Int) async throws -> Int {
+        precondition(limit > 0, "a trimming removes at least one delivery")
+        return try await write { db in
             // Not the tests behind it: the log never held them, and they are younger than all that it has lost.
-            let pruned = try LogRow.read(db).prunedThrough
-            try db.execute(
-                sql: """
-                    DELETE FROM webhook_deliveries
-                    WHERE webhook = ? AND (sequence, test) <= (?, 0) AND state <> 'pending'
-                    """, arguments: [webhook.rawValue, pruned])
-            var removed = db.changesCount
-            let oldest = try Row.fetchOne(
+            let pruned = DeliveryID(webhook: webhook, sequence: try LogRow.read(db).prunedThrough)
+            let surplus = try Row.fetchOne(
                 db,
                 sql: """
                     SELECT sequence, test FROM webhook_deliveries WHERE webhook = ? AND state <> 'pending'
                     ORDER BY sequence DESC, test DESC LIMIT 1 OFFSET ?
-                    """, arguments: [webhook.rawValue, keep])
-            guard let oldest else { return removed }
-            let sequence: Int64 = oldest[0]
-            let test: Int = oldest[1]
+                    """, arguments: [webhook.rawValue, keep]
+            ).map { DeliveryID(webhook: webhook, sequence: $0[0], test: $0[1]) }
+            let last = max(pruned, surplus ?? pruned)
             try db.execute(
                 sql: """
-                    DELETE FROM webhook_deliveries
-                    WHERE webhook = ? AND (sequence, test) <= (?, ?) AND state <> 'pending'
-                    """, arguments: [webhook.rawValue, sequence, test])
-            removed += db.changesCount
-            return removed
+                    DELETE FROM webhook_deliveries WHERE (webhook, sequence, test) IN (
+                        SELECT webhook, sequence, test FROM webhook_deliveries
+                        WHERE webhook = ? AND (sequence, test) <= (?, ?) AND state <> 'pending'
+                        ORDER BY sequence, test LIMIT ?)
+                    """, arguments: last.arguments + [limit])
+            return db.changesCount
         }
     }
 }

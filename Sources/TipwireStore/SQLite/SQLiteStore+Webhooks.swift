@@ -74,7 +74,8 @@ extension SQLiteStore {
     public func updateWebhook(
         _ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?
     ) async throws {
-        try await write { db in
+        precondition(disabled == nil || position != nil, "a disabled webhook stands somewhere in the log")
+        return try await write { db in
             try db.execute(
                 sql: """
                     UPDATE webhooks SET disabled = ?1, position = ?2, key_id = ?3,
@@ -86,7 +87,8 @@ extension SQLiteStore {
     }
 
     public func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws {
-        try await write { db in
+        precondition(!secrets.isEmpty, "a webhook has a secret")
+        return try await write { db in
             let exists = try Bool.fetchOne(
                 db, sql: "SELECT EXISTS (SELECT 1 FROM webhooks WHERE number = ?)", arguments: [number.rawValue])
             guard exists == true else { return }

@@ -297,7 +297,7 @@ extension Schema {
         CREATE TABLE webhook_secrets (
             webhook INTEGER NOT NULL REFERENCES webhooks (number) ON DELETE CASCADE,
             number INTEGER NOT NULL CHECK (number >= 0),
-            secret TEXT NOT NULL CHECK (secret LIKE 'whsec_%'),
+            secret TEXT NOT NULL CHECK (secret GLOB 'whsec_*'),
             expires_at INTEGER CHECK ((expires_at IS NULL) = (number = 0)),
             PRIMARY KEY (webhook, number)
         ) STRICT, WITHOUT ROWID;

@@ -21,6 +21,10 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var keptLevel: Int64
     }
 
+    /// Most deliveries that are removed in one transaction, each with up to as many attempts as the schedule has: some tens
+    /// of milliseconds.
+    private static let trimDeliveries = 100
+
     private let store: any WebhookStore
     private let directory: Directory
     private let position: LogPosition
@@ -119,10 +123,19 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     }
 
     public func delete(_ webhook: Webhook) async throws {
+        // What has ended first, piece by piece: all in one transaction would keep tips waiting.
+        try await trim(webhook.number, keeping: 0)
         try await turn.take {
             try await store.deleteWebhook(webhook.number)
             forget(webhook.number)
         }
+    }
+
+    /// Removes deliveries that have ended, but for the newest.
+    func trim(_ number: WebhookNumber, keeping keep: Int) async throws {
+        while try await store.trimDeliveries(of: number, keeping: keep, limit: Self.trimDeliveries)
+            == Self.trimDeliveries
+        {}
     }
 
     public func disable(_ webhook: Webhook) async throws { try await disable(webhook.number, .owner) }
