@@ -29,11 +29,12 @@ public final class WebhookEngine: Service {
         public init() {}
     }
 
-    /// What attempts under way get at a shutdown, before they are cut off and made again after the next start.
-    static let drainLimit = Duration.seconds(2)
+    /// What attempts under way get at a shutdown, in milliseconds, before they are cut off and made again after the next
+    /// start.
+    static let drainLimit: Int64 = 2_000
     /// How often expired keys are looked for, in milliseconds.
     static let accessInterval: Int64 = 1_000
-    /// How often ended deliveries are removed, in milliseconds.
+    /// How often ended deliveries are removed, and the store is asked what waits, in milliseconds.
     static let trimInterval: Int64 = 60_000
     /// The shortest time between two looks at what is due, in milliseconds: what is due together begins together.
     static let alarmStep: Int64 = 20
@@ -101,15 +102,16 @@ public final class WebhookEngine: Service {
             background.addTask { await self.watchAlarms() }
             background.addTask { await self.every(WebhookDispatcher.pollInterval) { self.dispatcher.wakeUp.signal() } }
             background.addTask { await self.every(Self.accessInterval) { await self.subscriptions.disableUnfounded() } }
-            background.addTask { await self.every(Self.trimInterval) { await self.trim() } }
+            background.addTask { await self.every(Self.trimInterval) { await self.tidy() } }
             await withTaskGroup(of: Void.self) { attempts in
                 attempts.addTask { await self.work() }
                 try? await gracefulShutdown()
                 dispatcher.stop()
                 scheduler.stop()
-                attempts.addTask { try? await Task.sleep(for: Self.drainLimit) }
+                attempts.addTask { await self.pause(Self.drainLimit) }
                 await attempts.next()
                 attempts.cancelAll()
+                recorder.hurry()
             }
             recorder.stop()
             background.cancelAll()
@@ -132,36 +134,45 @@ public final class WebhookEngine: Service {
                 await runner.attempt(id, isFirst: isFirst)
             case .loadFirsts(let last):
                 let firsts = try await store.firsts(of: work.webhook, after: last, limit: limit)
-                scheduler.loaded(firsts: firsts, limit: limit, of: work.webhook)
+                scheduler.loaded(firsts: firsts, limit: limit, by: work)
             case .loadRetries:
                 let retries = try await store.retries(of: work.webhook, limit: limit)
                 scheduler.loaded(
-                    retries: retries.map { EndpointQueue.Retry(id: $0.id, due: $0.due) }, limit: limit,
-                    of: work.webhook)
+                    retries: retries.map { EndpointQueue.Retry(id: $0.id, due: $0.due) }, limit: limit, by: work)
             }
         } catch {
             logger.error("deliveries of webhooks can't be read; they wait", metadata: ["error": "\(error)"])
-            try? await clock.sleep(until: clock.now().advanced(milliseconds: 1_000))
-            scheduler.loadFailed(of: work.webhook)
+            await pause(1_000)
+            scheduler.loadFailed(by: work)
         }
     }
 
     private func watchAlarms() async {
         for await _ in scheduler.alarms {
-            while let next = scheduler.tick() {
-                let now = clock.now().milliseconds
-                let wait = min(max(next.milliseconds - now, Self.alarmStep), Self.alarmPatience)
-                guard (try? await clock.sleep(until: Timestamp(milliseconds: now + wait))) != nil else { return }
+            var now = clock.now()
+            while let next = scheduler.tick(at: now) {
+                // From the look on, not from its end: what has come due since is late already.
+                let wait = min(max(next.milliseconds - now.milliseconds, Self.alarmStep), Self.alarmPatience)
+                guard (try? await clock.sleep(until: now.advanced(milliseconds: wait))) != nil else { return }
+                now = clock.now()
             }
         }
+    }
+
+    /// Ends early when the task is cancelled.
+    private func pause(_ milliseconds: Int64) async {
+        try? await clock.sleep(until: clock.now().advanced(milliseconds: milliseconds))
     }
 
     private func every(_ interval: Int64, _ body: @Sendable () async -> Void) async {
         while (try? await clock.sleep(until: clock.now().advanced(milliseconds: interval))) != nil { await body() }
     }
 
-    /// Of those webhooks alone of which something has ended: a quiet one keeps what it has.
-    private func trim() async {
+    /// Removes what is too much, of those webhooks alone of which something has ended, and looks again at what waits.
+    private func tidy() async {
+        for webhook in subscriptions.list(where: \.isEnabled) where subscriptions.pending(of: webhook.number) > 0 {
+            scheduler.refresh(webhook.number)
+        }
         for number in subscriptions.takeSettled() {
             do {
                 try await subscriptions.trim(number, keeping: settings.maxHistory)
@@ -215,16 +226,23 @@ extension WebhookEngine {
 
     /// Tries a delivery again, from the beginning of the schedule; false if there is none.
     public func retry(_ id: DeliveryID) async throws -> Bool {
-        let retried = try await store.retry(id, at: clock.now())
-        revived(retried, of: id.webhook)
-        return retried.count > 0
+        try await retry(of: id.webhook) { try await store.retry(id, at: $0) } > 0
     }
 
     /// The same for many; how many.
     public func retry(_ selection: RetrySelection, of webhook: Webhook) async throws -> Int {
-        let retried = try await store.retry(selection, of: webhook.number, at: clock.now())
-        revived(retried, of: webhook.number)
-        return retried.count
+        try await retry(of: webhook.number) { try await store.retry(selection, of: webhook.number, at: $0) }
+    }
+
+    /// In turn with what makes others give way: one that was just given up must not be forgotten after it was revived.
+    private func retry(
+        of webhook: WebhookNumber, _ retry: @Sendable (Timestamp) async throws -> RetriedDeliveries
+    ) async throws -> Int {
+        try await subscriptions.turn.take {
+            let retried = try await retry(clock.now())
+            revived(retried, of: webhook)
+            return retried.count
+        }
     }
 
     private func revived(_ retried: RetriedDeliveries, of webhook: WebhookNumber) {

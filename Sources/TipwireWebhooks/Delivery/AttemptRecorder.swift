@@ -20,6 +20,7 @@ final class AttemptRecorder: Sendable {
 
     private struct State {
         var waiting: [Entry] = []
+        var isHurried = false
         var isStopped = false
     }
 
@@ -51,6 +52,9 @@ final class AttemptRecorder: Sendable {
         }
     }
 
+    /// Ends that wait for the next transaction.
+    var waitingCount: Int { state.withLock(\.waiting.count) }
+
     func run() async {
         for await _ in news { await recordAll() }
         let left = state.withLock { state in
@@ -60,6 +64,9 @@ final class AttemptRecorder: Sendable {
         }
         for entry in left { entry.kept.resume() }
     }
+
+    /// From now on what can't be kept at once is given up: the server stops.
+    func hurry() { state.withLock { $0.isHurried = true } }
 
     /// Ends `run`, when what it has is kept.
     func stop() { signal.finish() }
@@ -73,10 +80,7 @@ final class AttemptRecorder: Sendable {
                 standings[entry.progress.id.webhook] = EndpointStanding(
                     failingSince: standing.failingSince, disabled: disabled)
             }
-            guard await record(batch.map(\.progress), standings) else {
-                state.withLock { $0.waiting = batch + $0.waiting }
-                return
-            }
+            await record(batch.map(\.progress), standings)
             for entry in batch { entry.kept.resume() }
         }
     }
@@ -88,22 +92,16 @@ final class AttemptRecorder: Sendable {
         }
     }
 
-    /// False when the server stops before it succeeds.
-    private func record(
-        _ progress: [DeliveryProgress], _ standings: [WebhookNumber: EndpointStanding]
-    ) async -> Bool {
+    /// Returns when it has succeeded, or the server stops.
+    private func record(_ progress: [DeliveryProgress], _ standings: [WebhookNumber: EndpointStanding]) async {
         while true {
             do {
-                try await store.record(progress, standings: standings)
-                return true
+                return try await store.record(progress, standings: standings)
             } catch {
-                logger.error(
-                    "attempts of webhooks were not kept; it is tried again", metadata: ["error": "\(error)"])
-                do {
-                    try await clock.sleep(until: clock.now().advanced(milliseconds: Self.pause))
-                } catch {
-                    return false
-                }
+                logger.error("attempts of webhooks were not kept", metadata: ["error": "\(error)"])
+                guard !state.withLock(\.isHurried) else { return }
+                let later = clock.now().advanced(milliseconds: Self.pause)
+                guard (try? await clock.sleep(until: later)) != nil else { return }
             }
         }
     }

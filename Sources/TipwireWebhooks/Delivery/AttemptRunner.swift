@@ -27,7 +27,12 @@ struct AttemptRunner: Sendable {
         }
         do {
             guard let delivery = try await delivery(id, isFirst: isFirst) else {
+                webhooks.ended(id, isSettled: false)
                 return scheduler.ended(id, wasMade: false, next: nil)
+            }
+            // A load may have read it before the attempt that put it off.
+            if case .retry(let due) = delivery.state, due > clock.now() {
+                return scheduler.ended(id, wasMade: false, next: due)
             }
             guard let message = try await messages.message(of: delivery, to: webhook) else {
                 return await bury(delivery, .expired)

@@ -18,10 +18,14 @@ final class DeliveryScheduler: Sendable {
     struct Work: Sendable {
         let webhook: WebhookNumber
         let step: EndpointQueue.Step
+        /// Tells what was removed and added again from what it was before.
+        fileprivate let life: Int
     }
 
     private struct State {
         var endpoints: [WebhookNumber: EndpointQueue] = [:]
+        var lives: [WebhookNumber: Int] = [:]
+        var lastLife = 0
         var alarms: [WebhookNumber: Timestamp] = [:]
         var running = 0
         /// Endpoints that wait for room, each once.
@@ -54,6 +58,8 @@ final class DeliveryScheduler: Sendable {
         state.withLock { state in
             state.endpoints[webhook] = EndpointQueue(
                 backlog: backlog, failingSince: failingSince, limits: limits.endpoint)
+            state.lastLife += 1
+            state.lives[webhook] = state.lastLife
             proceed(webhook, &state)
         }
     }
@@ -66,6 +72,7 @@ final class DeliveryScheduler: Sendable {
         state.withLock { state in
             guard let endpoint = state.endpoints.removeValue(forKey: webhook) else { return nil }
             state.alarms[webhook] = nil
+            state.lives[webhook] = nil
             // Their ends find no endpoint any more.
             state.running -= endpoint.running
             admitFromLine(&state)
@@ -107,17 +114,34 @@ final class DeliveryScheduler: Sendable {
         }
     }
 
-    func loaded(firsts: [DeliveryID], limit: Int, of webhook: WebhookNumber) {
-        change(webhook) { $0.loaded(firsts: firsts, limit: limit) }
+    func loaded(firsts: [DeliveryID], limit: Int, by work: Work) {
+        change(work.webhook, life: work.life) { $0.loaded(firsts: firsts, limit: limit) }
     }
 
-    func loaded(retries: [EndpointQueue.Retry], limit: Int, of webhook: WebhookNumber) {
-        change(webhook) { $0.loaded(retries: retries, limit: limit) }
+    func loaded(retries: [EndpointQueue.Retry], limit: Int, by work: Work) {
+        change(work.webhook, life: work.life) { $0.loaded(retries: retries, limit: limit) }
     }
 
-    func loadFailed(of webhook: WebhookNumber) { change(webhook) { $0.loadFailed() } }
+    /// It is loaded again by the next step.
+    func loadFailed(by work: Work) {
+        change(work.webhook, life: work.life) { endpoint in
+            switch work.step {
+            case .loadFirsts: endpoint.loadOfFirstsFailed()
+            case .loadRetries: endpoint.loadOfRetriesFailed()
+            case .attempt: break
+            }
+        }
+    }
 
-    func reloadRetries(of webhook: WebhookNumber) { change(webhook) { $0.reloadRetries() } }
+    func refresh(_ webhook: WebhookNumber) {
+        let now = clock.now()
+        change(webhook) { $0.refresh(at: now) }
+    }
+
+    func reloadRetries(of webhook: WebhookNumber) {
+        let now = clock.now()
+        change(webhook) { $0.reloadRetries(at: now) }
+    }
 
     /// See `EndpointQueue.judge`; nil too when the endpoint is gone.
     func judge(_ outcome: AttemptOutcome, of webhook: WebhookNumber) -> EndpointStanding? {
@@ -131,15 +155,15 @@ final class DeliveryScheduler: Sendable {
             guard let before = state.endpoints[id.webhook]?.running else { return }
             state.endpoints[id.webhook]!.ended(id, wasMade: wasMade, next: retry, at: now)
             state.running -= before - state.endpoints[id.webhook]!.running
-            proceed(id.webhook, &state)
+            // Who has waited for room comes before who has just had some.
             admitFromLine(&state)
+            proceed(id.webhook, &state)
         }
     }
 
     /// Does what is due; returns when to look again.
-    func tick() -> Timestamp? {
-        let now = clock.now()
-        return state.withLock { state in
+    func tick(at now: Timestamp) -> Timestamp? {
+        state.withLock { state in
             for (webhook, time) in state.alarms where time <= now { proceed(webhook, &state) }
             return state.alarms.values.min()
         }
@@ -169,9 +193,10 @@ final class DeliveryScheduler: Sendable {
 
     // MARK: Steps
 
-    private func change(_ webhook: WebhookNumber, _ change: (inout EndpointQueue) -> Void) {
+    /// - Parameter life: of whom it is news; nil: of whoever is there.
+    private func change(_ webhook: WebhookNumber, life: Int? = nil, _ change: (inout EndpointQueue) -> Void) {
         state.withLock { state in
-            guard state.endpoints[webhook] != nil else { return }
+            guard state.endpoints[webhook] != nil, life == nil || life == state.lives[webhook] else { return }
             change(&state.endpoints[webhook]!)
             proceed(webhook, &state)
         }
@@ -183,7 +208,7 @@ final class DeliveryScheduler: Sendable {
         let now = clock.now()
         while let step = state.endpoints[webhook]!.next(at: now, hasRoom: state.running < limits.attempts) {
             if case .attempt = step { state.running += 1 }
-            work.yield(Work(webhook: webhook, step: step))
+            work.yield(Work(webhook: webhook, step: step, life: state.lives[webhook] ?? 0))
         }
         if state.running >= limits.attempts, state.endpoints[webhook]!.wantsRoom(at: now),
             state.isInLine.insert(webhook).inserted

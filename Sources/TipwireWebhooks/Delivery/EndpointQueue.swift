@@ -42,15 +42,20 @@ struct EndpointQueue {
     /// One came while others were being loaded, and may be missing in what comes.
     private var missedFirst = false
     private var runningFirst: DeliveryID?
+    /// The last that had to make room for others.
+    private var displacedThrough: DeliveryID?
 
     /// The earliest first.
     private var retries: [Retry] = []
-    private var hasMoreRetries: Bool
-    /// When the earliest in the store is due, before any have been loaded.
-    private let earliestUnread: Timestamp?
+    /// What the store has beyond `retries` is due then or later; nil: it has no more.
+    private var horizon: Timestamp?
     private var isLoadingRetries = false
-    private var missedRetry = false
+    /// The same of what wasn't held while others were being loaded, and may be missing in what comes.
+    private var missedFrom: Timestamp?
     private var runningRetries: Set<DeliveryID> = []
+    /// Under way when deliveries were put back to the beginning by hand, perhaps these too: loads pass them over, so the
+    /// store is to be asked once more when they have ended.
+    private var revived: Set<DeliveryID> = []
 
     init(
         backlog: WebhookBacklog, failingSince: Timestamp?, limits: Limits,
@@ -60,15 +65,15 @@ struct EndpointQueue {
         self.breaker = breaker
         health = EndpointHealth(failingSince: failingSince)
         hasMoreFirsts = backlog.firsts > 0
-        hasMoreRetries = backlog.earliestRetry != nil
-        earliestUnread = backlog.earliestRetry
+        horizon = backlog.earliestRetry
     }
 
+    private var underWay: Set<DeliveryID> { runningRetries.union(runningFirst.map { [$0] } ?? []) }
     var running: Int { runningRetries.count + (runningFirst == nil ? 0 : 1) }
     var isPaused: Bool { breaker.isOpen }
     var pausedUntil: Timestamp? { breaker.pausedUntil }
     /// When the earliest retry is due.
-    var nextRetry: Timestamp? { retries.first?.due ?? (hasMoreRetries ? earliestUnread : nil) }
+    var nextRetry: Timestamp? { retries.first?.due ?? horizon }
 
     // MARK: News
 
@@ -87,7 +92,7 @@ struct EndpointQueue {
 
     mutating func loaded(firsts ids: [DeliveryID], limit: Int) {
         isLoadingFirsts = false
-        for id in ids where lastFirst.map({ $0 < id }) ?? true {
+        for id in ids where lastFirst.map({ $0 < id }) ?? true && !isDisplaced(first: id) {
             firsts.append(id)
             lastFirst = id
         }
@@ -97,14 +102,12 @@ struct EndpointQueue {
 
     /// A delivery is to be tried again.
     mutating func offer(retry: Retry) {
-        if isLoadingRetries { missedRetry = true }
+        // A load that was faster than its news has brought it already, perhaps from before its last attempt.
+        retries.removeAll { $0.id == retry.id }
         // The store has it in its place among those that aren't held.
-        if hasMoreRetries, retries.last.map({ $0.due < retry.due }) ?? true { return }
+        if let horizon, horizon < retry.due { return miss(from: retry.due) }
         insert(retry)
-        if retries.count > limits.held {
-            retries.removeLast()
-            hasMoreRetries = true
-        }
+        trim()
     }
 
     private mutating func insert(_ retry: Retry) {
@@ -112,27 +115,55 @@ struct EndpointQueue {
         retries.insert(retry, at: index)
     }
 
+    /// Leaves what is too many to the store.
+    private mutating func trim() {
+        guard retries.count > limits.held else { return }
+        let due = retries[limits.held].due
+        retries.removeLast(retries.count - limits.held)
+        horizon = min(horizon ?? due, due)
+        miss(from: due)
+    }
+
+    private mutating func miss(from due: Timestamp) {
+        if isLoadingRetries { missedFrom = min(missedFrom ?? due, due) }
+    }
+
     mutating func loaded(retries loaded: [Retry], limit: Int) {
         isLoadingRetries = false
-        let known = Set(retries.map(\.id)).union(runningRetries)
+        let known = Set(retries.map(\.id)).union(underWay)
         for retry in loaded where !known.contains(retry.id) { insert(retry) }
-        hasMoreRetries = loaded.count == limit || missedRetry
-        missedRetry = false
+        horizon = loaded.count == limit ? loaded.last?.due : nil
+        if let missedFrom { horizon = min(horizon ?? missedFrom, missedFrom) }
+        missedFrom = nil
+        // Ahead of these there may be others that aren't held.
+        if let horizon { retries.removeAll { $0.due > horizon } }
+        trim()
     }
 
     /// Deliveries were put back to the beginning by hand: what is held may be out of date.
-    mutating func reloadRetries() {
+    mutating func reloadRetries(at now: Timestamp) {
+        let earliest = min(now, retries.first?.due ?? now)
+        revived = underWay
         retries = []
-        hasMoreRetries = true
-        missedRetry = isLoadingRetries
+        horizon = min(horizon ?? earliest, earliest)
+        miss(from: earliest)
     }
 
-    /// A load didn't succeed; it is tried again by the next step.
-    mutating func loadFailed() {
+    /// What is held is news, and the store the truth: now and then it is asked again, whatever is believed of it. What was
+    /// lost track of is found then.
+    mutating func refresh(at now: Timestamp) {
+        if firsts.isEmpty { hasMoreFirsts = true }
+        reloadRetries(at: now)
+    }
+
+    mutating func loadOfFirstsFailed() {
         isLoadingFirsts = false
+        missedFirst = false
+    }
+
+    mutating func loadOfRetriesFailed() {
         isLoadingRetries = false
-        hasMoreFirsts = true
-        hasMoreRetries = true
+        missedFrom = nil
     }
 
     /// Deliveries that are pending no more: they had to make room.
@@ -141,8 +172,13 @@ struct EndpointQueue {
     mutating func displace(_ ids: Set<DeliveryID>) -> Set<DeliveryID> {
         firsts.removeAll { ids.contains($0) }
         retries.removeAll { ids.contains($0.id) }
-        return ids.intersection(runningRetries.union(runningFirst.map { [$0] } ?? []))
+        if let last = ids.max() { displacedThrough = max(displacedThrough ?? last, last) }
+        return ids.intersection(underWay)
     }
+
+    /// Those that make room are the oldest: none before them waits for its first attempt any more, whatever a load brings
+    /// that was slower.
+    private func isDisplaced(first id: DeliveryID) -> Bool { displacedThrough.map { id <= $0 } ?? false }
 
     /// What an attempt has shown of the endpoint.
     ///
@@ -158,11 +194,22 @@ struct EndpointQueue {
 
     /// An attempt is over and kept, or was given up: its place is free.
     ///
-    /// - Parameter wasMade: whether `judge` was told how it ended.
+    /// - Parameter wasMade: whether `judge` was told how it ended. A first attempt that wasn't, and is to be made, keeps its
+    ///   turn.
     mutating func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?, at now: Timestamp) {
-        if runningFirst == id { runningFirst = nil } else { runningRetries.remove(id) }
+        let isFirst = runningFirst == id
+        if isFirst { runningFirst = nil } else { runningRetries.remove(id) }
         if !wasMade { breaker.abandon(at: now) }
-        if let retry { offer(retry: Retry(id: id, due: retry)) }
+        if revived.remove(id) != nil {
+            horizon = min(horizon ?? now, now)
+            miss(from: now)
+        }
+        guard let retry else { return }
+        if !isFirst || wasMade {
+            offer(retry: Retry(id: id, due: retry))
+        } else if !isDisplaced(first: id) {
+            firsts.insert(id, at: 0)
+        }
     }
 
     // MARK: Steps
@@ -175,7 +222,7 @@ struct EndpointQueue {
             isLoadingFirsts = true
             return .loadFirsts(after: lastFirst)
         }
-        if retries.isEmpty, hasMoreRetries, !isLoadingRetries {
+        if retries.isEmpty, horizon != nil, !isLoadingRetries {
             isLoadingRetries = true
             return .loadRetries
         }

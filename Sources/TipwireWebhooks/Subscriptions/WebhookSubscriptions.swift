@@ -149,17 +149,24 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             guard var webhook = self[webhook.number] else { return nil }
             guard !webhook.isEnabled else { return webhook }
             let now = clock.now()
-            switch directory.look({ $0.loss(of: webhook.subscription, at: now) }) {
-            case .keyRevoked?, .keyExpired?:
-                quota.leave(webhook.subscription)
-                webhook.subscription = webhook.subscription.belonging(to: key)
-                quota.enter(webhook.subscription)
+            let former = webhook.subscription
+            switch directory.look({ $0.loss(of: former, at: now) }) {
+            case .keyRevoked?, .keyExpired?: webhook.subscription = former.belonging(to: key)
             default: break
+            }
+            if let loss = directory.look({ $0.loss(of: webhook.subscription, at: now) }) {
+                // Not a message may go out, and whoever asked should see why.
+                try await store.updateWebhook(
+                    webhook.number, disabled: loss, position: webhook.position, key: former.key)
+                state.withLock { $0.roster.change(webhook.number) { $0.disabled = loss } }
+                return webhook
             }
             webhook.disabled = nil
             webhook.hadFailedSince = nil
             try await store.updateWebhook(
                 webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
+            quota.leave(former)
+            quota.enter(webhook.subscription)
             let backlog = try await store.backlog(of: webhook.number)
             state.withLock { state in
                 state.roster.put(webhook)
@@ -193,9 +200,12 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         try await turn.take {
             guard let webhook = self[number], webhook.isEnabled else { return }
             let own = state.withLock { $0.roster.position(of: webhook) }
-            let failingSince = scheduler.remove(number)
+            // Whoever lost their access gets nothing more, whatever becomes of the record. Its owner's wish is fulfilled or
+            // isn't.
+            var failingSince = reason == .owner ? nil : scheduler.remove(number)
             try await store.updateWebhook(
                 number, disabled: reason, position: own, key: webhook.subscription.key)
+            failingSince = scheduler.remove(number) ?? failingSince
             noteDisabled(number, reason, failingSince: failingSince)
         }
     }

@@ -1,4 +1,5 @@
 import Testing
+import TipwireTestSupport
 
 @testable import TipwireHub
 

@@ -2,6 +2,7 @@ import NIOCore
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 @testable import TipwireHub
 

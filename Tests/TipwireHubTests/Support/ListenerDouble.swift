@@ -1,6 +1,7 @@
 import NIOCore
 import TipwireCore
 import TipwireHub
+import TipwireTestSupport
 
 /// A listener's connection without a socket: it keeps what it is given, and takes bytes or doesn't as the test says.
 final class ListenerDouble: SubscriberSink, Sendable {

@@ -3,7 +3,7 @@ import Synchronization
 /// A value that tests wait on: whoever awaits a condition is resumed by the change that fulfils it.
 ///
 /// Instead of a sleep and a look. A cancelled wait throws, so that a test past its time limit ends.
-final class Watched<Value: Sendable>: Sendable {
+public final class Watched<Value: Sendable>: Sendable {
     private struct Waiter {
         let condition: @Sendable (Value) -> Bool
         let continuation: CheckedContinuation<Void, any Error>
@@ -17,12 +17,12 @@ final class Watched<Value: Sendable>: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ value: Value) { state = Mutex(State(value: value)) }
+    public init(_ value: Value) { state = Mutex(State(value: value)) }
 
-    var value: Value { state.withLock { $0.value } }
+    public var value: Value { state.withLock { $0.value } }
 
     @discardableResult
-    func change<Result: Sendable>(_ body: @Sendable (inout Value) -> Result) -> Result {
+    public func change<Result: Sendable>(_ body: @Sendable (inout Value) -> Result) -> Result {
         let (result, fulfilled) = state.withLock { state in
             let result = body(&state.value)
             let value = state.value
@@ -33,7 +33,7 @@ final class Watched<Value: Sendable>: Sendable {
         return result
     }
 
-    func wait(until condition: @escaping @Sendable (Value) -> Bool) async throws {
+    public func wait(until condition: @escaping @Sendable (Value) -> Bool) async throws {
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID
@@ -56,7 +56,7 @@ final class Watched<Value: Sendable>: Sendable {
 }
 
 /// Holds whoever passes until it is opened.
-final class Gate: Sendable {
+public final class Gate: Sendable {
     private struct State {
         var isOpen: Bool
         var arrived = 0
@@ -64,26 +64,18 @@ final class Gate: Sendable {
 
     private let state: Watched<State>
 
-    init(isOpen: Bool = false) { state = Watched(State(isOpen: isOpen)) }
+    public init(isOpen: Bool = false) { state = Watched(State(isOpen: isOpen)) }
 
-    func pass() async throws {
+    public func pass() async throws {
         state.change { $0.arrived += 1 }
         try await state.wait { $0.isOpen }
     }
 
     /// Waits until so many have come, through or not.
-    func arrived(_ count: Int = 1) async throws { try await state.wait { $0.arrived >= count } }
+    public func arrived(_ count: Int = 1) async throws { try await state.wait { $0.arrived >= count } }
 
-    var arrivals: Int { state.value.arrived }
+    public var arrivals: Int { state.value.arrived }
 
-    func open() { state.change { $0.isOpen = true } }
-    func close() { state.change { $0.isOpen = false } }
-}
-
-/// Waits for something that can only be looked at, giving way to everyone else between looks.
-func until(_ condition: () async throws -> Bool) async throws {
-    while try await !condition() {
-        try Task.checkCancellation()
-        await Task.yield()
-    }
+    public func open() { state.change { $0.isOpen = true } }
+    public func close() { state.change { $0.isOpen = false } }
 }
