@@ -142,11 +142,16 @@ struct EndpointQueue {
 
     /// Deliveries were put back to the beginning by hand: what is held may be out of date.
     mutating func reloadRetries(at now: Timestamp) {
-        let earliest = min(now, retries.first?.due ?? now)
         revived = underWay
+        leaveToStore(from: min(now, retries.first?.due ?? now))
         retries = []
-        horizon = min(horizon ?? earliest, earliest)
-        miss(from: earliest)
+    }
+
+    /// The store may have some that are due at `due`, and are to come before all that is held for later.
+    private mutating func leaveToStore(from due: Timestamp) {
+        horizon = min(horizon ?? due, due)
+        retries.removeAll { $0.due > due }
+        miss(from: due)
     }
 
     /// What is held is news, and the store the truth: now and then it is asked again, whatever is believed of it. What was
@@ -200,10 +205,7 @@ struct EndpointQueue {
         let isFirst = runningFirst == id
         if isFirst { runningFirst = nil } else { runningRetries.remove(id) }
         if !wasMade { breaker.abandon(at: now) }
-        if revived.remove(id) != nil {
-            horizon = min(horizon ?? now, now)
-            miss(from: now)
-        }
+        if revived.remove(id) != nil { leaveToStore(from: now) }
         guard let retry else { return }
         if !isFirst || wasMade {
             offer(retry: Retry(id: id, due: retry))

@@ -164,6 +164,21 @@ struct EndpointQueueLoadTests {
         #expect(queue.steps() == ["retry 2", "retry 3"] && queue.value.nextRetry == Queue.time(86_400_000))
     }
 
+    @Test("One that was under way when others were put back, and fails, isn't overslept for what is held")
+    func byHandAmidAttempt() {
+        let queue = Queue(retry: 0)
+        #expect(queue.steps() == ["retries"])
+        queue.value.loaded(retries: [Queue.retry(1, 0)], limit: 4)
+        #expect(queue.steps() == ["retry 1"])
+        queue.value.reloadRetries(at: Queue.time(0))
+        #expect(queue.steps() == ["retries"])
+        queue.value.loaded(retries: [Queue.retry(1, 0), Queue.retry(2, 9_000)], limit: 4)
+        queue.end(1, .headTimedOut, next: 5_000)
+        #expect(queue.steps() == ["retries"])
+        queue.value.loaded(retries: [Queue.retry(1, 5_000), Queue.retry(2, 9_000)], limit: 4)
+        #expect(queue.steps() == [] && queue.alarm == 5_000)
+    }
+
     // MARK: Displacement
 
     @Test("What had to make room is attempted no more, and what is under way is told")
