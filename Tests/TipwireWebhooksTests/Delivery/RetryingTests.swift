@@ -61,6 +61,39 @@ struct RetryingTests {
         }
     }
 
+    @Test("One that was read before the attempt that put it off isn't attempted too early")
+    func readTooEarly() async throws {
+        try await WebhookBench.run { bench in
+            bench.sender.behave { _ in .answer(500) }
+            try await bench.live { life in
+                let webhook = try await life.make()
+                try await life.tip()
+                try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
+            }
+            bench.sender.behave { _ in .answer(200) }
+            let now = bench.clock.now()
+            let reads = Watched(0)
+            bench.store.hook { hooks in
+                hooks.retries = { _ in
+                    reads.change { $0 += 1 }
+                    return now
+                }
+            }
+            try await bench.live { life in
+                let webhook = try #require(life.engine.subscriptions.list { _ in true }.first)
+                try await reads.wait { $0 == 1 }
+                // Given back with the time that its row has, or attempted.
+                try await eventually {
+                    life.engine.activity.running == 0 && life.engine.standing(of: webhook).nextRetry != now
+                }
+                life.clock.advance(milliseconds: 6_000)
+                try await life.settled(webhook)
+                let times = life.sender.attempts.value.map(\.began.milliseconds)
+                #expect(times.count == 2 && times[1] - times[0] >= 5_000)
+            }
+        }
+    }
+
     @Test("Retry-After puts the next attempt off")
     func retryAfter() async throws {
         try await withWebhooks { life in

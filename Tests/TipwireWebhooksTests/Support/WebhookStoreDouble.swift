@@ -14,6 +14,8 @@ final class WebhookStoreDouble: ForwardingStore {
         var beforeFirsts: Hook?
         /// Between the read and its answer.
         var afterFirsts: Hook?
+        /// Changes what a read of retries has found.
+        var retries: (@Sendable (Timestamp) -> Timestamp)?
         /// Before events are read.
         var beforeEvents: Hook?
     }
@@ -58,6 +60,12 @@ final class WebhookStoreDouble: ForwardingStore {
         let firsts = try await real.firsts(of: webhook, after: id, limit: limit)
         try await run { $0.afterFirsts }
         return firsts
+    }
+
+    func retries(of webhook: WebhookNumber, limit: Int) async throws -> [(id: DeliveryID, due: Timestamp)] {
+        let found = try await real.retries(of: webhook, limit: limit)
+        guard let change = hooks.withLock({ $0.retries }) else { return found }
+        return found.map { ($0.id, change($0.due)) }
     }
 
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
