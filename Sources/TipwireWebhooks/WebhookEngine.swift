@@ -78,7 +78,8 @@ public final class WebhookEngine: Service {
             clock: clock, policy: settings.policy, secretOverlap: settings.secretOverlap, logger: logger)
         let window = EventWindow(store: store, encoder: encoder)
         messages = WebhookMessages(window: window, store: store, directory: directory, epoch: position.epoch)
-        recorder = AttemptRecorder(store: store, clock: clock, logger: logger)
+        recorder = AttemptRecorder(
+            store: store, health: { [scheduler] in scheduler.reading(of: $0)?.health }, clock: clock, logger: logger)
         var dispatching = WebhookDispatcher.Limits()
         dispatching.pending = settings.maxPending
         dispatcher = WebhookDispatcher(
@@ -91,6 +92,17 @@ public final class WebhookEngine: Service {
             subscriptions: subscriptions, quota: quota, check: check, policy: settings.policy, sender: sender,
             requiresChallenge: settings.requiresChallenge, clock: clock)
         directory.enforce(with: subscriptions)
+        warnOfRefused()
+    }
+
+    /// Settings that were changed, or left out of today's command, are noticed at the start and not with the first tip.
+    private func warnOfRefused() {
+        for webhook in subscriptions.list(where: \.isEnabled) {
+            guard let refusal = webhook.refusal else { continue }
+            logger.warning(
+                "webhook leads where it may not; each of its deliveries will be given up",
+                metadata: ["webhook": "\(webhook.id)", "reason": "\(refusal)"])
+        }
     }
 
     // MARK: Service
@@ -127,7 +139,7 @@ public final class WebhookEngine: Service {
     }
 
     private func take(_ work: DeliveryScheduler.Work) async {
-        let limit = DeliveryScheduler.Limits().endpoint.held
+        let limit = scheduler.limits.endpoint.held
         do {
             switch work.step {
             case .attempt(let id, let isFirst):
@@ -161,17 +173,24 @@ public final class WebhookEngine: Service {
 
     /// Ends early when the task is cancelled.
     private func pause(_ milliseconds: Int64) async {
-        try? await clock.sleep(until: clock.now().advanced(milliseconds: milliseconds))
+        try? await clock.sleep(milliseconds: milliseconds)
     }
 
     private func every(_ interval: Int64, _ body: @Sendable () async -> Void) async {
-        while (try? await clock.sleep(until: clock.now().advanced(milliseconds: interval))) != nil { await body() }
+        while (try? await clock.sleep(milliseconds: interval)) != nil { await body() }
     }
 
     /// Removes what is too much, of those webhooks alone of which something has ended, and looks again at what waits.
     private func tidy() async {
         for webhook in subscriptions.list(where: \.isEnabled) where subscriptions.pending(of: webhook.number) > 0 {
             scheduler.refresh(webhook.number)
+        }
+        // Not a line for each: an endpoint that can't be had gives up as many as there are events.
+        for (number, count) in subscriptions.takeDead() {
+            guard let webhook = subscriptions[number] else { continue }
+            logger.warning(
+                "deliveries of a webhook were given up; look at them, and send them again when it is well",
+                metadata: ["webhook": "\(webhook.id)", "deliveries": "\(count)"])
         }
         for number in subscriptions.takeSettled() {
             do {
@@ -194,18 +213,23 @@ extension WebhookEngine {
     public struct Standing: Sendable {
         public let pending: Int
         public let failingSince: Timestamp?
+        /// How the last attempt failed; nil too when it was before the last start of the server.
+        public let lastFailure: EndpointHealth.Failure?
         /// When the earliest retry is due.
         public let nextRetry: Timestamp?
         /// Until when nothing is sent, because the last attempts failed.
         public let pausedUntil: Timestamp?
+        /// Until when the secret before is signed with too.
+        public let previousSecretEnd: Timestamp?
     }
 
     public func standing(of webhook: Webhook) -> Standing {
         let reading = scheduler.reading(of: webhook.number)
         return Standing(
             pending: subscriptions.pending(of: webhook.number),
-            failingSince: reading?.failingSince ?? webhook.hadFailedSince,
-            nextRetry: reading?.nextRetry, pausedUntil: reading?.pausedUntil)
+            failingSince: reading?.health.failingSince ?? webhook.hadFailedSince,
+            lastFailure: reading?.health.lastFailure, nextRetry: reading?.nextRetry,
+            pausedUntil: reading?.pausedUntil, previousSecretEnd: webhook.secrets.overlapEnd(at: clock.now()))
     }
 
     /// Deliveries of one webhook that may wait.
@@ -245,9 +269,11 @@ extension WebhookEngine {
         }
     }
 
+    /// Whoever asks for an attempt has reason to believe that the endpoint is well again.
     private func revived(_ retried: RetriedDeliveries, of webhook: WebhookNumber) {
         guard retried.count > 0 else { return }
         subscriptions.waits(retried.revived, of: webhook)
+        scheduler.endPause(of: webhook)
         scheduler.reloadRetries(of: webhook)
     }
 
@@ -263,6 +289,7 @@ extension WebhookEngine {
                 of: webhook.number, after: roster.position(of: webhook), id: "test-\(SecretHash.randomHex(bytes: 8))",
                 body: EventSubSample.event(of: webhook.subscription.type, at: now), page: page.label, at: now)
             subscriptions.waits(1, of: webhook.number)
+            scheduler.endPause(of: webhook.number)
             scheduler.offer([id])
             return id
         }

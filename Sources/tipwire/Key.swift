@@ -106,7 +106,10 @@ struct KeyCommand: AsyncParsableCommand {
     struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "End a key at once.",
-            discussion: "Its open connections are closed too. 'tipwire key list' shows the ids.")
+            discussion: """
+                Its open connections are closed too, and the webhooks that it made are disabled; whoever enables one \
+                makes it theirs. 'tipwire key list' shows the ids.
+                """)
 
         @OptionGroup var client: ClientOptions
 
@@ -115,9 +118,23 @@ struct KeyCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await client.connected { api in
+                let webhooks = try await webhooks(api)
                 let answer = try await api.call(APIRequest(.delete, "keys", id).about(.key(id)))
                 try client.confirm(answer, "key \(VisibleText(id)) is revoked")
+                for webhook in webhooks {
+                    TextOutput.notes.note(
+                        "webhook \(VisibleText(webhook)) went with it; to go on with another key: "
+                            + "tipwire subscription enable \(VisibleText(webhook))")
+                }
             }
+        }
+
+        /// Those that the key holds up.
+        private func webhooks(_ api: ManagementClient) async throws -> [String] {
+            var request = APIRequest(.get, "subscriptions")
+            request.query = [("limit", String(Limits.listRows.upperBound))]
+            let list = try await api.call(request).decoded(as: ListAnswer<SubscriptionObject>.self)
+            return list.data.filter { $0.isEnabled && $0.keyID == id }.map(\.id)
         }
     }
 }

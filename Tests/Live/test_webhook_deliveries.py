@@ -1,14 +1,17 @@
 """What webhooks send, how it is signed, and what is told of each delivery and done about it."""
 
+import datetime
 import json
 import re
 import socket
 import sys
 import time
 import types
+import urllib.request
 from urllib.parse import quote
 
 import pytest
+import standardwebhooks
 
 from support import http as web
 from support.commandline import Lines
@@ -174,13 +177,24 @@ def test_the_documents_receiver_takes_each_tip_once(server, page, tmp_path):
     with Lines([sys.executable, "-c", program]) as receiver:
         eventually(lambda: is_open(port), "the receiver to listen")
         cursor = server.tip(page.slug, displayName="Ada", message="Hello")["cursor"]
-        receiver.wait_for_text("Ada 5.00 USD Hello")
+        receiver.wait_for_text("tip Ada 5.00 USD Hello")
         hook.idle(cursor)
         hook.retry(cursor)
         assert hook.attempted(cursor, 2)["status"] == 204
         server.tip(page.slug)
-        receiver.wait_for_text("Anonymous 5.00 USD")
-        assert len(receiver.lines) == 2 and not receiver.errors, (receiver.lines, receiver.errors)
+        receiver.wait_for_text("tip Anonymous 5.00 USD")
+        hook.test()
+        receiver.wait_for_text("test ")
+        assert len(receiver.lines) == 3 and not receiver.errors, (receiver.lines, receiver.errors)
+        # A challenge is answered as the document has it, if it is signed with the secret that the receiver has.
+        body = json.dumps({"type": "challenge", "challenge": "0f7b"})
+        sent = datetime.datetime.now(datetime.timezone.utc)
+        headers = {
+            "webhook-id": "challenge-1", "webhook-timestamp": str(int(sent.timestamp())),
+            "webhook-signature": standardwebhooks.Webhook(hook.secret).sign("challenge-1", sent, body)}
+        request = urllib.request.Request(endpoint.url, body.encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200 and answer.headers["content-type"] == "text/plain" and answer.read() == b"0f7b"
     hook.delete()
 
 

@@ -154,7 +154,9 @@ def test_each_behaviour_has_its_outcome(told, name):
     if data["attempts"] == 1:  # A slow machine may have come to the next one.
         assert (data["status"], data["outcome"], data["reason"]) == (status, outcome, None)
         assert data["state"] == ("pending" if wait else "delivered")
-    if wait and data["attempts"] == 1:
+    if name == "410":
+        assert data["next_attempt_at"] is None, "nothing is sent while it is disabled"
+    elif wait and data["attempts"] == 1:
         ended = attempt["began_at"] + attempt["duration_ms"] / 1000
         assert wait[0] - 1 <= data["next_attempt_at"] - ended <= wait[1] + 2, data
     shown = hook.shown()
@@ -178,10 +180,12 @@ def test_of_an_endless_answer_little_is_read(told):
         assert endpoint.bytes_sent < 16 << 20, f"{name}: {endpoint.bytes_sent >> 20} MiB"
 
 
-def test_ten_endpoints_that_hang_hold_up_none_of_the_other_ninety(server, page, receiver):
-    hanging = [receiver.endpoint(hangs) for _ in range(10)]
-    well = [receiver.endpoint() for _ in range(90)]
-    for place in range(90):
+def test_a_hundred_endpoints_that_hang_hold_up_none_of_the_other_nine_hundred(make_server, receiver):
+    server = make_server("--eventsub-max-creations-per-minute", "100000", *ALLOWED)
+    page = make_page(server)
+    hanging = [receiver.endpoint(hangs) for _ in range(100)]
+    well = [receiver.endpoint() for _ in range(900)]
+    for place in range(900):
         webhook(server, page.slug, well[place], page.manager)
         if place % 9 == 0:
             webhook(server, page.slug, hanging[place // 9], page.manager)
@@ -191,13 +195,12 @@ def test_ten_endpoints_that_hang_hold_up_none_of_the_other_ninety(server, page, 
         for endpoint in well:
             assert endpoint.next(12).id == cursor
         took = time.monotonic() - began
-        # An attempt that hangs takes 15 s.
-        assert took < 5, f"tip {number + 1}: {took:.1f} s"
+        # An attempt that hangs takes 15 s. Most of this is the receiver's: nine hundred signatures, each verified twice.
+        assert took < 10, f"tip {number + 1}: {took:.1f} s"
     for endpoint in hanging:
         assert len(endpoint.requests(1)) == 1
-    assert server.samples()["tipwire_webhook_attempts_running"] >= 10
-    assert server.is_prompt(server.admin, page.slug)
-    assert server.delete(f"/api/v1/pages/{page.slug}?confirm={page.slug}").status == 204
+    assert server.samples()["tipwire_webhook_attempts_running"] >= 100
+    assert server.is_prompt(page.manager, page.slug)
 
 
 def test_the_first_retry_comes_by_itself_after_five_seconds_with_the_same_id_and_no_later_event_waits_for_it(
@@ -341,3 +344,27 @@ def test_what_retention_took_is_given_up_visibly(make_server, receiver):
     assert len(endpoint.received) == len(kept) + 2, "the first was not sent again: nobody knows any more what it said"
     data = hook.delivery(first)
     assert (data["state"], data["reason"], data["request"]) == ("dead", "no longer in the log", None)
+
+
+def test_the_log_tells_of_what_fails_and_recovers_and_of_callbacks_that_settings_no_longer_allow(
+        tmp_path, receiver):
+    endpoint = receiver.endpoint(answers(500), answers())
+    with Server(tmp_path, *ALLOWED).start() as server:
+        page = make_page(server)
+        hook = webhook(server, page.slug, endpoint)
+        cursor, = tips(server, page, 1)
+        assert hook.attempted(cursor)["status"] == 500
+        assert hook.shown()["last_failure"] == "answered 500"
+        hook.test()
+        eventually(lambda: hook.shown()["failing_since"] is None, "the success")
+        assert hook.shown()["last_failure"] is None
+        warnings = [line for line in server.stderr.splitlines() if "webhook" in line and hook.id in line]
+        assert any("webhook fails" in line and "answered 500" in line for line in warnings), warnings
+        assert any("webhook answers again" in line for line in warnings), warnings
+        server.terminate()
+    with Server(tmp_path).start() as server:
+        warnings = [line for line in server.stderr.splitlines() if "leads where it may not" in line]
+        assert len(warnings) == 1 and hook.id in warnings[0] and "webhooks.allowHTTP" in warnings[0], warnings
+        refused = server.post("/api/v1/subscriptions", {"page": page.slug, "callback": endpoint.url})
+        assert refused.status == 422
+        assert "webhooks.allowHTTP" in refused.text and "webhooks.allowedNetworks" in refused.text, refused.text

@@ -97,9 +97,10 @@ def test_the_management_api_makes_it_with_the_documented_shape(server, page, rec
         wanted = {
             "connection_id": hook.id, "transport": {"method": "webhook", "callback": endpoint.url},
             "condition": more.get("condition"), "type": more.get("type") or "alerts.notifications", "version": "1",
-            "created_at": int(ID.fullmatch(hook.id).group(1)), "page": page.slug, "state": "enabled",
-            "disabled_reason": None, "pending": 0, "failing_since": None, "next_attempt_at": None,
-            "paused_until": None}
+            "created_at": int(ID.fullmatch(hook.id).group(1)), "page": page.slug, "key_id": hook.data["key_id"],
+            "state": "enabled", "disabled_reason": None, "pending": 0, "dead": 0, "failing_since": None,
+            "last_failure": None, "next_attempt_at": None, "paused_until": None, "previous_secret_expires_at": None}
+        assert hook.data["key_id"] in [one["id"] for one in server.get("/api/v1/keys", key="admin").json["data"]]
         assert json.dumps(hook.shown()) == json.dumps(wanted)
         escaped = server.get(f"{PATH}/{quote(hook.id, safe='')}", key=key)
         assert escaped.json == wanted

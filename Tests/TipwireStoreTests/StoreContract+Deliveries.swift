@@ -175,6 +175,8 @@ extension StoreContract {
             #expect(try await scene.store.dispatch(dispatch) == [ids[1], test, ids[2]])
             let dead = DeliveryState.dead(.tooManyPending)
             #expect(try await scene.states(of: number) == [.delivered, dead, dead, dead, .first, .first])
+            let none = WebhookNumber(rawValue: 99)
+            #expect(try await scene.store.deadCounts(of: [number, none]) == [number: 3, none: 0])
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog(pending: 2, firsts: 2))
             #expect(try await scene.store.backlog(of: other).pending == 4)
 

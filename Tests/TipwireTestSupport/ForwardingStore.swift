@@ -146,6 +146,10 @@ extension ForwardingStore {
         try await real.attempts(of: id)
     }
 
+    public func deadCounts(of webhooks: [WebhookNumber]) async throws -> [WebhookNumber: Int] {
+        try await real.deadCounts(of: webhooks)
+    }
+
     public func trimDeliveries(of webhook: WebhookNumber, keeping keep: Int, limit: Int) async throws -> Int {
         try await real.trimDeliveries(of: webhook, keeping: keep, limit: limit)
     }

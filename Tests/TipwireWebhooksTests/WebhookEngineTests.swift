@@ -61,6 +61,8 @@ struct WebhookEngineTests {
                 life.clock.advance(milliseconds: 6_000)
                 try await life.settled(webhooks[0])
                 #expect(life.sender.attempts.value.map(\.number) == [1, 2])
+                let healed = try #require(life.now(webhooks[0]))
+                #expect(life.engine.standing(of: healed).failingSince == nil, "one success ends it")
             }
         }
     }

@@ -43,6 +43,14 @@ enum Answer {
     static func list<Row>(
         _ rows: [Row], id: (Row) -> String, call: Call, _ write: (Row, inout JSONWriter) -> Void
     ) throws -> Response {
+        let (rows, next) = try page(of: rows, id: id, call: call)
+        return list(rows, next: next, write)
+    }
+
+    /// The rows of such a page, and what names the next one.
+    static func page<Row>(
+        of rows: [Row], id: (Row) -> String, call: Call
+    ) throws -> (rows: [Row], next: String?) {
         let limit = try call.rowLimit()
         var start = 0
         if let after = call.query.nonEmpty("after") {
@@ -53,7 +61,7 @@ enum Answer {
         }
         let page = Array(rows[start...].prefix(limit))
         let next = start + page.count < rows.count ? page.last.map(id) : nil
-        return list(page, next: next, write)
+        return (page, next)
     }
 }
 

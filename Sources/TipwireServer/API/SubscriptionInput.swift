@@ -28,13 +28,16 @@ enum SubscriptionInput {
             secret: secret)
     }
 
-    /// `{secret?}`; nil for none.
-    static func secret(_ value: JSONValue?) throws(InvalidInput) -> WebhookSecret? {
-        guard let value else { return nil }
+    /// `{secret?,expire_previous?}`; nil for no secret.
+    static func rotation(
+        _ value: JSONValue?
+    ) throws(InvalidInput) -> (secret: WebhookSecret?, endsOthers: Bool) {
+        guard let value else { return (nil, false) }
         var reader = try ObjectReader(value)
         let secret = readSecret(&reader)
+        let endsOthers = reader.bool("expire_previous") ?? false
         try reader.finish()
-        return secret
+        return (secret, endsOthers)
     }
 
     private static func readPage(_ reader: inout ObjectReader, _ find: (Slug) -> Page?) -> Page? {
@@ -107,7 +110,12 @@ enum DeliveryQuery {
     }
 
     /// `from`, `to` and `status` of a retry; without `status` it is of the dead letters.
+    ///
+    /// An unknown parameter is a misspelt limit: without it more would be sent again than was meant.
     static func selection(_ query: QueryString) throws(InvalidInput) -> RetrySelection {
+        if let name = query.names.sorted().first(where: { !["from", "to", "status"].contains($0) }) {
+            throw InvalidInput(field: String(name.prefix(64)), "is unknown here: there are from, to and status")
+        }
         var selection = RetrySelection(kind: .dead)
         selection.from = try time("from", query)
         selection.to = try time("to", query)

@@ -34,7 +34,7 @@ struct SubscriptionsController: Sendable {
             try await call.json(), of: call.principal,
             page: { slug in directory.look { $0.page(slug: slug) }.flatMap { call.principal.maySee($0) ? $0 : nil } })
         let webhook = try await webhooks.create(wish)
-        return answer(.created, webhook, secret: webhook.secrets.current)
+        return answer(.created, webhook, secret: webhook.secrets.current, dead: 0)
     }
 
     @Sendable func list(_ call: Call) async throws -> Response {
@@ -42,10 +42,12 @@ struct SubscriptionsController: Sendable {
         let visible = webhooks.subscriptions.list { webhook in
             view.page(webhook.subscription.page).map(call.principal.maySee) ?? false
         }
-        return try Answer.list(visible, id: \.id, call: call) { write($0, to: &$1) }
+        let (rows, next) = try Answer.page(of: visible, id: \.id, call: call)
+        let dead = try await store.deadCounts(of: rows.map(\.number))
+        return Answer.list(rows, next: next) { write($0, dead: dead[$0.number] ?? 0, to: &$1) }
     }
 
-    @Sendable func show(_ call: Call) async throws -> Response { answer(.ok, try webhook(call)) }
+    @Sendable func show(_ call: Call) async throws -> Response { try await answer(try webhook(call)) }
 
     @Sendable func change(_ call: Call) async throws -> Response {
         let known = try webhook(call)
@@ -61,7 +63,7 @@ struct SubscriptionsController: Sendable {
         } else {
             try await webhooks.subscriptions.disable(known)
         }
-        return answer(.ok, try webhook(call))
+        return try await answer(try webhook(call))
     }
 
     @Sendable func remove(_ call: Call) async throws -> Response {
@@ -71,8 +73,12 @@ struct SubscriptionsController: Sendable {
 
     @Sendable func rotate(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
-        let secret = try SubscriptionInput.secret(try await call.jsonIfAny()) ?? .random()
-        guard let overlapEnd = try await webhooks.subscriptions.rotate(webhook, to: secret) else { throw Self.unknown }
+        let wish = try SubscriptionInput.rotation(try await call.jsonIfAny())
+        let secret = wish.secret ?? .random()
+        guard
+            let overlapEnd = try await webhooks.subscriptions.rotate(
+                webhook, to: secret, endsOthers: wish.endsOthers)
+        else { throw Self.unknown }
         return Answer.json { writer in
             writer.beginObject()
             writer.member("connection_id", webhook.id)
@@ -85,10 +91,7 @@ struct SubscriptionsController: Sendable {
     @Sendable func test(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
-        guard webhook.isEnabled else {
-            throw Problem(
-                .conflict, "The subscription is disabled, and nothing is sent to it; enable it first.")
-        }
+        try requireEnabled(webhook)
         guard let id = try await webhooks.test(webhook) else { throw Self.unknown }
         return try await answer(.accepted, id, of: webhook)
     }
@@ -144,6 +147,7 @@ struct SubscriptionsController: Sendable {
     @Sendable func retry(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
+        try requireEnabled(webhook)
         let id = try await deliveryID(call, of: webhook)
         guard try await webhooks.retry(id) else { throw Self.unknownDelivery }
         return try await answer(.accepted, id, of: webhook)
@@ -152,6 +156,7 @@ struct SubscriptionsController: Sendable {
     @Sendable func retryMany(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
+        try requireEnabled(webhook)
         let count = try await webhooks.retry(try DeliveryQuery.selection(call.query), of: webhook)
         return Answer.json(.accepted) { writer in
             writer.beginObject()
@@ -172,6 +177,12 @@ struct SubscriptionsController: Sendable {
         return webhook
     }
 
+    private func requireEnabled(_ webhook: Webhook) throws {
+        guard webhook.isEnabled else {
+            throw Problem(.conflict, "The subscription is disabled, and nothing is sent to it; enable it first.")
+        }
+    }
+
     private func deliveryID(_ call: Call, of webhook: Webhook) async throws -> DeliveryID {
         guard let id = try await webhooks.delivery(try call.parameter("delivery"), of: webhook) else {
             throw Self.unknownDelivery
@@ -179,10 +190,14 @@ struct SubscriptionsController: Sendable {
         return id
     }
 
+    private func answer(_ webhook: Webhook) async throws -> Response {
+        answer(.ok, webhook, dead: try await store.deadCounts(of: [webhook.number])[webhook.number] ?? 0)
+    }
+
     private func answer(
-        _ status: HTTPResponse.Status, _ webhook: Webhook, secret: WebhookSecret? = nil
+        _ status: HTTPResponse.Status, _ webhook: Webhook, secret: WebhookSecret? = nil, dead: Int
     ) -> Response {
-        Answer.json(status) { write(webhook, secret: secret, to: &$0) }
+        Answer.json(status) { write(webhook, secret: secret, dead: dead, to: &$0) }
     }
 
     private func answer(
@@ -196,16 +211,19 @@ struct SubscriptionsController: Sendable {
         }
     }
 
-    private func write(_ webhook: Webhook, secret: WebhookSecret? = nil, to writer: inout JSONWriter) {
+    private func write(
+        _ webhook: Webhook, secret: WebhookSecret? = nil, dead: Int, to writer: inout JSONWriter
+    ) {
         let page = directory.look { $0.page(webhook.subscription.page) }
         WebhookObject.write(webhook, secret: secret, to: &writer) {
-            WebhookObject.writeStanding(webhook, webhooks.standing(of: webhook), page: page, to: &$0)
+            WebhookObject.writeStanding(webhook, webhooks.standing(of: webhook), dead: dead, page: page, to: &$0)
         }
     }
 
     private func write(_ delivery: StoredDelivery, of webhook: Webhook, to writer: inout JSONWriter) {
         DeliveryObject.writeMembers(
-            of: delivery, id: webhooks.messages.id(of: delivery), type: webhook.subscription.type, to: &writer)
+            of: delivery, id: webhooks.messages.id(of: delivery), webhook: webhook,
+            standing: webhooks.standing(of: webhook), to: &writer)
         DeliveryObject.writeMore(of: delivery, to: &writer)
     }
 }

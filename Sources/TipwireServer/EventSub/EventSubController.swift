@@ -218,12 +218,14 @@ struct EventSubController: Sendable {
         }
         let limit = try rowLimit(call)
         let rows = try await store.deliveries(of: webhook.number, kind: nil, before: nil, limit: limit)
+        let standing = webhooks.standing(of: webhook)
         return Answer.eventSub { writer in
             writer.beginArray()
             for delivery in rows {
                 writer.beginObject()
                 DeliveryObject.writeMembers(
-                    of: delivery, id: webhooks.messages.id(of: delivery), type: webhook.subscription.type, to: &writer)
+                    of: delivery, id: webhooks.messages.id(of: delivery), webhook: webhook, standing: standing,
+                    to: &writer)
                 writer.endObject()
             }
             writer.endArray()
@@ -275,10 +277,13 @@ struct EventSubController: Sendable {
     private func condition(
         _ call: EventSubCall, of type: EventSubType, currency: Currency
     ) throws -> EventSubCondition? {
-        let values = call.parameters.names.sorted().compactMap { name -> (name: String, value: String)? in
+        let values = try call.parameters.names.sorted().compactMap { name -> (name: String, value: String)? in
             guard name.hasPrefix("condition[") else { return nil }
             let bare = name.dropFirst("condition[".count)
-            return (bare.hasSuffix("]") ? String(bare.dropLast()) : String(bare), call.parameters[name] ?? "")
+            guard bare.hasSuffix("]") else {
+                throw EventSubProblem.badRequest("invalid '\(name.prefix(64))': a name in brackets is expected")
+            }
+            return (String(bare.dropLast()), call.parameters[name] ?? "")
         }
         do {
             return try EventSubDefinition.of(type).condition(values, currency: currency)

@@ -21,30 +21,37 @@ enum WebhookObject {
     }
 
     /// The members beyond those of `create`, as the management API shows them.
+    ///
+    /// - Parameter dead: dead letters.
     static func writeStanding(
-        _ webhook: Webhook, _ standing: WebhookEngine.Standing, page: Page?, to writer: inout JSONWriter
+        _ webhook: Webhook, _ standing: WebhookEngine.Standing, dead: Int, page: Page?, to writer: inout JSONWriter
     ) {
         writer.member("page", page?.slug.text)
+        writer.member("key_id", webhook.subscription.key)
         writeState(webhook, to: &writer)
         writer.member("pending", standing.pending)
+        writer.member("dead", dead)
         writer.member("failing_since", standing.failingSince?.unixSeconds)
+        writer.member("last_failure", standing.lastFailure?.outcome.description)
         writer.member("next_attempt_at", standing.nextRetry?.unixSeconds)
         writer.member("paused_until", standing.pausedUntil?.unixSeconds)
+        writer.member("previous_secret_expires_at", standing.previousSecretEnd?.unixSeconds)
     }
 }
 
 enum DeliveryObject {
     /// The members that EventSub's `deliveries` has.
     static func writeMembers(
-        of delivery: StoredDelivery, id: String, type: EventSubType, to writer: inout JSONWriter
+        of delivery: StoredDelivery, id: String, webhook: Webhook, standing: WebhookEngine.Standing,
+        to writer: inout JSONWriter
     ) {
         writer.member("id", id)
-        writer.member("type", type.rawValue)
+        writer.member("type", webhook.subscription.type.rawValue)
         writer.member("created_at", delivery.createdAt.unixSeconds)
         writer.member("attempts", delivery.attempts)
-        writer.member("state", kind(of: delivery.state).rawValue)
+        writer.member("state", delivery.state.kind.rawValue)
         writer.member("status", delivery.last?.status)
-        writer.member("next_attempt_at", due(of: delivery)?.unixSeconds)
+        writer.member("next_attempt_at", webhook.isEnabled ? next(of: delivery, standing)?.unixSeconds : nil)
     }
 
     /// What the management API adds.
@@ -67,20 +74,14 @@ enum DeliveryObject {
         writer.endObject()
     }
 
-    private static func kind(of state: DeliveryState) -> DeliveryKind {
-        switch state {
-        case .first, .retry: .pending
-        case .delivered: .delivered
-        case .dead: .dead
-        }
-    }
-
-    /// A first attempt is due as soon as those before it are over.
-    private static func due(of delivery: StoredDelivery) -> Timestamp? {
+    /// When it is due, or the endpoint isn't left alone any more. A first attempt is due as soon as those before it are over.
+    private static func next(of delivery: StoredDelivery, _ standing: WebhookEngine.Standing) -> Timestamp? {
+        let due: Timestamp
         switch delivery.state {
-        case .first: delivery.createdAt
-        case .retry(let due): due
-        case .delivered, .dead: nil
+        case .first: due = delivery.createdAt
+        case .retry(let time): due = time
+        case .delivered, .dead: return nil
         }
+        return max(due, standing.pausedUntil ?? due)
     }
 }

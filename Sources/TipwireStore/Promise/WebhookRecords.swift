@@ -105,12 +105,15 @@ public enum DeliveryState: Hashable, Sendable {
     case delivered
     case dead(DeadLetterReason)
 
-    public var isPending: Bool {
+    public var kind: DeliveryKind {
         switch self {
-        case .first, .retry: true
-        case .delivered, .dead: false
+        case .first, .retry: .pending
+        case .delivered: .delivered
+        case .dead: .dead
         }
     }
+
+    public var isPending: Bool { kind == .pending }
 }
 
 /// The names by which deliveries are picked out.

@@ -51,6 +51,8 @@ public protocol WebhookStore: Sendable {
     func backlog(of webhook: WebhookNumber) async throws -> WebhookBacklog
 
     func delivery(_ id: DeliveryID) async throws -> StoredDelivery?
+    /// How many dead letters each has; none is left out or 0.
+    func deadCounts(of webhooks: [WebhookNumber]) async throws -> [WebhookNumber: Int]
     /// What a test tells of; every other delivery tells of an event of the log.
     func testContent(of id: DeliveryID) async throws -> EventBody?
     /// The delivery of a test by the id of its message.

@@ -43,6 +43,16 @@ extension SQLiteStore {
         }
     }
 
+    public func deadCounts(of webhooks: [WebhookNumber]) async throws -> [WebhookNumber: Int] {
+        try await read { db in
+            let statement = try db.cachedStatement(
+                sql: "SELECT count(*) FROM webhook_deliveries WHERE webhook = ? AND state = 'dead'")
+            return try webhooks.reduce(into: [:]) { counts, webhook in
+                counts[webhook] = try Int.fetchOne(statement, arguments: [webhook.rawValue])
+            }
+        }
+    }
+
     public func testContent(of id: DeliveryID) async throws -> EventBody? {
         try await read { db in
             try Row.fetchOne(

@@ -31,6 +31,9 @@ enum Schema {
         migrator.registerMigration("0004-webhooks") { db in
             try db.execute(sql: webhooks + deliveries)
         }
+        migrator.registerMigration("0005-dead-deliveries") { db in
+            try db.execute(sql: deadDeliveries)
+        }
         return migrator
     }
 
@@ -366,5 +369,14 @@ extension Schema {
             FOREIGN KEY (webhook, sequence, test) REFERENCES webhook_deliveries (webhook, sequence, test)
                 ON DELETE CASCADE
         ) STRICT, WITHOUT ROWID;
+        """
+}
+
+// MARK: - 0005-dead-deliveries
+
+extension Schema {
+    /// Counted wherever webhooks are listed; without it each count would read all deliveries of a webhook.
+    private static let deadDeliveries = """
+        CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (webhook, state) WHERE state = 'dead';
         """
 }

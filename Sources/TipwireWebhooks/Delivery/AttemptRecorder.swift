@@ -25,14 +25,21 @@ final class AttemptRecorder: Sendable {
     }
 
     private let store: any WebhookStore
+    private let health: @Sendable (WebhookNumber) -> EndpointHealth?
     private let clock: any DeliveryClock
     private let logger: Logger
     private let state = Mutex(State())
     private let news: AsyncStream<Void>
     private let signal: AsyncStream<Void>.Continuation
 
-    init(store: any WebhookStore, clock: any DeliveryClock, logger: Logger) {
+    /// - Parameter health: how an endpoint is now; nil when there is none. Attempts that ran side by side may come to be kept
+    ///   in another order than they ended in, and a failure must not be the last word after a success.
+    init(
+        store: any WebhookStore, health: @escaping @Sendable (WebhookNumber) -> EndpointHealth?,
+        clock: any DeliveryClock, logger: Logger
+    ) {
         self.store = store
+        self.health = health
         self.clock = clock
         self.logger = logger
         (news, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -76,9 +83,10 @@ final class AttemptRecorder: Sendable {
             var standings: [WebhookNumber: EndpointStanding] = [:]
             for entry in batch {
                 guard let standing = entry.standing else { continue }
-                let disabled = standing.disabled ?? standings[entry.progress.id.webhook]?.disabled
-                standings[entry.progress.id.webhook] = EndpointStanding(
-                    failingSince: standing.failingSince, disabled: disabled)
+                let webhook = entry.progress.id.webhook
+                standings[webhook] = EndpointStanding(
+                    failingSince: health(webhook).map(\.failingSince) ?? standing.failingSince,
+                    disabled: standing.disabled ?? standings[webhook]?.disabled)
             }
             await record(batch.map(\.progress), standings)
             for entry in batch { entry.kept.resume() }
@@ -100,8 +108,7 @@ final class AttemptRecorder: Sendable {
             } catch {
                 logger.error("attempts of webhooks were not kept", metadata: ["error": "\(error)"])
                 guard !state.withLock(\.isHurried) else { return }
-                let later = clock.now().advanced(milliseconds: Self.pause)
-                guard (try? await clock.sleep(until: later)) != nil else { return }
+                guard (try? await clock.sleep(milliseconds: Self.pause)) != nil else { return }
             }
         }
     }

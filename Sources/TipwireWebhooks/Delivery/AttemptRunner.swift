@@ -40,10 +40,9 @@ struct AttemptRunner: Sendable {
             await attempt(delivery, message, webhook)
         } catch {
             logger.error("a webhook's delivery can't be read; it waits", metadata: ["error": "\(error)"])
-            let later = clock.now().advanced(milliseconds: Self.pause)
             // In vain at the end of the server, and then it is found by the next start.
-            try? await clock.sleep(until: later)
-            scheduler.ended(id, wasMade: false, next: later)
+            try? await clock.sleep(milliseconds: Self.pause)
+            scheduler.ended(id, wasMade: false, next: clock.now())
         }
     }
 
@@ -82,7 +81,8 @@ struct AttemptRunner: Sendable {
                 status: report.outcome.status, code: report.outcome.code, outcome: report.outcome.description,
                 address: report.address?.description, answer: report.excerpt),
             round: ended.number, state: state)
-        if case .dead(let reason) = state { metrics.countDead(reason) }
+        if case .dead(let reason) = state { countDead(webhook.number, reason) }
+        if let standing { log(standing, report.outcome, of: webhook) }
         await recorder.record(progress, standing: standing)
         if let reason = standing?.disabled { await webhooks.wasDisabled(webhook.number, reason) }
         finish(delivery.id, state)
@@ -90,12 +90,28 @@ struct AttemptRunner: Sendable {
 
     /// A delivery that can't be made any more.
     private func bury(_ delivery: StoredDelivery, _ reason: DeadLetterReason) async {
-        metrics.countDead(reason)
+        countDead(delivery.id.webhook, reason)
         let progress = DeliveryProgress(
             id: delivery.id, attempt: nil, round: delivery.round, state: .dead(reason))
         await recorder.record(progress, standing: nil)
         scheduler.ended(delivery.id, wasMade: false, next: nil)
         webhooks.ended(delivery.id, isSettled: true)
+    }
+
+    private func countDead(_ webhook: WebhookNumber, _ reason: DeadLetterReason) {
+        metrics.countDead(reason)
+        webhooks.countDead(webhook)
+    }
+
+    /// The first failure, and the success that ends a row of them. That it is disabled is logged by whoever does it.
+    private func log(_ standing: EndpointStanding, _ outcome: AttemptOutcome, of webhook: Webhook) {
+        if standing.failingSince == nil {
+            logger.notice("webhook answers again", metadata: ["webhook": "\(webhook.id)"])
+        } else if standing.disabled == nil {
+            logger.warning(
+                "webhook fails; its deliveries are tried again",
+                metadata: ["webhook": "\(webhook.id)", "outcome": "\(outcome)"])
+        }
     }
 
     private func finish(_ id: DeliveryID, _ state: DeliveryState) {

@@ -87,6 +87,11 @@ public struct CircuitBreaker: Hashable, Sendable {
         }
     }
 
+    /// Somebody asks for an attempt now: the next one is admitted, as the probe that would have come later.
+    public mutating func endPause(at time: Timestamp) {
+        if case .open(_, let pause) = state { state = .open(until: time, pause: pause) }
+    }
+
     /// An admitted attempt was given up without an outcome; if it was the probe, the next one may be.
     public mutating func abandon(at time: Timestamp) {
         if case .probing(let pause) = state { state = .open(until: time, pause: pause) }

@@ -8,6 +8,11 @@ public protocol DeliveryClock: Sendable {
     func sleep(until time: Timestamp) async throws
 }
 
+extension DeliveryClock {
+    /// Throws when the task is cancelled.
+    func sleep(milliseconds: Int64) async throws { try await sleep(until: now().advanced(milliseconds: milliseconds)) }
+}
+
 /// The wall clock.
 public struct SystemDeliveryClock: DeliveryClock {
     private let wall: WallClock

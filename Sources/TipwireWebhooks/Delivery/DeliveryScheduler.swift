@@ -1,6 +1,5 @@
 import Synchronization
 import TipwireCore
-import TipwireHub
 import TipwireStore
 
 /// Decides which attempt begins when, over all endpoints.
@@ -34,7 +33,7 @@ final class DeliveryScheduler: Sendable {
         var isStopped = false
     }
 
-    private let limits: Limits
+    let limits: Limits
     private let clock: any DeliveryClock
     private let state = Mutex(State())
     private let work: AsyncStream<Work>.Continuation
@@ -143,6 +142,12 @@ final class DeliveryScheduler: Sendable {
         change(webhook) { $0.reloadRetries(at: now) }
     }
 
+    /// See `EndpointQueue.endPause`.
+    func endPause(of webhook: WebhookNumber) {
+        let now = clock.now()
+        change(webhook) { $0.endPause(at: now) }
+    }
+
     /// See `EndpointQueue.judge`; nil too when the endpoint is gone.
     func judge(_ outcome: AttemptOutcome, of webhook: WebhookNumber) -> EndpointStanding? {
         let now = clock.now()
@@ -173,8 +178,7 @@ final class DeliveryScheduler: Sendable {
 
     /// What of an endpoint can be shown.
     struct Reading: Sendable {
-        /// Since when it has only failed.
-        let failingSince: Timestamp?
+        let health: EndpointHealth
         let pausedUntil: Timestamp?
         let nextRetry: Timestamp?
     }
@@ -182,8 +186,7 @@ final class DeliveryScheduler: Sendable {
     func reading(of webhook: WebhookNumber) -> Reading? {
         state.withLock { state in
             state.endpoints[webhook].map {
-                Reading(
-                    failingSince: $0.health.failingSince, pausedUntil: $0.pausedUntil, nextRetry: $0.nextRetry)
+                Reading(health: $0.health, pausedUntil: $0.pausedUntil, nextRetry: $0.nextRetry)
             }
         }
     }

@@ -1,5 +1,4 @@
 import TipwireCore
-import TipwireHub
 import TipwireStore
 
 /// What waits for one endpoint, what is under way to it, and what is to be done next.
@@ -189,13 +188,16 @@ struct EndpointQueue {
     ///
     /// - Returns: what is to be kept of it; nil when it is what is known already.
     mutating func judge(_ outcome: AttemptOutcome, at now: Timestamp) -> EndpointStanding? {
-        let before = health
+        let before = health.failingSince
         let isHopeless = health.record(outcome, at: now)
         breaker.record(outcome, at: now)
         let disabled: DisabledReason? = outcome.isGone ? .gone : isHopeless ? .hopeless : nil
-        guard health != before || disabled != nil else { return nil }
+        guard health.failingSince != before || disabled != nil else { return nil }
         return EndpointStanding(failingSince: health.failingSince, disabled: disabled)
     }
+
+    /// Somebody asks for an attempt, and not to wait until the endpoint has been left alone long enough.
+    mutating func endPause(at now: Timestamp) { breaker.endPause(at: now) }
 
     /// An attempt is over and kept, or was given up: its place is free.
     ///

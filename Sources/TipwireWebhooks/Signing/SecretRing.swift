@@ -40,6 +40,11 @@ public struct SecretRing: Sendable, Equatable {
         current = secret
     }
 
+    /// When the last of those before the one that holds ends; nil when none is signed with.
+    func overlapEnd(at now: Timestamp) -> Timestamp? {
+        retiring.map(\.expiresAt).filter { now < $0 }.max()
+    }
+
     var stored: [StoredSecret] {
         [StoredSecret(current.reveal())]
             + retiring.map { StoredSecret($0.secret.reveal(), expiresAt: $0.expiresAt) }

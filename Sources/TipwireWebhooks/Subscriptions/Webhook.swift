@@ -39,6 +39,11 @@ public struct Webhook: Sendable, Identifiable {
         beginning = EventSubMessage.beginning(subscription, transport: .webhook(callback: callback))
     }
 
+    /// Why nothing can be sent to it by today's settings, as far as its callback alone tells: a name may lead anywhere.
+    var refusal: CallbackRefusal? {
+        if case .failure(let refusal) = target { refusal } else { nil }
+    }
+
     /// The whole message: its own beginning, and what follows for the event.
     func message(_ rest: ByteBuffer) -> ByteBuffer {
         var message = beginning

@@ -51,7 +51,7 @@ struct WebhookMaker: Sendable {
         do {
             url = try CallbackURL(wish.callback, policy: policy)
         } catch {
-            throw WebhookRefusal(detail: error.description)
+            throw WebhookRefusal(detail: detail(of: error, wish.callback))
         }
         // Before anything is looked up or asked: it also bounds how often a caller can have us do that.
         let subscription = try quota.makeSubscription(
@@ -66,6 +66,16 @@ struct WebhookMaker: Sendable {
             quota.leave(subscription)
             throw error
         }
+    }
+
+    /// Names both settings at once when plain HTTP leads into a private network: whoever tries out a receiver of their own
+    /// needs the two, and shouldn't come upon the second after the first.
+    private func detail(of refusal: CallbackRefusal, _ callback: String) -> String {
+        let lenient = CallbackPolicy(addresses: policy.addresses, allowsHTTP: true)
+        guard refusal == .plainHTTP,
+            case .failure(let further) = Result(catching: { try CallbackURL(callback, policy: lenient) })
+        else { return refusal.description }
+        return "\(refusal.description); and \(further)"
     }
 
     /// A name that doesn't resolve yet is accepted: it is looked up again, and checked, at each attempt.

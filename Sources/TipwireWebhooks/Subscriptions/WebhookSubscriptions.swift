@@ -17,6 +17,8 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var displaced: Set<DeliveryID> = []
         /// Webhooks of which deliveries have ended since they were last asked for.
         var settled: Set<WebhookNumber> = []
+        /// Deliveries that were given up since they were last asked for.
+        var dead: [WebhookNumber: Int] = [:]
         /// The level that the store has.
         var keptLevel: Int64
     }
@@ -66,7 +68,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
                 Webhook(
                     number: stored.number, subscription: stored.subscription, callback: stored.callback,
                     policy: policy, secrets: secrets, disabled: stored.disabled,
-                    hadFailedSince: stored.failingSince, position: stored.position))
+                    hadFailedSince: stored.disabled == nil ? nil : stored.failingSince, position: stored.position))
             state.pending[stored.number] = backlog.pending
             quota.enter(stored.subscription)
         }
@@ -118,7 +120,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             return webhook
         }
         // What it rests on may have gone while it was made; then nobody else would notice.
-        await disableUnfounded()
+        await disableIfUnfounded(webhook.number)
         return self[webhook.number] ?? webhook
     }
 
@@ -177,19 +179,26 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         }
         // There may be something to bring it level with.
         wakeUp.signal()
-        await disableUnfounded()
+        await disableIfUnfounded(webhook.number)
         return enabled.flatMap { self[$0.number] }
     }
 
     /// Puts a secret in force; the one before is signed with too for a while.
     ///
+    /// - Parameter endsOthers: not even for a while, nor any of those before it: somebody else may have them.
     /// - Returns: until when; nil when the webhook is gone.
-    public func rotate(_ webhook: Webhook, to secret: WebhookSecret) async throws -> Timestamp? {
+    public func rotate(
+        _ webhook: Webhook, to secret: WebhookSecret, endsOthers: Bool = false
+    ) async throws -> Timestamp? {
         try await turn.take {
             guard var secrets = self[webhook.number]?.secrets else { return nil }
             let now = clock.now()
-            let overlapEnd = now.advanced(milliseconds: secretOverlap)
-            secrets.rotate(to: secret, overlapEnd: overlapEnd, at: now)
+            let overlapEnd = endsOthers ? now : now.advanced(milliseconds: secretOverlap)
+            if endsOthers {
+                secrets = SecretRing(secret)
+            } else {
+                secrets.rotate(to: secret, overlapEnd: overlapEnd, at: now)
+            }
             try await store.setSecrets(secrets.stored, of: webhook.number)
             state.withLock { $0.roster.change(webhook.number) { $0.secrets = secrets } }
             return overlapEnd
@@ -257,19 +266,24 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     /// Disables those that have lost what they rest on: their key, or the place on their page.
     func disableUnfounded() async {
         let now = clock.now()
+        let roster = roster
         let lost = directory.look { view in
-            roster.list(where: \.isEnabled).compactMap { webhook in
-                view.loss(of: webhook.subscription, at: now).map { (webhook.number, $0) }
-            }
+            roster.webhooks.values.filter { $0.isEnabled && view.loss(of: $0.subscription, at: now) != nil }
         }
-        for (number, reason) in lost {
-            do {
-                try await disable(number, reason)
-            } catch {
-                // It has no place in the scheduler any more, and this is tried again within a second.
-                logger.error(
-                    "a webhook that lost its access was not disabled in the store", metadata: ["error": "\(error)"])
-            }
+        for webhook in lost { await disableIfUnfounded(webhook.number) }
+    }
+
+    private func disableIfUnfounded(_ number: WebhookNumber) async {
+        let now = clock.now()
+        guard let webhook = self[number], webhook.isEnabled,
+            let reason = directory.look({ $0.loss(of: webhook.subscription, at: now) })
+        else { return }
+        do {
+            try await disable(number, reason)
+        } catch {
+            // It has no place in the scheduler any more, and this is tried again within a second.
+            logger.error(
+                "a webhook that lost its access was not disabled in the store", metadata: ["error": "\(error)"])
         }
     }
 
@@ -295,6 +309,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             for id in displaced where state.pending[id.webhook] != nil {
                 state.pending[id.webhook]! -= 1
                 state.settled.insert(id.webhook)
+                state.dead[id.webhook, default: 0] += 1
                 if running.contains(id) { state.displaced.insert(id) }
             }
         }
@@ -314,6 +329,16 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         state.withLock { state in
             defer { state.settled = [] }
             return state.settled
+        }
+    }
+
+    func countDead(_ number: WebhookNumber) { state.withLock { $0.dead[number, default: 0] += 1 } }
+
+    /// The deliveries that were given up since the last call.
+    func takeDead() -> [WebhookNumber: Int] {
+        state.withLock { state in
+            defer { state.dead = [:] }
+            return state.dead
         }
     }
 

@@ -16,25 +16,36 @@ struct SubscriptionObject: Decodable {
     /// `enabled` or `disabled`; perhaps more in a later version.
     let state: String
     let disabledReason: String?
+    /// The key that it goes with; none if a browser made it.
+    let keyID: String?
     /// Deliveries that wait for their first or next attempt.
     let pending: Int
+    /// Deliveries that were given up.
+    let dead: Int
     /// Since when the endpoint has only failed.
     let failingSince: Int?
+    /// How the last attempt failed, as a sentence.
+    let lastFailure: String?
     /// The earliest retry that waits.
     let nextAttemptAt: Int?
     /// Until when nothing is sent at all, since the endpoint failed too often.
     let pausedUntil: Int?
+    /// Until when messages are signed with the secret before too.
+    let previousSecretExpiresAt: Int?
 
     var isEnabled: Bool { state == "enabled" }
 
     private enum CodingKeys: String, CodingKey {
         case id = "connection_id"
-        case page, type, condition, transport, state, pending
+        case page, type, condition, transport, state, pending, dead
+        case keyID = "key_id"
         case createdAt = "created_at"
         case disabledReason = "disabled_reason"
         case failingSince = "failing_since"
+        case lastFailure = "last_failure"
         case nextAttemptAt = "next_attempt_at"
         case pausedUntil = "paused_until"
+        case previousSecretExpiresAt = "previous_secret_expires_at"
     }
 }
 

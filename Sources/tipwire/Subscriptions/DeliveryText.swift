@@ -16,7 +16,7 @@ enum DeliveryText {
 
     /// One delivery whole: its properties, its attempts, and what is sent.
     static func whole(_ delivery: DeliveryObject) -> String {
-        let properties = Table.properties([
+        let lines: [(name: String, value: VisibleText)] = [
             ("id", VisibleText(delivery.id)),
             ("type", VisibleText(delivery.type)),
             ("time", Wording.moment(delivery.createdAt)),
@@ -24,11 +24,12 @@ enum DeliveryText {
             ("attempts", VisibleText(String(delivery.attempts))),
             ("next try", nextTry(delivery)),
             ("body", VisibleText(delivery.request?.body ?? "not kept: the log no longer has the event")),
-        ])
+        ]
+        let properties = Table.properties(lines.filter { !$0.value.description.isEmpty })
         guard let log = delivery.log, !log.isEmpty else { return properties }
         var attempts = Table([
             .init(title: "ATTEMPT", alignedRight: true), .init(title: "TIME"), .init(title: "TOOK", alignedRight: true),
-            .init(title: "OUTCOME", limit: 60), .init(title: "ANSWER"),
+            .init(title: "OUTCOME"), .init(title: "ANSWER"),
         ])
         for attempt in log {
             attempts.add([

@@ -2,35 +2,42 @@
 enum SubscriptionText {
     static let columns: [Table.Column] = [
         .init(title: "ID"), .init(title: "PAGE"), .init(title: "TYPE"), .init(title: "CALLBACK", limit: 60),
-        .init(title: "STATE"), .init(title: "PENDING", alignedRight: true), .init(title: "NEXT TRY"),
+        .init(title: "STATE"), .init(title: "PENDING", alignedRight: true), .init(title: "DEAD", alignedRight: true),
+        .init(title: "NEXT TRY"),
     ]
 
     static func cells(_ subscription: SubscriptionObject) -> [VisibleText] {
         [
             VisibleText(subscription.id), VisibleText(subscription.page), VisibleText(subscription.type),
             VisibleText(subscription.transport.callback), state(subscription),
-            VisibleText(String(subscription.pending)), nextTry(subscription),
+            VisibleText(String(subscription.pending)), VisibleText(String(subscription.dead)), nextTry(subscription),
         ]
     }
 
     /// All there is to tell of one, a line each.
     static func properties(_ subscription: SubscriptionObject) -> String {
         let conditions = (subscription.condition ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        return Table.properties([
+        let lines: [(name: String, value: VisibleText)] = [
             ("id", VisibleText(subscription.id)),
             ("page", VisibleText(subscription.page)),
             ("type", VisibleText(subscription.type)),
             ("condition", VisibleText(conditions.isEmpty ? "none" : conditions.joined(separator: ", "))),
             ("callback", VisibleText(subscription.transport.callback)),
             ("state", state(subscription)),
+            ("last failure", VisibleText(subscription.lastFailure ?? "")),
             ("paused until", subscription.pausedUntil.map(Wording.moment) ?? VisibleText("")),
             ("pending", VisibleText(String(subscription.pending))),
             ("next try", nextTry(subscription)),
+            ("dead", VisibleText(String(subscription.dead))),
+            ("old secret until", subscription.previousSecretExpiresAt.map(Wording.moment) ?? VisibleText("")),
+            ("key", VisibleText(subscription.keyID ?? "none")),
             ("created", Wording.moment(subscription.createdAt)),
-        ])
+        ]
+        return Table.properties(lines.filter { !$0.value.description.isEmpty })
     }
 
-    /// `webhook 1-2-… is enabled · 12 deliveries wait`.
+    /// `webhook 1-2-… is enabled · 12 deliveries wait`, `webhook 1-2-… is disabled · no delivery waits; what happens from now
+    /// on stays in the log, and is sent when it is enabled`.
     static func change(_ subscription: SubscriptionObject) -> String {
         let waiting =
             switch subscription.pending {
@@ -38,7 +45,9 @@ enum SubscriptionText {
             case 1: "1 delivery waits"
             case let count: "\(count) deliveries wait"
             }
-        return "webhook \(VisibleText(subscription.id)) is \(VisibleText(subscription.state)) · \(waiting)\n"
+        let later =
+            subscription.isEnabled ? "" : "; what happens from now on stays in the log, and is sent when it is enabled"
+        return "webhook \(VisibleText(subscription.id)) is \(VisibleText(subscription.state)) · \(waiting)\(later)\n"
     }
 
     /// `enabled`, `enabled, failing since 2026-07-01 15:04:05Z`, `disabled: the endpoint answered 410`.

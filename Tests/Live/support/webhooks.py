@@ -16,7 +16,8 @@ SECRET = "whsec_" + base64.b64encode(b"\xfb\xff" * 14).decode()
 # In the order of the answers. The management API adds to EventSub's.
 CREATED = ["connection_id", "transport", "condition", "type", "version", "created_at"]
 MANAGED = CREATED + [
-    "page", "state", "disabled_reason", "pending", "failing_since", "next_attempt_at", "paused_until"]
+    "page", "key_id", "state", "disabled_reason", "pending", "dead", "failing_since", "last_failure",
+    "next_attempt_at", "paused_until", "previous_secret_expires_at"]
 DELIVERY = ["id", "type", "created_at", "attempts", "state", "status", "next_attempt_at", "reason", "outcome", "test"]
 ATTEMPT = ["number", "began_at", "duration_ms", "status", "outcome", "answer"]
 

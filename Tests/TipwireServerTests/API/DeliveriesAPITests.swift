@@ -197,7 +197,7 @@ struct DeliveriesAPITests {
             #expect(bench.receiver.received.value.count == sent)
             for (query, field) in [
                 ("status=x", "status"), ("status=99", "status"), ("status=600", "status"), ("from=yesterday", "from"),
-                ("to=-1", "to"),
+                ("to=-1", "to"), ("form=4000000000&status=all", "form"),
             ] {
                 let reply = try await bench.call("POST", "/retry?\(query)")
                 #expect(reply.status == 422 && reply.badFields == [field], "\(query)")
@@ -213,6 +213,7 @@ struct DeliveriesAPITests {
             while try await bench.call("GET", "").json["state"]?.text != "disabled" { try Task.checkCancellation() }
             let shown = try await bench.call("GET", "").json
             #expect(shown["disabled_reason"]?.text == "the endpoint answered 410")
+            for path in ["/retry", "/test"] { #expect(try await bench.call("POST", path).status == 409, "\(path)") }
             #expect(shown["pending"]?.integer == 1)
             bench.receiver.status.change { $0 = 200 }
             let meanwhile = try await bench.tip()

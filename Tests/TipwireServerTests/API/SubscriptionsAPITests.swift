@@ -10,8 +10,9 @@ import TipwireWire
 struct SubscriptionsAPITests {
     private static let path = "/api/v1/subscriptions"
     private static let names = [
-        "connection_id", "transport", "condition", "type", "version", "created_at", "page", "state",
-        "disabled_reason", "pending", "failing_since", "next_attempt_at", "paused_until",
+        "connection_id", "transport", "condition", "type", "version", "created_at", "page", "key_id", "state",
+        "disabled_reason", "pending", "dead", "failing_since", "last_failure", "next_attempt_at", "paused_until",
+        "previous_secret_expires_at",
     ]
 
     private func create(
@@ -50,8 +51,13 @@ struct SubscriptionsAPITests {
             #expect(reply.json["condition"]?["minimum_amount"]?.text == "5.00")
             #expect(reply.json["type"]?.text == "alerts.notifications" && reply.json["version"]?.text == "1")
             #expect(reply.json["page"]?.text == "main" && reply.json["state"]?.text == "enabled")
-            #expect(reply.json["pending"]?.integer == 0)
-            for name in ["disabled_reason", "failing_since", "next_attempt_at", "paused_until"] {
+            #expect(reply.json["pending"]?.integer == 0 && reply.json["dead"]?.integer == 0)
+            let key = try #require(reply.json["key_id"]?.text)
+            #expect(server.parts.directory.look { $0.key(key) } != nil)
+            for name in [
+                "disabled_reason", "failing_since", "last_failure", "next_attempt_at", "paused_until",
+                "previous_secret_expires_at",
+            ] {
                 #expect(reply.json[name] == .null, "\(name)")
             }
             let id = try #require(reply.json["connection_id"]?.text)
@@ -176,7 +182,20 @@ struct SubscriptionsAPITests {
             let given = try await server.call("POST", path, key: server.admin, json: #"{"secret":"\#(secret)"}"#)
             #expect(given.json["secret"]?.text == secret && made.json["secret"]?.text != secret)
             #expect(server.parts.webhooks.subscriptions[id]?.secrets.current.reveal() == secret)
-            for (json, field) in [(#"{"secret":"x"}"#, "secret"), (#"{"secrets":1}"#, "secrets")] {
+            let shown = try await server.call("GET", "\(Self.path)/\(id)", key: server.admin)
+            #expect(shown.json["previous_secret_expires_at"]?.integer == given.json["previous_expires_at"]?.integer)
+            let ended = try await server.call(
+                "POST", path, key: server.admin, json: #"{"expire_previous":true}"#)
+            #expect(ended.status == 200 && ended.json["secret"]?.text != secret)
+            #expect((now...now + 15).contains(ended.json["previous_expires_at"]?.integer ?? 0))
+            let secrets = try #require(server.parts.webhooks.subscriptions[id]?.secrets)
+            #expect(secrets.signing(at: server.parts.clock.now()).map { $0.reveal() } == [ended.json["secret"]?.text])
+            let after = try await server.call("GET", "\(Self.path)/\(id)", key: server.admin)
+            #expect(after.json["previous_secret_expires_at"] == .null)
+            for (json, field) in [
+                (#"{"secret":"x"}"#, "secret"), (#"{"secrets":1}"#, "secrets"),
+                (#"{"expire_previous":"yes"}"#, "expire_previous"),
+            ] {
                 let reply = try await server.call("POST", path, key: server.admin, json: json)
                 #expect(reply.status == 422 && reply.badFields == [field])
             }

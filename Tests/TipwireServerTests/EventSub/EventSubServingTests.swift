@@ -85,6 +85,7 @@ struct EventSubServingTests {
             #expect(try await server.call("GET", "/api/eventsub/list", key: creator).status == 401)
             for (more, named) in [
                 ("&type=nope", "'type'"), ("&version=2", "'version'"), ("&condition[x]=1", "'condition[x]'"),
+                ("&condition[minimum_amount=5.00", "'condition[minimum_amount'"),
                 ("&condition[minimum_amount]=5.001", "'condition[minimum_amount]'"),
                 ("&condition[minimum_amount]=-1", "'condition[minimum_amount]'"),
             ] {

@@ -16,10 +16,13 @@ struct AttemptRecorderTests {
 
     /// A recorder before it runs, over a store that has no webhooks: what is recorded is what it was given.
     private static func withRecorder(
+        health: [WebhookNumber: EndpointHealth] = [:],
         _ body: @Sendable (AttemptRecorder, WebhookBench) async throws -> Void
     ) async throws {
         try await WebhookBench.run { bench in
-            try await body(AttemptRecorder(store: bench.store, clock: bench.clock, logger: silence), bench)
+            let recorder = AttemptRecorder(
+                store: bench.store, health: { health[$0] }, clock: bench.clock, logger: silence)
+            try await body(recorder, bench)
         }
     }
 
@@ -93,6 +96,19 @@ struct AttemptRecorderTests {
                     Self.webhook: EndpointStanding(failingSince: nil, disabled: .gone),
                     other: EndpointStanding(failingSince: time),
                 ])
+        }
+    }
+
+    @Test("A failure that is kept after the success that came later isn't the last word on its endpoint")
+    func order() async throws {
+        let health = [Self.webhook: EndpointHealth()]
+        try await Self.withRecorder(health: health) { recorder, bench in
+            let failing = EndpointStanding(failingSince: bench.clock.now())
+            try await Self.run(recorder) { group in
+                group.addTask { await recorder.record(Self.progress(1), standing: failing) }
+                await group.waitForAll()
+            }
+            #expect(bench.store.standings.value == [[Self.webhook: EndpointStanding(failingSince: nil)]])
         }
     }
 

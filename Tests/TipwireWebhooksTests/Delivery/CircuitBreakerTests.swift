@@ -24,6 +24,7 @@ struct CircuitBreakerTests {
         var isOpen: Bool { value.isOpen }
         func admit(at time: Timestamp) -> CircuitBreaker.Admission { value.admit(at: time) }
         func record(_ outcome: AttemptOutcome, at time: Timestamp) { value.record(outcome, at: time) }
+        func endPause(at time: Timestamp) { value.endPause(at: time) }
         func abandon(at time: Timestamp) { value.abandon(at: time) }
     }
 
@@ -66,6 +67,21 @@ struct CircuitBreakerTests {
         #expect(breaker.admit(at: Self.time(30)) == .held(until: nil))
         #expect(breaker.admit(at: Self.time(10_000)) == .held(until: nil))
         #expect(breaker.isOpen)
+    }
+
+    @Test("A pause that is ended by hand lets one attempt through, and is twice as long when that fails")
+    func endPause() {
+        let breaker = Self.opened()
+        breaker.endPause(at: Self.time(1))
+        #expect(breaker.admit(at: Self.time(1)) == .admitted)
+        breaker.endPause(at: Self.time(2))
+        #expect(breaker.admit(at: Self.time(2)) == .held(until: nil), "there is a probe already")
+        breaker.record(.headTimedOut, at: Self.time(3))
+        #expect(breaker.admit(at: Self.time(62)) == .held(until: Self.time(63)))
+        #expect(breaker.admit(at: Self.time(63)) == .admitted)
+        let closed = Asked()
+        closed.endPause(at: Self.time(1))
+        #expect(!closed.isOpen)
     }
 
     @Test("A probe that succeeds closes it; each that fails opens it for twice as long, up to a limit")

@@ -159,7 +159,7 @@ struct DeliverySchedulerTests {
         #expect(bench.scheduler.tick(at: bench.clock.now()) == now.advanced(milliseconds: 9_000))
         #expect(try await bench.next(1) == ["1/1"])
         let reading = bench.scheduler.reading(of: WebhookNumber(rawValue: 2))
-        #expect(reading?.nextRetry == now.advanced(milliseconds: 9_000) && reading?.failingSince == now)
+        #expect(reading?.nextRetry == now.advanced(milliseconds: 9_000) && reading?.health.failingSince == now)
         var alarms = bench.scheduler.alarms.makeAsyncIterator()
         #expect(await alarms.next() != nil, "somebody is told that there is an alarm")
     }

@@ -121,14 +121,40 @@ struct EndpointHealthTests {
     private static let start = Timestamp(milliseconds: 1_750_000_000_000)
     private static let day: Int64 = 86_400_000
 
+    /// Whether the last of these failures shows that it is hopeless.
+    private static func isHopeless(failingSince: Timestamp?, at times: [Timestamp]) -> Bool {
+        var health = EndpointHealth(failingSince: failingSince)
+        return times.map { health.record(.headTimedOut, at: $0) }.last ?? false
+    }
+
     @Test("It is hopeless after five days of nothing but failures, and not a millisecond before")
     func rule() {
-        #expect(!EndpointHealth.isHopeless(failingSince: nil, now: Self.start))
-        #expect(!EndpointHealth.isHopeless(failingSince: Self.start, now: Self.start))
         let last = Self.start.advanced(milliseconds: 5 * Self.day)
-        #expect(!EndpointHealth.isHopeless(failingSince: Self.start, now: last.advanced(milliseconds: -1)))
-        #expect(EndpointHealth.isHopeless(failingSince: Self.start, now: last))
-        #expect(!EndpointHealth.isHopeless(failingSince: last, now: Self.start), "a clock that was set back")
+        let early = Array(repeating: Self.start, count: 5)
+        #expect(!Self.isHopeless(failingSince: nil, at: early))
+        #expect(!Self.isHopeless(failingSince: nil, at: early + [last.advanced(milliseconds: -1)]))
+        #expect(Self.isHopeless(failingSince: nil, at: early + [last]))
+        #expect(!Self.isHopeless(failingSince: last, at: early), "a clock that was set back")
+    }
+
+    @Test("Days in which the server was off don't count alone: after its start five failures are to be seen")
+    func restart() {
+        let late = Self.start.advanced(milliseconds: 9 * Self.day)
+        for count in 1...4 {
+            #expect(!Self.isHopeless(failingSince: Self.start, at: Array(repeating: late, count: count)))
+        }
+        #expect(Self.isHopeless(failingSince: Self.start, at: Array(repeating: late, count: 5)))
+    }
+
+    @Test("The last failure is told until a success")
+    func lastFailure() {
+        var health = EndpointHealth()
+        _ = health.record(.connectTimedOut, at: Self.start)
+        _ = health.record(.headTimedOut, at: Self.start.advanced(milliseconds: 1))
+        #expect(health.lastFailure?.outcome == .headTimedOut)
+        #expect(health.lastFailure?.time == Self.start.advanced(milliseconds: 1))
+        _ = health.record(.delivered(status: 204), at: Self.start)
+        #expect(health.lastFailure == nil)
     }
 
     @Test("An endpoint that fails each hour is disabled at the first failure after five days")

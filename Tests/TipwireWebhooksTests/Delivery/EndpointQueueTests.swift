@@ -133,6 +133,7 @@ struct EndpointQueueTests {
         #expect(queue.value.judge(.headTimedOut, at: AskedQueue.time(2)) == nil)
         let gone = queue.value.judge(.rejected(status: 410, retryAfter: nil), at: AskedQueue.time(3))
         #expect(gone == EndpointStanding(failingSince: AskedQueue.time(1), disabled: .gone))
+        for time in Int64(4)...5 { #expect(queue.value.judge(.headTimedOut, at: AskedQueue.time(time)) == nil) }
         let late = AskedQueue.time(1 + EndpointHealth.patience)
         #expect(
             queue.value.judge(.headTimedOut, at: late)

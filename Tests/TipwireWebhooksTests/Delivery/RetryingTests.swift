@@ -136,12 +136,17 @@ struct RetryingTests {
             let first = try await life.sender.begun(1)[0].began
             try await eventually { life.engine.standing(of: webhook).failingSince == first }
             try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
-            life.clock.advance(milliseconds: EndpointHealth.patience - 1)
-            _ = try await life.sender.begun(2)
+            for attempt in 1...4 {
+                try await life.reachNextRetry(webhook, after: try await life.sender.begun(attempt)[attempt - 1].began)
+            }
+            _ = try await life.sender.begun(5)
+            try await eventually { (life.engine.standing(of: webhook).nextRetry ?? first) > life.clock.now() }
+            life.clock.advance(to: first.advanced(milliseconds: EndpointHealth.patience - 1))
+            _ = try await life.sender.begun(6)
             try await eventually { (life.engine.standing(of: webhook).nextRetry ?? first) > life.clock.now() }
             #expect(life.now(webhook)?.isEnabled == true)
-            life.clock.advance(milliseconds: Self.hour)
-            _ = try await life.sender.begun(3)
+            life.clock.advance(milliseconds: 13 * Self.hour)
+            _ = try await life.sender.begun(7)
             try await eventually { life.now(webhook)?.disabled == .hopeless }
             let disabled = try #require(life.now(webhook))
             #expect(life.engine.standing(of: disabled).failingSince == first)

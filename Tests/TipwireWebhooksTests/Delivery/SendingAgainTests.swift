@@ -29,6 +29,29 @@ struct SendingAgainTests {
         }
     }
 
+    @Test("What somebody asks for doesn't wait until a failing endpoint has been left alone long enough")
+    func pause() async throws {
+        try await withWebhooks { life in
+            life.sender.behave { _ in .answer(500) }
+            let webhook = try await life.make()
+            let ids = try await life.tip(5)
+            _ = try await life.sender.begun(5)
+            try await eventually { life.engine.standing(of: webhook).pausedUntil != nil && life.pending(webhook) == 5 }
+            #expect(life.engine.standing(of: webhook).lastFailure?.outcome == .rejected(status: 500, retryAfter: nil))
+            try await eventually { life.engine.activity.running == 0 }
+            let test = try #require(try await life.engine.test(webhook))
+            #expect(try await life.sender.begun(6)[5].id.hasPrefix("test-"))
+            try await eventually { life.engine.standing(of: webhook).pausedUntil != nil }
+            try await eventually { try await life.store.delivery(test)?.attempts == 1 }
+            life.sender.behave { _ in .answer(200) }
+            let first = try #require(try await life.engine.delivery(ids[0], of: webhook))
+            #expect(try await life.engine.retry(first))
+            #expect(try await life.sender.begun(7)[6].id == ids[0])
+            try await eventually { life.engine.standing(of: webhook).failingSince == nil }
+            #expect(life.engine.standing(of: webhook).lastFailure == nil)
+        }
+    }
+
     @Test("A dead letter that is sent again goes out at once, with its id and body, and is counted anew")
     func one() async throws {
         try await Self.withHistory { life, webhook, ids in

@@ -164,10 +164,16 @@ struct WebhookLife: Sendable {
 
     /// Returns when the next attempt of a webhook's delivery is due; nothing else has been due before.
     func reachNextRetry(_ webhook: Webhook, after time: Timestamp) async throws {
-        try await eventually { engine.standing(of: webhook).nextRetry.map { $0 > time } ?? false }
-        // Past a pause of its breaker, too, and so by the alarm of whichever is later.
-        let standing = engine.standing(of: webhook)
-        clock.advance(to: max(standing.nextRetry ?? time, standing.pausedUntil ?? time))
+        var due = time
+        try await eventually {
+            let standing = engine.standing(of: webhook)
+            // What is being read anew shows as due now.
+            guard let next = standing.nextRetry, next > max(time, clock.now()) else { return false }
+            // Past a pause of its breaker, too, and so by the alarm of whichever is later.
+            due = max(next, standing.pausedUntil ?? next)
+            return true
+        }
+        clock.advance(to: due)
     }
 }
 

@@ -10,7 +10,7 @@ import Testing
     private static let subscription = """
         {"connection_id":"\(id)","transport":{"method":"webhook","callback":"https://h/x","secret":"whsec_AAAA"},\
         "condition":null,"type":"alerts.notifications","version":"1","created_at":1700000000,"page":"demo",\
-        "state":"enabled","pending":0}
+        "state":"enabled","pending":0,"dead":0}
         """
 
     private static func delivery(_ members: String) -> String {
@@ -64,6 +64,10 @@ import Testing
             (
                 ["rotate", id], "POST \(address)/secret/rotate", "",
                 #"{"connection_id":"1","secret":"whsec_AAAA","previous_expires_at":1700086400}"#
+            ),
+            (
+                ["rotate", id, "--now"], "POST \(address)/secret/rotate", #"{"expire_previous":true}"#,
+                #"{"connection_id":"1","secret":"whsec_AAAA","previous_expires_at":1700000000}"#
             ),
             (["deliveries", id], "GET \(address)/deliveries?limit=50", "", #"{"data":[],"next":null}"#),
             (

@@ -13,7 +13,7 @@ import Testing
         let body = """
             {"connection_id":"1-2-1782918245:3-0123456789abcdef","transport":{"method":"webhook",\
             "callback":"https://example.org/\\u0007"},"type":"alerts.notifications","version":"1",\
-            "created_at":\(time),"page":"demo","state":"\(state)","pending":\(pending),"later":[1]\(members)}
+            "created_at":\(time),"page":"demo","state":"\(state)","pending":\(pending),"dead":3,"later":[1]\(members)}
             """
         return try JSONDecoder().decode(SubscriptionObject.self, from: Data(body.utf8))
     }
@@ -32,13 +32,13 @@ import Testing
         #expect(
             table.text == """
                 ID                                 PAGE  TYPE                  CALLBACK                   \
-                STATE                                        PENDING  NEXT TRY
+                STATE                                        PENDING  DEAD  NEXT TRY
                 1-2-1782918245:3-0123456789abcdef  demo  alerts.notifications  https://example.org/\\u{7}  \
-                enabled                                            0
+                enabled                                            0     3
                 1-2-1782918245:3-0123456789abcdef  demo  alerts.notifications  https://example.org/\\u{7}  \
-                enabled, failing since 2026-07-01 15:04:05Z       12  2026-07-01 15:05:05Z
+                enabled, failing since 2026-07-01 15:04:05Z       12     3  2026-07-01 15:05:05Z
                 1-2-1782918245:3-0123456789abcdef  demo  alerts.notifications  https://example.org/\\u{7}  \
-                disabled: key revoked                              0
+                disabled: key revoked                              0     3
 
                 """)
     }
@@ -62,21 +62,29 @@ import Testing
     func properties() throws {
         let text = SubscriptionText.properties(
             try Self.subscription(
-                #","condition":{"minimum_amount":"5.00"},"paused_until":\#(Self.time)"#, pending: 2))
+                #","condition":{"minimum_amount":"5.00"},"paused_until":\#(Self.time)"#
+                    + #","last_failure":"answered 500","key_id":"k1","previous_secret_expires_at":\#(Self.time)"#,
+                pending: 2))
         #expect(
             text == """
-                id            1-2-1782918245:3-0123456789abcdef
-                page          demo
-                type          alerts.notifications
-                condition     minimum_amount 5.00
-                callback      https://example.org/\\u{7}
-                state         enabled
-                paused until  2026-07-01 15:04:05Z
-                pending       2
-                next try      2026-07-01 15:04:05Z
-                created       2026-07-01 15:04:05Z
+                id                1-2-1782918245:3-0123456789abcdef
+                page              demo
+                type              alerts.notifications
+                condition         minimum_amount 5.00
+                callback          https://example.org/\\u{7}
+                state             enabled
+                last failure      answered 500
+                paused until      2026-07-01 15:04:05Z
+                pending           2
+                next try          2026-07-01 15:04:05Z
+                dead              3
+                old secret until  2026-07-01 15:04:05Z
+                key               k1
+                created           2026-07-01 15:04:05Z
 
                 """)
+        // What there is nothing to tell of has no line.
+        #expect(!SubscriptionText.properties(try Self.subscription()).contains("paused"))
     }
 
     @Test("A change says how the webhook is now and what waits for it")
@@ -87,7 +95,8 @@ import Testing
                 == "webhook \(id) is enabled · 12 deliveries wait\n")
         #expect(
             SubscriptionText.change(try Self.subscription(state: "disabled", pending: 1))
-                == "webhook \(id) is disabled · 1 delivery waits\n")
+                == "webhook \(id) is disabled · 1 delivery waits; what happens from now on stays in the log, "
+                + "and is sent when it is enabled\n")
     }
 
     @Test("What keeps a delivery from its first attempt is said, if anything does")
