@@ -50,7 +50,7 @@ extension SubscriptionCommand {
                 var request = subscription.request(.post, "retry")
                 request.query = try query()
                 let answer = try await api.call(request)
-                try client.print(answer, of: RetryAnswer.self) { DeliveryText.retry(count: $0.retried) }
+                try client.print(answer, of: RetryAnswer.self, text: DeliveryText.retry)
             }
         }
 

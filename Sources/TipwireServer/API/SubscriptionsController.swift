@@ -91,7 +91,9 @@ struct SubscriptionsController: Sendable {
     @Sendable func test(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
-        try requireEnabled(webhook)
+        guard webhook.isEnabled else {
+            throw Problem(.conflict, "The subscription is disabled, and nothing is sent to it; enable it first.")
+        }
         guard let id = try await webhooks.test(webhook) else { throw Self.unknown }
         return try await answer(.accepted, id, of: webhook)
     }
@@ -147,7 +149,6 @@ struct SubscriptionsController: Sendable {
     @Sendable func retry(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
-        try requireEnabled(webhook)
         let id = try await deliveryID(call, of: webhook)
         guard try await webhooks.retry(id) else { throw Self.unknownDelivery }
         return try await answer(.accepted, id, of: webhook)
@@ -156,11 +157,11 @@ struct SubscriptionsController: Sendable {
     @Sendable func retryMany(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
         try await call.requireNoBody()
-        try requireEnabled(webhook)
         let count = try await webhooks.retry(try DeliveryQuery.selection(call.query), of: webhook)
         return Answer.json(.accepted) { writer in
             writer.beginObject()
             writer.member("retried", count)
+            writer.member("state", WebhookObject.state(of: webhook))
             writer.endObject()
         }
     }
@@ -175,12 +176,6 @@ struct SubscriptionsController: Sendable {
             directory.look({ $0.page(webhook.subscription.page) }).map(call.principal.maySee) ?? false
         else { throw Self.unknown }
         return webhook
-    }
-
-    private func requireEnabled(_ webhook: Webhook) throws {
-        guard webhook.isEnabled else {
-            throw Problem(.conflict, "The subscription is disabled, and nothing is sent to it; enable it first.")
-        }
     }
 
     private func deliveryID(_ call: Call, of webhook: Webhook) async throws -> DeliveryID {

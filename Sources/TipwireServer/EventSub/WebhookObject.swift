@@ -15,8 +15,10 @@ enum WebhookObject {
             to: &writer, more: more)
     }
 
+    static func state(of webhook: Webhook) -> String { webhook.isEnabled ? "enabled" : "disabled" }
+
     static func writeState(_ webhook: Webhook, to writer: inout JSONWriter) {
-        writer.member("state", webhook.isEnabled ? "enabled" : "disabled")
+        writer.member("state", state(of: webhook))
         writer.member("disabled_reason", webhook.disabled?.rawValue)
     }
 

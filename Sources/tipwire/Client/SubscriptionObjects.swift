@@ -64,6 +64,8 @@ struct RotationAnswer: Decodable {
 /// The answer to a retry of many.
 struct RetryAnswer: Decodable {
     let retried: Int
+    /// Of the subscription.
+    let state: String
 }
 
 /// One event on its way to a webhook.
@@ -91,6 +93,9 @@ struct DeliveryObject: Decodable {
     let log: [AttemptObject]?
 
     var isDelivered: Bool { state == "delivered" }
+
+    /// Whether it waits for its subscription to be enabled.
+    var isHeld: Bool { state == "pending" && nextAttemptAt == nil }
 
     /// Whether an attempt has ended, or none will be made.
     var isTried: Bool { state != "pending" || outcome != nil || status != nil }

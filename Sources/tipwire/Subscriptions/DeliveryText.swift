@@ -41,19 +41,24 @@ enum DeliveryText {
         return properties + "\n" + attempts.text
     }
 
-    /// `delivery 8f3a1c07-42 is tried again · answered 500`.
+    /// `delivery 8f3a1c07-42 is tried again · before: answered 500`.
     static func retry(_ delivery: DeliveryObject) -> String {
         let outcome = outcome(delivery).description
-        return "delivery \(VisibleText(delivery.id)) is tried again" + (outcome.isEmpty ? "" : " · before: \(outcome)")
-            + "\n"
+        return "delivery \(VisibleText(delivery.id)) is tried again" + later(delivery.isHeld)
+            + (outcome.isEmpty ? "" : " · before: \(outcome)") + "\n"
     }
 
-    static func retry(count: Int) -> String {
-        switch count {
+    static func retry(_ answer: RetryAnswer) -> String {
+        let later = later(answer.state == "disabled")
+        return switch answer.retried {
         case 0: "no delivery fits, so none is tried again\n"
-        case 1: "1 delivery is tried again\n"
-        default: "\(count) deliveries are tried again\n"
+        case 1: "1 delivery is tried again\(later)\n"
+        case let count: "\(count) deliveries are tried again\(later)\n"
         }
+    }
+
+    private static func later(_ isHeld: Bool) -> String {
+        isHeld ? " when the webhook is enabled; now it is disabled" : ""
     }
 
     /// `delivered · answered 200 · 12 ms · delivery test-0123`.

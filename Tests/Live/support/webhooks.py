@@ -96,7 +96,7 @@ class Webhook:
     def retry_all(self, **parameters):
         """How many are tried again."""
         data = self.call("POST", "/retry?" + web.query(**parameters), status=202)
-        assert list(data) == ["retried"], data
+        assert list(data) == ["retried", "state"], data
         return data["retried"]
 
     def idle(self, *ids, seconds=15.0):

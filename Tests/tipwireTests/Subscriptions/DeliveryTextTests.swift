@@ -99,12 +99,22 @@ import Testing
 
     @Test("A retry says how many there are")
     func retry() throws {
-        #expect(DeliveryText.retry(count: 0) == "no delivery fits, so none is tried again\n")
-        #expect(DeliveryText.retry(count: 1) == "1 delivery is tried again\n")
-        #expect(DeliveryText.retry(count: 12) == "12 deliveries are tried again\n")
+        func many(_ count: Int, _ state: String = "enabled") -> String {
+            DeliveryText.retry(RetryAnswer(retried: count, state: state))
+        }
+        #expect(many(0) == "no delivery fits, so none is tried again\n")
+        #expect(many(1) == "1 delivery is tried again\n")
+        #expect(many(12) == "12 deliveries are tried again\n")
+        #expect(
+            many(12, "disabled")
+                == "12 deliveries are tried again when the webhook is enabled; now it is disabled\n")
         #expect(
             DeliveryText.retry(try Self.delivery("pending", attempts: 1, Self.failed))
                 == "delivery 8f3a1c07-42 is tried again · before: answered 500\n")
+        #expect(
+            DeliveryText.retry(try Self.delivery("pending", attempts: 1, #","outcome":"answered 500""#))
+                == "delivery 8f3a1c07-42 is tried again when the webhook is enabled; now it is disabled"
+                + " · before: answered 500\n")
     }
 
     @Test(

@@ -78,14 +78,14 @@ import Testing
                 ["deliveries", id, "8f3a1c07-42"], "GET \(address)/deliveries/8f3a1c07-42", "",
                 delivery(#""attempts":0,"state":"dead""#)
             ),
-            (["retry", id], "POST \(address)/retry", "", #"{"retried":3}"#),
+            (["retry", id], "POST \(address)/retry", "", #"{"retried":3,"state":"enabled"}"#),
             (
                 [
                     "retry", id, "--from", "2026-07-01T15:00:00+02:00", "--to", "2026-07-02T00:00:00Z", "--status",
                     "500",
                 ],
                 "POST \(address)/retry?from=2026-07-01T13%3A00%3A00.000Z&to=2026-07-02T00%3A00%3A00.000Z&status=500",
-                "", #"{"retried":0}"#
+                "", #"{"retried":0,"state":"enabled"}"#
             ),
             (
                 ["retry", id, "8f3a1c07-42"], "POST \(address)/deliveries/8f3a1c07-42/retry", "",
