@@ -86,6 +86,28 @@ struct WebhookEngineTests {
         }
     }
 
+    @Test("What happened while nobody was to be told of it isn't read after a restart, but for whoever missed it")
+    func nobodysBusiness() async throws {
+        try await WebhookBench.run { bench in
+            try await bench.live { life in
+                let webhook = try await life.make()
+                try await life.engine.subscriptions.disable(webhook)
+                try await life.tip(20)
+            }
+            let reads = Watched(0)
+            bench.store.hook { hooks in hooks.beforeEvents = { reads.change { $0 += 1 } } }
+            try await bench.live { life in
+                let other = try await life.make("https://other.example/")
+                let ids = try await life.tip(1)
+                try await life.settled(other)
+                #expect(life.sender.ids() == ids && reads.value == 0)
+                let webhook = try #require(life.engine.subscriptions.list { !$0.isEnabled }.first)
+                _ = try await life.engine.subscriptions.enable(webhook, key: nil)
+                #expect(try await life.sender.begun(22).count == 22)
+            }
+        }
+    }
+
     @Test("A store that keeps no ends holds the endpoint up, and then each is kept once")
     func brokenRecord() async throws {
         try await withWebhooks { life in

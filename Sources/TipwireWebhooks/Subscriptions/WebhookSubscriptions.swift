@@ -72,6 +72,10 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             state.pending[stored.number] = backlog.pending
             quota.enter(stored.subscription)
         }
+        // What all that are enabled have behind them is nobody's business: a server whose webhooks were disabled for weeks
+        // must not read those weeks before the first event of a new one.
+        let enabled = state.roster.list(where: \.isEnabled).map { state.roster.position(of: $0) }
+        state.roster.level = max(state.roster.level, enabled.min() ?? position.bounds.head)
         self.state = Mutex(state)
         // Before anything is sent: a key may have been revoked in the moment of a crash, or have expired since.
         await disableUnfounded()
