@@ -9,7 +9,7 @@ TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy cad
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
 
-.PHONY: help run test check format bench release
+.PHONY: help run test check format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,6 +35,11 @@ check: ## Lint, then test
 
 format: ## Format all Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
+
+docs: ## Write the table of settings into docs/configuration.md, from the program
+	@scripts/need $(BUILD_NEEDS)
+	swift build --build-tests
+	scripts/settings-table .build/debug/tipwire docs/configuration.md
 
 bench: ## Measure intake, fan-out and webhooks, the first two beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
 	@scripts/need $(BUILD_NEEDS)

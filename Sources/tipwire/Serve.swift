@@ -16,7 +16,10 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         if settings.contains("--help") || settings.contains("-h") {
-            print(TipwireServer.ServerConfiguration.help)
+            // The second is for the documentation, which is made of the same table.
+            print(
+                settings.contains("--markdown") ? Setting.table : TipwireServer.ServerConfiguration.help, terminator: ""
+            )
             return
         }
         do {

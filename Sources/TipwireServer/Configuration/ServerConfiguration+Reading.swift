@@ -8,11 +8,7 @@ public struct ServeInvocation: Sendable, Equatable {
     public var isDemo = false
     /// `--check`: stop here, the settings are good.
     public var isCheck = false
-    /// Environment variables that begin like one of our sections but name no setting, sorted.
-    ///
-    /// Not an error: an environment is shared, and a newer version's variable must not stop an older server.
-    public var unknownEnvironment: [String] = []
-    /// Lines to log as warnings once there is a log; one for each of `unknownEnvironment` among them.
+    /// Lines to log as warnings once there is a log.
     public var warnings: [String] = []
 
     public init() {}
@@ -24,8 +20,8 @@ extension ServerConfiguration {
     /// - Parameters:
     ///   - arguments: what follows `tipwire serve`.
     ///   - environment: all variables of the process. An empty one counts as not set.
-    /// - Throws: the first fault, as one line that names the spelling that was used. Unknown options and names in the
-    ///   file are faults; an unknown name in the environment is listed in the result.
+    /// - Throws: the first fault, as one line that names the spelling that was used. An unknown name is a fault wherever it
+    ///   stands.
     public static func read(
         arguments: [String], environment: [String: String]
     ) throws(ConfigurationError) -> ServeInvocation {
@@ -35,6 +31,7 @@ extension ServerConfiguration {
         invocation.isCheck = options.isCheck
 
         let environment = environment.filter { !$0.value.isEmpty }
+        try refuseUnknown(in: environment)
         var sources = [SettingSource(options: options.arguments), SettingSource(environment: environment)]
         if let path = options.configurationPath {
             sources.append(try SettingSource(file: path, askedBy: ServeOptions.config))
@@ -56,21 +53,23 @@ extension ServerConfiguration {
         }
         try invocation.configuration.checkTogether(origins: origins)
 
-        invocation.unknownEnvironment = unknownNames(in: environment)
-        invocation.warnings =
-            invocation.unknownEnvironment.map { "\($0): there is no such setting; it has no effect" }
-            + invocation.configuration.doubts(origins: origins)
+        invocation.warnings = invocation.configuration.doubts(origins: origins)
         return invocation
     }
 
-    /// Names that begin like `TIPWIRE_FEED_` and are none of ours. `TIPWIRE_SERVER` and `TIPWIRE_KEY`, which belong to
-    /// the client verbs, don't: a section's names go on behind the underscore.
-    private static func unknownNames(in environment: [String: String]) -> [String] {
-        let known = Set(Setting.all.map(\.environment))
+    /// A server that runs without the limit that was meant for it is worse than one that says so and doesn't start.
+    ///
+    /// Refused is what begins like a section (`TIPWIRE_FEED_…`), and what is one typing error away from a setting; others
+    /// may have variables of our prefix for their own ends. `TIPWIRE_SERVER` and `TIPWIRE_KEY`, which belong to the
+    /// client verbs, are neither: a section's names go on behind the underscore.
+    private static func refuseUnknown(in environment: [String: String]) throws(ConfigurationError) {
+        let known = Set(Setting.all.map(\.environment) + [ServeOptions.configEnvironment])
         let prefixes = Setting.sections.map { "TIPWIRE_\($0.uppercased())_" }
-        return environment.keys.filter { name in
-            !known.contains(name) && prefixes.contains { name.hasPrefix($0) }
-        }.sorted()
+        for name in environment.keys.sorted() where name.hasPrefix("TIPWIRE_") && !known.contains(name) {
+            let isOurs = prefixes.contains { name.hasPrefix($0) }
+            guard isOurs || ConfigurationError.isTypingError(name, of: known) else { continue }
+            throw ConfigurationError.unknown("setting", name, among: known)
+        }
     }
 }
 

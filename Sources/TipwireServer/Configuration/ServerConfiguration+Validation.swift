@@ -23,6 +23,11 @@ public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConver
         return ConfigurationError("\(place)\(name.quotable): there is no such \(what)\(hint)")
     }
 
+    /// Whether one letter more, less or another, or two that are swapped, make a known name of it.
+    static func isTypingError(_ name: String, of known: Set<String>) -> Bool {
+        known.contains { editDistance($0, name) == 1 || $0 != name && $0.sorted() == name.sorted() }
+    }
+
     private static func editDistance(_ left: String, _ right: String) -> Int {
         let right = Array(right.lowercased().prefix(100))
         var row = Array(0...right.count)

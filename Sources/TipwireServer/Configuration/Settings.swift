@@ -296,6 +296,26 @@ extension Setting {
     }
 }
 
+extension Setting {
+    /// Its row in the documentation.
+    private var row: String {
+        let cells = [
+            "`\(name)`", "`\(option)`", "`\(environment)`", defaultValue.isEmpty ? "none" : "`\(defaultValue)`",
+            allowed.replacing("a whole number from ", with: ""), unit.isEmpty ? "–" : unit, meaning,
+        ]
+        return "| \(cells.joined(separator: " | ")) |\n"
+    }
+
+    /// All settings as `docs/configuration.md` has them.
+    public static var table: String {
+        """
+        | in the file | option | environment | default | allowed | unit | meaning |
+        | --- | --- | --- | --- | --- | --- | --- |
+
+        """ + all.map(\.row).joined()
+    }
+}
+
 extension ServerConfiguration {
     /// What `tipwire serve --help` prints.
     public static var help: String {

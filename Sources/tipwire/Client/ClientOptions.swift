@@ -14,12 +14,21 @@ struct ClientOptions: ParsableArguments {
             "API key. [env: TIPWIRE_KEY; default: the file admin.key in TIPWIRE_DATA or ./tipwire-data]"))
     var key: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "File with the API key, which other users of the machine then don't see. [env: TIPWIRE_KEY_FILE]",
+            valueName: "path"))
+    var keyFile: String?
+
     @Flag(help: "Print the JSON that the server sends.")
     var json = false
 
     static let defaultServer = "http://127.0.0.1:8080"
 
-    func validate() throws { _ = try address() }
+    func validate() throws {
+        _ = try address()
+        guard key == nil || keyFile == nil else { throw ValidationError("--key and --key-file can't go together") }
+    }
 
     func address(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> ServerAddress {
         let variable = environment["TIPWIRE_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
@@ -30,7 +39,7 @@ struct ClientOptions: ParsableArguments {
     }
 
     func presentedKey() throws -> PresentedKey {
-        try .find(option: key, environment: ProcessInfo.processInfo.environment)
+        try .find(option: key, file: keyFile, environment: ProcessInfo.processInfo.environment)
     }
 
     /// Runs `work` with a client, and closes its connections whatever happens.

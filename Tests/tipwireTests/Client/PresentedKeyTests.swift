@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Testing
 import TipwireCore
@@ -22,6 +23,30 @@ import TipwireCore
         environment["TIPWIRE_KEY"] = ""
         let file = try PresentedKey.find(option: nil, environment: environment)
         #expect(file.key.reveal() == Self.key("c") && file.source == .file(folder.path + "/admin.key"))
+    }
+
+    @Test("A file that is named holds the key, by option or environment, and both ways at once are refused")
+    func files() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+        try Data((Self.key("d") + "\n").utf8).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let option = try PresentedKey.find(option: nil, file: path, environment: ["TIPWIRE_KEY": Self.key("b")])
+        #expect(option.key.reveal() == Self.key("d") && option.source == .file(path))
+        let variable = try PresentedKey.find(
+            option: nil, environment: ["TIPWIRE_KEY_FILE": path, "TIPWIRE_KEY": "", "TIPWIRE_DATA": "/nowhere"])
+        #expect(variable.key.reveal() == Self.key("d") && variable.source == .file(path))
+        let both = try #require(throws: Failure.self) {
+            _ = try PresentedKey.find(
+                option: nil, environment: ["TIPWIRE_KEY_FILE": path, "TIPWIRE_KEY": Self.key("b")])
+        }
+        #expect(both.message.contains("TIPWIRE_KEY and TIPWIRE_KEY_FILE"))
+        let missing = try #require(throws: Failure.self) {
+            _ = try PresentedKey.find(option: nil, file: "/nowhere/a.key", environment: [:])
+        }
+        #expect(missing.message.hasPrefix("cannot read the key file /nowhere/a.key"))
+        #expect(throws: (any Error).self) {
+            try ClientOptions.parse(["--key", Self.key("a"), "--key-file", path]).validate()
+        }
     }
 
     @Test("Without a key all three places are named")
