@@ -127,6 +127,7 @@ public final class WebhookEngine: Service {
             }
             recorder.stop()
             background.cancelAll()
+            logDead()
         }
         await sender.shutdown()
     }
@@ -185,19 +186,25 @@ public final class WebhookEngine: Service {
         for webhook in subscriptions.list(where: \.isEnabled) where subscriptions.pending(of: webhook.number) > 0 {
             scheduler.refresh(webhook.number)
         }
-        // Not a line for each: an endpoint that can't be had gives up as many as there are events.
-        for (number, count) in subscriptions.takeDead() {
-            guard let webhook = subscriptions[number] else { continue }
-            logger.warning(
-                "deliveries of a webhook were given up; look at them, and send them again when it is well",
-                metadata: ["webhook": "\(webhook.id)", "deliveries": "\(count)"])
-        }
+        logDead()
         for number in subscriptions.takeSettled() {
             do {
                 try await subscriptions.trim(number, keeping: settings.maxHistory)
             } catch {
                 logger.error("old deliveries were not removed; it is tried again", metadata: ["error": "\(error)"])
             }
+        }
+    }
+}
+
+extension WebhookEngine {
+    /// Not a line for each: an endpoint that can't be had gives up as many as there are events.
+    private func logDead() {
+        for (number, count) in subscriptions.takeDead() {
+            guard let webhook = subscriptions[number] else { continue }
+            logger.warning(
+                "deliveries of a webhook were given up; look at them, and send them again when it is well",
+                metadata: ["webhook": "\(webhook.id)", "deliveries": "\(count)"])
         }
     }
 }
@@ -215,21 +222,24 @@ extension WebhookEngine {
         public let failingSince: Timestamp?
         /// How the last attempt failed; nil too when it was before the last start of the server.
         public let lastFailure: EndpointHealth.Failure?
-        /// When the earliest retry is due.
+        /// When the earliest retry is due: now, if it only waits for its turn.
         public let nextRetry: Timestamp?
         /// Until when nothing is sent, because the last attempts failed.
         public let pausedUntil: Timestamp?
         /// Until when the secret before is signed with too.
         public let previousSecretEnd: Timestamp?
+        /// When this was so.
+        public let time: Timestamp
     }
 
     public func standing(of webhook: Webhook) -> Standing {
         let reading = scheduler.reading(of: webhook.number)
+        let now = clock.now()
         return Standing(
             pending: subscriptions.pending(of: webhook.number),
             failingSince: reading?.health.failingSince ?? webhook.hadFailedSince,
-            lastFailure: reading?.health.lastFailure, nextRetry: reading?.nextRetry,
-            pausedUntil: reading?.pausedUntil, previousSecretEnd: webhook.secrets.overlapEnd(at: clock.now()))
+            lastFailure: reading?.health.lastFailure, nextRetry: reading?.nextRetry.map { max($0, now) },
+            pausedUntil: reading?.pausedUntil, previousSecretEnd: webhook.secrets.overlapEnd(at: now), time: now)
     }
 
     /// Deliveries of one webhook that may wait.

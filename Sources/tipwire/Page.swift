@@ -110,7 +110,7 @@ struct PageCommand: AsyncParsableCommand {
         private func confirm() throws {
             guard !yes, isatty(STDIN_FILENO) == 1 else { return }
             try? TextOutput.notes.write(
-                "This deletes page '\(slug)' with all its tips, for ever. Type its name to go on: ")
+                "This deletes page '\(slug)' with all its tips and webhooks, for ever. Type its name to go on: ")
             guard let line = readLine(), Slug(line.trimmingCharacters(in: .whitespaces)) == slug else {
                 throw Failure("nothing was deleted")
             }

@@ -36,8 +36,8 @@ extension SubscriptionCommand {
                 try client.print(await api.call(request), of: RotationAnswer.self) { answer in
                     let former =
                         now
-                        ? "Nothing is signed with the secret before any more."
-                        : "The secret before is signed with too until \(Wording.moment(answer.previousExpiresAt))."
+                        ? "The old secret signs nothing any more: until the receiver has the new one it refuses everything."
+                        : "The old secret signs too, until \(Wording.moment(answer.previousExpiresAt))."
                     TextOutput.notes.note("\(former)\nThis is the only time the new one is shown.")
                     return "\(VisibleText(answer.secret))\n"
                 }

@@ -110,12 +110,8 @@ enum DeliveryQuery {
     }
 
     /// `from`, `to` and `status` of a retry; without `status` it is of the dead letters.
-    ///
-    /// An unknown parameter is a misspelt limit: without it more would be sent again than was meant.
     static func selection(_ query: QueryString) throws(InvalidInput) -> RetrySelection {
-        if let name = query.names.sorted().first(where: { !["from", "to", "status"].contains($0) }) {
-            throw InvalidInput(field: String(name.prefix(64)), "is unknown here: there are from, to and status")
-        }
+        try requireOnly(["from", "to", "status"], in: query)
         var selection = RetrySelection(kind: .dead)
         selection.from = try time("from", query)
         selection.to = try time("to", query)
@@ -132,6 +128,13 @@ enum DeliveryQuery {
                 field: "status", "must be failed, all, one of \(kinds), or the HTTP status of the last answer")
         }
         return selection
+    }
+
+    /// An unknown parameter is a misspelt limit: without it more would be listed, or sent again, than was meant.
+    static func requireOnly(_ known: [String], in query: QueryString) throws(InvalidInput) {
+        guard let name = query.names.sorted().first(where: { !known.contains($0) }) else { return }
+        throw InvalidInput(
+            field: String(name.prefix(64)), "is unknown here: there are \(known.joined(separator: ", "))")
     }
 
     private static let kinds = DeliveryKind.allCases.map(\.rawValue).joined(separator: ", ")

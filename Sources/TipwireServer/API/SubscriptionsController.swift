@@ -102,6 +102,7 @@ struct SubscriptionsController: Sendable {
 
     @Sendable func deliveries(_ call: Call) async throws -> Response {
         let webhook = try webhook(call)
+        try DeliveryQuery.requireOnly(["limit", "after", "state"], in: call.query)
         let limit = try call.rowLimit()
         let kind = try DeliveryQuery.kind(call.query.nonEmpty("state"))
         var before: DeliveryID?

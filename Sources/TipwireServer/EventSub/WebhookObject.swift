@@ -76,14 +76,15 @@ enum DeliveryObject {
         writer.endObject()
     }
 
-    /// When it is due, or the endpoint isn't left alone any more. A first attempt is due as soon as those before it are over.
+    /// When it is due, or the endpoint isn't left alone any more; now, if it only waits for its turn. A first attempt is due
+    /// as soon as those before it are over.
     private static func next(of delivery: StoredDelivery, _ standing: WebhookEngine.Standing) -> Timestamp? {
         let due: Timestamp
         switch delivery.state {
-        case .first: due = delivery.createdAt
+        case .first: due = standing.time
         case .retry(let time): due = time
         case .delivered, .dead: return nil
         }
-        return max(due, standing.pausedUntil ?? due)
+        return max(due, standing.pausedUntil ?? due, standing.time)
     }
 }

@@ -109,7 +109,9 @@ struct AttemptRunner: Sendable {
             logger.notice("webhook answers again", metadata: ["webhook": "\(webhook.id)"])
         } else if standing.disabled == nil {
             logger.warning(
-                "webhook fails; its deliveries are tried again",
+                outcome.isFinal
+                    ? "webhook can't be sent to; its deliveries are given up"
+                    : "webhook fails; its deliveries are tried again",
                 metadata: ["webhook": "\(webhook.id)", "outcome": "\(outcome)"])
         }
     }

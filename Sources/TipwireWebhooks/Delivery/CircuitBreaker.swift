@@ -26,8 +26,8 @@ public struct CircuitBreaker: Hashable, Sendable {
     private enum State: Hashable {
         case closed(failures: Int)
         case open(until: Timestamp, pause: Int64)
-        /// Half open: one attempt is under way.
-        case probing(pause: Int64)
+        /// Half open: one attempt is under way. Somebody may have asked for another.
+        case probing(pause: Int64, isAsked: Bool)
     }
 
     private var state = State.closed(failures: 0)
@@ -59,7 +59,7 @@ public struct CircuitBreaker: Hashable, Sendable {
             // A clock that was set back must not prolong the pause.
             let isSetBack = until.milliseconds - time.milliseconds > pause
             guard time >= until || isSetBack else { return .held(until: until) }
-            state = .probing(pause: pause)
+            state = .probing(pause: pause, isAsked: false)
             return .admitted
         case .probing:
             return .held(until: nil)
@@ -80,21 +80,27 @@ public struct CircuitBreaker: Hashable, Sendable {
             state = .closed(failures: failures + 1)
         case .closed:
             open(for: limits.pause, at: time)
-        case .probing(let pause):
+        case .probing(let pause, let isAsked):
             open(for: min(pause * 2, limits.longestPause), at: time)
+            if isAsked { endPause(at: time) }
         case .open:
             break
         }
     }
 
-    /// Somebody asks for an attempt now: the next one is admitted, as the probe that would have come later.
+    /// Somebody asks for an attempt now: the next one is admitted, as the probe that would have come later. If one is under
+    /// way, it comes right behind that, however that ends.
     public mutating func endPause(at time: Timestamp) {
-        if case .open(_, let pause) = state { state = .open(until: time, pause: pause) }
+        switch state {
+        case .closed: break
+        case .open(_, let pause): state = .open(until: time, pause: pause)
+        case .probing(let pause, _): state = .probing(pause: pause, isAsked: true)
+        }
     }
 
     /// An admitted attempt was given up without an outcome; if it was the probe, the next one may be.
     public mutating func abandon(at time: Timestamp) {
-        if case .probing(let pause) = state { state = .open(until: time, pause: pause) }
+        if case .probing(let pause, _) = state { state = .open(until: time, pause: pause) }
     }
 
     private mutating func open(for pause: Int64, at time: Timestamp) {

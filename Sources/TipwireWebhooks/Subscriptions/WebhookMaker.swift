@@ -51,7 +51,7 @@ struct WebhookMaker: Sendable {
         do {
             url = try CallbackURL(wish.callback, policy: policy)
         } catch {
-            throw WebhookRefusal(detail: detail(of: error, wish.callback))
+            throw WebhookRefusal(detail: error.description)
         }
         // Before anything is looked up or asked: it also bounds how often a caller can have us do that.
         let subscription = try quota.makeSubscription(
@@ -60,22 +60,12 @@ struct WebhookMaker: Sendable {
         do {
             let secret = wish.secret ?? .random()
             try await requireTarget(url)
-            if requiresChallenge { try await challenge(url, secret: secret) }
+            if requiresChallenge { try await challenge(url, secret: secret, isKnown: wish.secret != nil) }
             return try await subscriptions.create(subscription, callback: url, secret: secret)
         } catch {
             quota.leave(subscription)
             throw error
         }
-    }
-
-    /// Names both settings at once when plain HTTP leads into a private network: whoever tries out a receiver of their own
-    /// needs the two, and shouldn't come upon the second after the first.
-    private func detail(of refusal: CallbackRefusal, _ callback: String) -> String {
-        let lenient = CallbackPolicy(addresses: policy.addresses, allowsHTTP: true)
-        guard refusal == .plainHTTP,
-            case .failure(let further) = Result(catching: { try CallbackURL(callback, policy: lenient) })
-        else { return refusal.description }
-        return "\(refusal.description); and \(further)"
     }
 
     /// A name that doesn't resolve yet is accepted: it is looked up again, and checked, at each attempt.
@@ -88,7 +78,9 @@ struct WebhookMaker: Sendable {
     }
 
     /// Asks the endpoint whether it is expected: `{"type":"challenge","challenge":C}`, to be answered 200, `text/plain`, C.
-    private func challenge(_ url: CallbackURL, secret: WebhookSecret) async throws {
+    ///
+    /// - Parameter isKnown: whether the endpoint can know the secret that the challenge is signed with.
+    private func challenge(_ url: CallbackURL, secret: WebhookSecret, isKnown: Bool) async throws {
         let challenge = SecretHash.randomHex(bytes: 16)
         let report = try await sender.send(
             WebhookRequest(
@@ -100,9 +92,11 @@ struct WebhookMaker: Sendable {
             let got =
                 report.outcome == .delivered(status: 200)
                 ? "it answered 200 with something else" : report.outcome.description
+            let hint = isKnown ? "" : "; if it verifies signatures, give it a secret first and name that secret here"
             throw WebhookRefusal(
                 detail:
-                    "the endpoint must answer the challenge with 200, text/plain and the text of 'challenge'; \(got)")
+                    "the endpoint must answer the challenge with 200, text/plain and the text of 'challenge'; \(got)\(hint)"
+            )
         }
     }
 }

@@ -32,13 +32,21 @@ public struct CallbackURL: Hashable, Sendable {
     public init(_ text: String, policy: CallbackPolicy) throws(CallbackRefusal) {
         guard text.utf8.count <= Self.longest else { throw .tooLong }
         let (scheme, rest) = try Self.scheme(of: text)
-        guard scheme == .https || policy.allowsHTTP else { throw .plainHTTP }
         // Host and port end where the target begins.
         let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
         let authority = rest[..<authorityEnd]
         guard !authority.utf8.contains(UInt8(ascii: "@")) else { throw .userInfo }
         let (hostText, portText) = try Self.split(authority)
-        host = try CallbackHost.read(hostText, guardedBy: policy.addresses)
+        let host: Result<Host, CallbackRefusal> = Result { () throws(CallbackRefusal) in
+            try CallbackHost.read(hostText, guardedBy: policy.addresses)
+        }
+        guard scheme == .https || policy.allowsHTTP else {
+            // Both at once: whoever tries out a receiver of their own needs two settings, and shouldn't come upon the second
+            // after the first.
+            if case .failure(.address(let refusal)) = host { throw .plainHTTP(and: refusal) }
+            throw .plainHTTP(and: nil)
+        }
+        self.host = try host.get()
         port = try portText.map(Self.port) ?? scheme.defaultPort
         target = try Self.target(rest[authorityEnd...])
         self.scheme = scheme
@@ -129,7 +137,8 @@ public enum CallbackRefusal: Error, Hashable, Sendable {
     case notAbsolute
     case badCharacter
     case scheme
-    case plainHTTP
+    /// Perhaps besides leading where it may not.
+    case plainHTTP(and: AddressRefusal?)
     case userInfo
     case fragment
     case port
@@ -151,8 +160,9 @@ extension CallbackRefusal: CustomStringConvertible {
         case .notAbsolute: "the URL must be absolute, like https://example.com/hook"
         case .badCharacter: "the URL must be printable ASCII without spaces; percent-encode anything else"
         case .scheme: "the URL must begin with https://"
-        case .plainHTTP:
+        case .plainHTTP(let refusal):
             "the URL must begin with https://; the setting \(CallbackPolicy.httpSetting) can allow http://"
+                + (refusal.map { "; and \($0)" } ?? "")
         case .userInfo: "the URL must not contain a user name or a password"
         case .fragment: "the URL must not have a fragment (#…)"
         case .port: "the port must be a number from 1 to 65535, without leading zeros"

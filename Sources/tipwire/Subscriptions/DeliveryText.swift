@@ -3,7 +3,7 @@ enum DeliveryText {
     static func table(_ deliveries: [DeliveryObject]) -> String {
         var table = Table([
             .init(title: "ID"), .init(title: "TYPE"), .init(title: "TIME"), .init(title: "STATE"),
-            .init(title: "ATTEMPTS", alignedRight: true), .init(title: "OUTCOME", limit: 60), .init(title: "NEXT TRY"),
+            .init(title: "ATTEMPTS", alignedRight: true), .init(title: "OUTCOME"), .init(title: "NEXT TRY"),
         ])
         for delivery in deliveries {
             table.add([
@@ -51,7 +51,7 @@ enum DeliveryText {
     static func retry(_ answer: RetryAnswer) -> String {
         let later = later(answer.state == "disabled")
         return switch answer.retried {
-        case 0: "no delivery fits, so none is tried again\n"
+        case 0: "no delivery fits, so none is tried again; those that wait are sent now with --status pending\n"
         case 1: "1 delivery is tried again\(later)\n"
         case let count: "\(count) deliveries are tried again\(later)\n"
         }
@@ -68,12 +68,14 @@ enum DeliveryText {
         return parts.filter { !$0.isEmpty }.joined(separator: " · ") + "\n"
     }
 
-    /// `not delivered: answered 500; tried again at 2026-07-01 15:04:05Z`.
+    /// `not delivered: answered 500; it is tried again at 2026-07-01 15:04:05Z`, `not delivered: 10.0.0.1 is …; it is given up
+    /// (refused)`.
     static func failure(_ delivery: DeliveryObject) -> String {
-        let why = [outcome(delivery), VisibleText(delivery.reason ?? "")].map(\.description).filter { !$0.isEmpty }
+        let why = outcome(delivery).description
         let again = nextTry(delivery).description
-        return "not delivered" + (why.isEmpty ? "" : ": " + why.joined(separator: ", "))
-            + (again.isEmpty ? "" : "; tried again at \(again)")
+        return "not delivered" + (why.isEmpty ? "" : ": \(why)")
+            + (delivery.reason.map { "; it is given up (\(VisibleText($0)))" } ?? "")
+            + (again.isEmpty ? "" : "; it is tried again at \(again)")
     }
 
     /// `delivered`, `dead: attempts exhausted`.

@@ -36,7 +36,8 @@ enum SubscriptionText {
         return Table.properties(lines.filter { !$0.value.description.isEmpty })
     }
 
-    /// `webhook 1-2-… is enabled · 12 deliveries wait`, `webhook 1-2-… is disabled · no delivery waits; what happens from now
+    /// `webhook 1-2-… is enabled · 12 deliveries wait; what happened meanwhile is sent too`, `webhook 1-2-… is disabled · no
+    /// delivery waits; what happens from now
     /// on stays in the log, and is sent when it is enabled`.
     static func change(_ subscription: SubscriptionObject) -> String {
         let waiting =
@@ -46,14 +47,18 @@ enum SubscriptionText {
             case let count: "\(count) deliveries wait"
             }
         let later =
-            subscription.isEnabled ? "" : "; what happens from now on stays in the log, and is sent when it is enabled"
+            subscription.isEnabled
+            ? "; what happened meanwhile is sent too"
+            : "; what happens from now on stays in the log, and is sent when it is enabled"
         return "webhook \(VisibleText(subscription.id)) is \(VisibleText(subscription.state)) · \(waiting)\(later)\n"
     }
 
     /// `enabled`, `enabled, failing since 2026-07-01 15:04:05Z`, `disabled: the endpoint answered 410`.
     static func state(_ subscription: SubscriptionObject) -> VisibleText {
         if !subscription.isEnabled {
-            return VisibleText(subscription.state + (subscription.disabledReason.map { ": \($0)" } ?? ""))
+            guard let reason = subscription.disabledReason else { return VisibleText(subscription.state) }
+            // `disabled by its owner` says it all.
+            return VisibleText(reason.hasPrefix(subscription.state) ? reason : "\(subscription.state): \(reason)")
         }
         guard let since = subscription.failingSince else { return VisibleText(subscription.state) }
         return VisibleText("\(subscription.state), failing since \(Wording.moment(since))")
@@ -70,9 +75,13 @@ enum SubscriptionText {
     /// Why a delivery has to wait for its first attempt; nil if nothing in the subscription, as it is now, explains it.
     static func hindrance(_ subscription: SubscriptionObject) -> String? {
         if !subscription.isEnabled { return "the webhook is \(state(subscription))" }
+        let failure = subscription.lastFailure.map { " (the last time: \(VisibleText($0)))" } ?? ""
         if let until = subscription.pausedUntil {
-            return "the endpoint failed too often, so nothing is sent until \(Wording.moment(until))"
+            return "the endpoint failed too often\(failure), so nothing is sent until \(Wording.moment(until))"
         }
-        return subscription.pending > 1 ? "\(subscription.pending) deliveries wait, and go out in their order" : nil
+        if !failure.isEmpty { return "the endpoint fails\(failure), and gets one attempt at a time" }
+        return subscription.pending > 1
+            ? "\(subscription.pending) deliveries wait, this one among them; first attempts are made one at a time"
+            : nil
     }
 }

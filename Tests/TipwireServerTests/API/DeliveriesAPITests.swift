@@ -153,6 +153,7 @@ struct DeliveriesAPITests {
             try await bench.reached("delivered", 2)
             #expect(try await bench.ids() == [cursor, id])
             #expect(try await bench.ids("?after=\(cursor)") == [id])
+            #expect(try await bench.call("GET", "/deliveries?status=500").badFields == ["status"])
             #expect(try await bench.call("POST", "/test", json: #"{"x":1}"#).badFields == ["x"])
         }
     }

@@ -68,7 +68,7 @@ struct DeliveryStagesTests {
 
     @Test(
         "A callback that leads where it may not is refused finally, at whatever attempt",
-        arguments: [.refusedCallback(.plainHTTP), .refusedAddress(refused()), .wrongPeer] as [AttemptOutcome])
+        arguments: [.refusedCallback(.plainHTTP(and: nil)), .refusedAddress(refused()), .wrongPeer] as [AttemptOutcome])
     func refusedFinally(outcome: AttemptOutcome) {
         for made in [0, 3, 9] {
             let ended = DueDelivery(attemptsMade: made, due: Self.start).begin(at: Self.start)
@@ -101,7 +101,8 @@ struct DeliveryStagesTests {
     func texts() {
         let all =
             Self.failures + [
-                .delivered(status: 200), .refusedCallback(.plainHTTP), .refusedAddress(Self.refused()), .wrongPeer,
+                .delivered(status: 200), .refusedCallback(.plainHTTP(and: nil)), .refusedAddress(Self.refused()),
+                .wrongPeer,
                 .unreachable(.noRoute), .unreachable(.failed), .tls(.wrongName), .tls(.handshake),
                 .rejected(status: 410, retryAfter: nil), .unresolved(.failed), .unresolved(.busy),
             ]

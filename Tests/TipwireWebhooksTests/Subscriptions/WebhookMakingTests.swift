@@ -103,8 +103,12 @@ struct WebhookMakingTests {
                     return AttemptReport(outcome: .headTimedOut, duration: .zero)
                 }
             }
-            let refusal = await #expect(throws: WebhookRefusal.self) { try await life.make() }
+            let secret = WebhookSecret.random()
+            let refusal = await #expect(throws: WebhookRefusal.self) { try await life.make(secret: secret) }
             #expect(refusal?.detail.hasSuffix(told.value) == true, "\(refusal?.detail ?? "")")
+            // Whoever verifies can't have verified what was signed with a secret that nobody has yet.
+            let unknown = await #expect(throws: WebhookRefusal.self) { try await life.make() }
+            #expect(unknown?.detail.contains("\(told.value); if it verifies signatures, give it a secret") == true)
             #expect(life.engine.subscriptions.list { _ in true }.isEmpty)
             #expect(try await life.store.webhooks().webhooks.isEmpty)
         }

@@ -58,7 +58,7 @@ struct CallbackURLTests {
             ("/hook", .notAbsolute), ("https:example.com", .notAbsolute), ("https:/example.com", .notAbsolute),
             ("https", .notAbsolute), ("://example.com", .scheme), ("ftp://example.com/", .scheme),
             ("file:///etc/passwd", .scheme), ("javascript://example.com/", .scheme), ("wss://example.com/", .scheme),
-            ("http://example.com/", .plainHTTP), ("HTTP://example.com/", .plainHTTP),
+            ("http://example.com/", .plainHTTP(and: nil)), ("HTTP://example.com/", .plainHTTP(and: nil)),
             ("https://ada@example.com/", .userInfo), ("https://ada:secret@example.com/", .userInfo),
             ("https://@example.com/", .userInfo), ("https://example.com@127.0.0.1/", .userInfo),
             ("https://example.com/#a", .fragment), ("https://example.com#", .fragment),
@@ -175,7 +175,7 @@ struct CallbackURLTests {
 
     @Test("Plain http is refused with the setting that allows it")
     func plainHTTP() throws {
-        #expect(CallbackRefusal.plainHTTP.description.contains("webhooks.allowHTTP"))
+        #expect(CallbackRefusal.plainHTTP(and: nil).description.contains("webhooks.allowHTTP"))
         #expect(try CallbackURL("http://127.0.0.1:8080/x", policy: Self.lenient).hostHeader == "127.0.0.1:8080")
     }
 

@@ -91,10 +91,10 @@ import Testing
     func failure() throws {
         #expect(
             DeliveryText.failure(try Self.delivery("pending", attempts: 1, Self.failed))
-                == "not delivered: answered 500; tried again at 2026-07-01 15:05:05Z")
+                == "not delivered: answered 500; it is tried again at 2026-07-01 15:05:05Z")
         #expect(
             DeliveryText.failure(try Self.delivery("dead", attempts: 1, Self.dead))
-                == #"not delivered: 10.0.0.1\u{7} is private, refused"#)
+                == #"not delivered: 10.0.0.1\u{7} is private; it is given up (refused)"#)
     }
 
     @Test("A retry says how many there are")
@@ -102,7 +102,7 @@ import Testing
         func many(_ count: Int, _ state: String = "enabled") -> String {
             DeliveryText.retry(RetryAnswer(retried: count, state: state))
         }
-        #expect(many(0) == "no delivery fits, so none is tried again\n")
+        #expect(many(0).hasPrefix("no delivery fits, so none is tried again; those that wait"))
         #expect(many(1) == "1 delivery is tried again\n")
         #expect(many(12) == "12 deliveries are tried again\n")
         #expect(

@@ -92,7 +92,7 @@ import Testing
         let id = "1-2-1782918245:3-0123456789abcdef"
         #expect(
             SubscriptionText.change(try Self.subscription(pending: 12))
-                == "webhook \(id) is enabled · 12 deliveries wait\n")
+                == "webhook \(id) is enabled · 12 deliveries wait; what happened meanwhile is sent too\n")
         #expect(
             SubscriptionText.change(try Self.subscription(state: "disabled", pending: 1))
                 == "webhook \(id) is disabled · 1 delivery waits; what happens from now on stays in the log, "
@@ -106,9 +106,17 @@ import Testing
         }
         #expect(
             try words(#","disabled_reason":"disabled by its owner","paused_until":60"#, state: "disabled")
-                == "the webhook is disabled: disabled by its owner")
+                == "the webhook is disabled by its owner")
+        #expect(
+            try words(#","disabled_reason":"key revoked""#, state: "disabled")
+                == "the webhook is disabled: key revoked")
         #expect(try words(#","paused_until":60"#)?.hasSuffix("nothing is sent until 1970-01-01 00:01:00Z") == true)
-        #expect(try words(pending: 7) == "7 deliveries wait, and go out in their order")
+        #expect(
+            try words(pending: 7)
+                == "7 deliveries wait, this one among them; first attempts are made one at a time")
+        #expect(
+            try words(#","last_failure":"answered 500""#, pending: 7)
+                == "the endpoint fails (the last time: answered 500), and gets one attempt at a time")
         #expect(try words() == nil)
     }
 
