@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy chromium
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy chromium prometheus
 
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
@@ -47,9 +47,9 @@ bench: ## Measure intake, fan-out and webhooks, the first two beside peers (see 
 	swift build -c release --product tipwire-bench
 	.build/release/tipwire-bench $(ARGS)
 
-release: ## Build the one binary to ship, .build-static/tipwire, stripped, with Swift linked in
-	@scripts/need $(BUILD_NEEDS)
+release: ## Build what is shipped into .build-static: tipwire, stripped, with Swift linked in, a .deb, and checksums
+	@scripts/need $(BUILD_NEEDS) binutils dpkg
 	@echo "Building in a folder of its own; the first time takes about ten minutes."
 	swift build -c release --product tipwire --static-swift-stdlib --scratch-path .build-static
-	strip -o .build-static/tipwire .build-static/release/tipwire
-	@ls -l .build-static/tipwire
+	scripts/package .build-static/release/tipwire .build-static
+	@ls -l .build-static/tipwire*
