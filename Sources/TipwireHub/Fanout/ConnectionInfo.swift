@@ -42,11 +42,19 @@ public struct ShardStatistics: Sendable {
         public var connections = 0
         public var deliveries = 0
         public var bytes = 0
+        /// Of the connections: those that are given what they missed.
+        public var catchingUp = 0
+        /// Of the connections: those that take nothing, so that what comes waits in the log.
+        public var stalled = 0
+        /// How far the one furthest behind is.
+        public var lagEvents = 0
+        public var lagBytes = 0
 
         static func + (a: Share, b: Share) -> Share {
             Share(
                 connections: a.connections + b.connections, deliveries: a.deliveries + b.deliveries,
-                bytes: a.bytes + b.bytes)
+                bytes: a.bytes + b.bytes, catchingUp: a.catchingUp + b.catchingUp, stalled: a.stalled + b.stalled,
+                lagEvents: max(a.lagEvents, b.lagEvents), lagBytes: max(a.lagBytes, b.lagBytes))
         }
     }
 
@@ -54,6 +62,10 @@ public struct ShardStatistics: Sendable {
     public var sse = Share()
     public var eventsub = Share()
     public var slowConsumersCut = 0
+    /// From a commit to the last write of its batch on one event loop; one observation a batch and loop.
+    public var latency = DurationHistogram.Reading()
+    /// Everything up to here has been offered to the listeners.
+    public var relayed = Int64.max
 
     public subscript(kind: Dialect.Kind) -> Share {
         get {
@@ -78,6 +90,8 @@ public struct ShardStatistics: Sendable {
         var sum = a
         for kind in Dialect.Kind.allCases { sum[kind] = a[kind] + b[kind] }
         sum.slowConsumersCut += b.slowConsumersCut
+        sum.latency = a.latency + b.latency
+        sum.relayed = min(a.relayed, b.relayed)
         return sum
     }
 }

@@ -63,8 +63,12 @@ public final class Fanout: Sendable, AccessEnforcing {
     }
 
     /// Hands a batch to every shard, and returns when all have offered it to their listeners.
-    func deliver(_ events: [EncodedEvent], through: Int64) async {
-        await onEach { $0.deliver(events, through: through) }
+    ///
+    /// - Parameter committedAt: when the oldest of them was committed, where that is known.
+    func deliver(
+        _ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil
+    ) async {
+        await onEach { $0.deliver(events, through: through, committedAt: committedAt) }
     }
 
     /// Closes every stream that depended on what is lost, before it returns.
@@ -102,7 +106,7 @@ public final class Fanout: Sendable, AccessEnforcing {
     }
 
     public func statistics() async -> ShardStatistics {
-        await onEach(\.statistics).reduce(ShardStatistics(), +)
+        await onEach(\.report).reduce(ShardStatistics(), +)
     }
 
     /// Where EventSub's listeners stand.

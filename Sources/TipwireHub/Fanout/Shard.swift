@@ -144,7 +144,7 @@ public final class Shard {
     // MARK: Delivery
 
     /// Offers a batch to every listener that it concerns: one write each, whatever the batch holds.
-    func deliver(_ events: [EncodedEvent], through: Int64) {
+    func deliver(_ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil) {
         var touched: [SubscriberGroup] = []
         for event in events {
             for group in groupsByPage[event.page.id] ?? [] { add(event, to: group, touched: &touched) }
@@ -155,6 +155,8 @@ public final class Shard {
         }
         for group in touched { offerPending(of: group) }
         position = through
+        // Once for the batch, after the last write: what each delivery took would cost a clock reading for each.
+        if let committedAt, !touched.isEmpty { statistics.latency.observe(committedAt.duration(to: .now)) }
     }
 
     private func add(_ event: EncodedEvent, to group: SubscriberGroup, touched: inout [SubscriberGroup]) {
@@ -301,6 +303,25 @@ public final class Shard {
         let ending = subscribers.filter(condition)
         for subscriber in ending { end(subscriber, reason) }
         return ending.count
+    }
+
+    /// The statistics, with how this loop's listeners stand at this moment.
+    var report: ShardStatistics {
+        var report = statistics
+        report.relayed = position
+        let head = log.bounds.head
+        for subscriber in subscribers {
+            guard case .behind(let lag) = subscriber.delivery.state else { continue }
+            if lag.stalledSince == nil {
+                report[subscriber.kind].catchingUp += 1
+            } else {
+                report[subscriber.kind].stalled += 1
+            }
+            let share = report[subscriber.kind]
+            report[subscriber.kind].lagEvents = max(share.lagEvents, Int(head - lag.through))
+            report[subscriber.kind].lagBytes = max(share.lagBytes, lag.bytes)
+        }
+        return report
     }
 
     var listeners: [ConnectionInfo] { subscribers.map { ConnectionInfo($0, head: log.bounds.head) } }

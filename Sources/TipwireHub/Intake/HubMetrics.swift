@@ -21,21 +21,32 @@ public final class DurationHistogram: Sendable {
         /// One count for each bound and one for everything; cumulative.
         public var buckets = [Int](repeating: 0, count: DurationHistogram.bounds.count + 1)
         public var sum = 0.0
+
+        public init() {}
+
+        public mutating func observe(_ duration: Duration) {
+            let seconds =
+                Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+            for (index, bound) in DurationHistogram.bounds.enumerated() where seconds <= bound {
+                buckets[index] += 1
+            }
+            buckets[DurationHistogram.bounds.count] += 1
+            sum += seconds
+        }
+
+        public static func + (a: Reading, b: Reading) -> Reading {
+            var sum = a
+            for index in sum.buckets.indices { sum.buckets[index] += b.buckets[index] }
+            sum.sum += b.sum
+            return sum
+        }
     }
 
     private let state = Mutex(Reading())
 
     public init() {}
 
-    public func observe(_ duration: Duration) {
-        let seconds =
-            Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
-        state.withLock { reading in
-            for (index, bound) in Self.bounds.enumerated() where seconds <= bound { reading.buckets[index] += 1 }
-            reading.buckets[Self.bounds.count] += 1
-            reading.sum += seconds
-        }
-    }
+    public func observe(_ duration: Duration) { state.withLock { $0.observe(duration) } }
 
     public var reading: Reading { state.withLock { $0 } }
 }

@@ -137,10 +137,11 @@ public final class TipIntake: Service {
             return
         }
         state.withLock { $0.failedAt = nil }
-        metrics.commitSeconds.observe(began.duration(to: .now))
+        let committedAt = ContinuousClock.now
+        metrics.commitSeconds.observe(began.duration(to: committedAt))
         position.advance(to: commit.bounds)
         // The relay is woken before the callers: their answers and the fan-out then run side by side.
-        wakeUp.signal(appended(by: commit))
+        wakeUp.signal(appended(by: commit), committedAt: committedAt)
         for (waiting, result) in zip(batch, commit.results) {
             if case .success(let answers) = result {
                 metrics.countAccepted(answers)

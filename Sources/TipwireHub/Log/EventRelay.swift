@@ -64,16 +64,19 @@ public struct EventRelay: Service {
         while true {
             let batch = try await nextBatch(after: relayed)
             if batch.through == relayed { return }
-            await fanout.deliver(encoder.encode(batch.events), through: batch.through)
+            await fanout.deliver(
+                encoder.encode(batch.events), through: batch.through, committedAt: batch.oldestCommit)
             relayed = batch.through
         }
     }
 
-    private func nextBatch(after relayed: Int64) async throws -> (events: [Event], through: Int64) {
+    private func nextBatch(
+        after relayed: Int64
+    ) async throws -> (events: [Event], through: Int64, oldestCommit: ContinuousClock.Instant?) {
         // Commits hand their events along. They serve only while they follow on without a hole; everything else, and
         // everything another node wrote, comes from the log.
-        let offered = wakeUp.take(after: relayed)
-        if let last = offered.last { return (offered, last.sequence) }
+        let news = wakeUp.takeNews(after: relayed)
+        if let last = news.events.last { return (news.events, last.sequence, news.oldestCommit) }
         let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
         position.advance(to: slice.bounds)
         if slice.bounds.prunedThrough > relayed {
@@ -82,6 +85,6 @@ public struct EventRelay: Service {
             logger.error("retention removed events before they were delivered; retention.bytes is too small")
             await fanout.cutAll(because: "the log no longer holds what is missing")
         }
-        return (slice.events, slice.through)
+        return (slice.events, slice.through, news.oldestCommit)
     }
 }

@@ -17,9 +17,19 @@ public final class WakeUp: Sendable {
         return listener
     }
 
-    /// - Parameter events: what was committed, in order; none when only the fact is known.
-    public func signal(_ events: [Event] = []) {
-        for listener in listeners.withLock({ $0 }) { listener.signal(events) }
+    /// - Parameters:
+    ///   - events: what was committed, in order; none when only the fact is known.
+    ///   - committedAt: when their commit was done, on the clock that never jumps; nil when this process doesn't know.
+    public func signal(_ events: [Event] = [], committedAt: ContinuousClock.Instant? = nil) {
+        for listener in listeners.withLock({ $0 }) { listener.signal(events, committedAt: committedAt) }
+    }
+
+    /// What a listener had waiting.
+    public struct News: Sendable {
+        /// Those that follow what was read before without a hole; else none, and the log has them.
+        public var events: [Event] = []
+        /// The oldest commit that was told since the last look, whether or not its events are among these.
+        public var oldestCommit: ContinuousClock.Instant?
     }
 
     /// What one reader hears. Its box is bounded, and an overflow costs the reader one read.
@@ -27,7 +37,7 @@ public final class WakeUp: Sendable {
         /// Most events that wait for a reader; about one full fan-out's worth.
         static let maximumEvents = 1_024
 
-        private let box = Mutex<[Event]>([])
+        private let box = Mutex(News())
         private let continuation: AsyncStream<Void>.Continuation
         /// One element stands for any number of signals since the last was taken.
         public let signals: AsyncStream<Void>
@@ -37,28 +47,36 @@ public final class WakeUp: Sendable {
         }
 
         /// Tells this reader alone.
-        public func signal(_ events: [Event] = []) {
+        public func signal(_ events: [Event] = [], committedAt: ContinuousClock.Instant? = nil) {
             box.withLock { waiting in
-                if waiting.count + events.count <= Self.maximumEvents {
-                    waiting.append(contentsOf: events)
+                if waiting.events.count + events.count <= Self.maximumEvents {
+                    waiting.events.append(contentsOf: events)
                 }
+                // Commits come in order, so the first is the oldest.
+                waiting.oldestCommit = waiting.oldestCommit ?? committedAt
             }
             continuation.yield()
         }
 
         /// The events that came since, if they follow `sequence` without a hole; else none, and the log has them.
-        public func take(after sequence: Int64) -> [Event] {
-            let taken = box.withLock { waiting in
-                defer { waiting = [] }
+        public func take(after sequence: Int64) -> [Event] { takeNews(after: sequence).events }
+
+        /// The same, and since when the oldest of what came has waited.
+        public func takeNews(after sequence: Int64) -> News {
+            var news = box.withLock { waiting in
+                defer { waiting = News() }
                 return waiting
             }
-            let news = taken.drop { $0.sequence <= sequence }
+            news.events = Array(news.events.drop { $0.sequence <= sequence })
             var previous = sequence
-            for event in news {
-                guard event.sequence == previous + 1 else { return [] }
+            for event in news.events {
+                guard event.sequence == previous + 1 else {
+                    news.events = []
+                    break
+                }
                 previous = event.sequence
             }
-            return Array(news)
+            return news
         }
 
         public func finish() { continuation.finish() }

@@ -16,10 +16,10 @@ struct APIRouter {
     private let guardian: Guardian
     private let known: KnownPaths
 
-    init(guardian: Guardian, clock: WallClock, logger: Logger) {
+    init(guardian: Guardian, clock: WallClock, responses: ResponseCounts, logger: Logger) {
         self.guardian = guardian
         known = KnownPaths()
-        router.add(middleware: ProblemMiddleware(known: known, clock: clock, logger: logger))
+        router.add(middleware: ProblemMiddleware(known: known, clock: clock, responses: responses, logger: logger))
     }
 
     /// Adds a route that needs a key, or a session, with this scope.
@@ -87,11 +87,13 @@ struct Call: Sendable {
 private struct ProblemMiddleware: RouterMiddleware {
     let known: KnownPaths
     let clock: WallClock
+    let responses: ResponseCounts
     let logger: Logger
 
     func handle(
         _ request: Request, context: AppContext, next: (Request, AppContext) async throws -> Response
     ) async throws -> Response {
+        let began = ContinuousClock.now
         var response: Response
         do {
             response = try await next(request, context)
@@ -104,6 +106,7 @@ private struct ProblemMiddleware: RouterMiddleware {
         }
         response.headers[.date] = clock.now().httpDate
         response.headers[.xContentTypeOptions] = "nosniff"
+        responses.count(response.status.code, took: began.duration(to: .now))
         return response
     }
 

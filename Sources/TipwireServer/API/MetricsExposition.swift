@@ -17,12 +17,18 @@ struct MetricsExposition: Sendable {
     let directory: Directory
     let position: LogPosition
     let refusals: RefusalCounts
+    let responses: ResponseCounts
     let quota: StreamQuota
+    let drain: DrainState
+    let maxPending: Int
+    let dataFolder: String
     let startedAt: Timestamp
 
     func text() async -> String {
         var page = MetricsPage()
         page.gauge("tipwire_build_info", "The version that runs.", labels: ["version": TipwireVersion.text], 1)
+        page.gauge("tipwire_draining", "1 once the server has been told to stop.", drain.hasBegun ? 1 : 0)
+        httpMetrics(&page)
         intakeMetrics(&page)
         await fanoutMetrics(&page)
         webhookMetrics(&page)
@@ -31,6 +37,15 @@ struct MetricsExposition: Sendable {
         page.gauge("tipwire_keys", "API keys.", directory.look(\.keyCount))
         processMetrics(&page)
         return page.text
+    }
+
+    private func httpMetrics(_ page: inout MetricsPage) {
+        page.counters(
+            "tipwire_http_responses_total", "Requests that were answered, streams left out.", label: "status",
+            responses.reading)
+        page.histogram(
+            "tipwire_http_response_duration_seconds", "From a request's head to the beginning of its answer.",
+            responses.seconds.reading)
     }
 
     private func intakeMetrics(_ page: inout MetricsPage) {
@@ -45,18 +60,45 @@ struct MetricsExposition: Sendable {
         page.counter(
             "tipwire_commit_failures_total", "Commits that failed, a full disk for one.", metrics.commitFailures.value)
         page.gauge("tipwire_intake_pending_tips", "Tips that wait for their commit.", intake.pending)
+        page.gauge("tipwire_intake_pending_limit", "Most tips that may wait for their commit.", maxPending)
         page.histogram(
             "tipwire_commit_duration_seconds", "Duration of a commit, the sync to disk included.",
             metrics.commitSeconds.reading)
     }
 
     private func fanoutMetrics(_ page: inout MetricsPage) async {
+        // Read before the shards are asked: what is committed meanwhile is no lag.
+        let head = position.bounds.head
         let statistics = await fanout.statistics()
         func byKind(_ value: (ShardStatistics.Share) -> Int) -> [(String, Int)] {
             Dialect.Kind.allCases.map { ($0.rawValue, value(statistics[$0])) }
         }
         page.gauges(
             "tipwire_connections", "Listeners that are connected.", label: "kind", byKind(\.connections))
+        page.gauges(
+            "tipwire_connection_states",
+            "Listeners that have all, that are given what they missed, and that take nothing.",
+            labels: ("kind", "state"),
+            Dialect.Kind.allCases.flatMap { kind in
+                let share = statistics[kind]
+                return [
+                    (kind.rawValue, "live", share.connections - share.catchingUp - share.stalled),
+                    (kind.rawValue, "catching_up", share.catchingUp), (kind.rawValue, "stalled", share.stalled),
+                ]
+            })
+        page.gauges(
+            "tipwire_connection_lag_events", "Events of the log between its head and the listener furthest behind.",
+            label: "kind", byKind(\.lagEvents))
+        page.gauges(
+            "tipwire_connection_lag_bytes", "Bytes published to the listener furthest behind and not taken by it.",
+            label: "kind", byKind(\.lagBytes))
+        page.gauge(
+            "tipwire_relay_lag_events", "Events that were committed and not yet offered to all listeners.",
+            Int(max(0, head - min(head, statistics.relayed))))
+        page.histogram(
+            "tipwire_commit_to_socket_seconds",
+            "From a commit to the last write of its batch; one observation a batch and event loop with listeners.",
+            statistics.latency)
         page.gauge("tipwire_connections_limit", "Most listeners at a time.", quota.maximum)
         page.counters(
             "tipwire_deliveries_total", "Events written to listeners.", label: "kind", byKind(\.deliveries))
@@ -113,10 +155,18 @@ struct MetricsExposition: Sendable {
     }
 
     private func logMetrics(_ page: inout MetricsPage) async {
-        page.counter(
+        page.gauge(
             "tipwire_log_head_sequence", "Sequence of the last committed event.", Int(position.bounds.head))
         page.counter(
             "tipwire_log_pruned_events_total", "Events that retention removed.", metrics.eventsPruned.value)
+        page.gauges(
+            "tipwire_database_file_bytes", "Size of the database's files.", label: "file",
+            [("main", ""), ("wal", "-wal")].compactMap { name, suffix in
+                ProcessReading.fileBytes("\(dataFolder)/tipwire.db\(suffix)").map { (name, $0) }
+            })
+        if let free = ProcessReading.freeBytes(at: dataFolder) {
+            page.gauge("tipwire_disk_free_bytes", "What may still be written where the data folder is.", free)
+        }
         guard let log = try? await store.logStatistics() else { return }
         page.gauge("tipwire_log_events", "Events that the log holds.", Int(log.events))
         page.gauge("tipwire_log_size_bytes", "Size of the log as retention counts it.", Int(log.bytes))
@@ -130,73 +180,20 @@ struct MetricsExposition: Sendable {
     private func processMetrics(_ page: inout MetricsPage) {
         page.gauge(
             "process_start_time_seconds", "Start of the process, in Unix time.", Int(startedAt.unixSeconds))
-        if let resident = ProcessReading.residentBytes() {
-            page.gauge("process_resident_memory_bytes", "Resident memory.", resident)
+        if let seconds = ProcessReading.cpuSeconds() {
+            page.counter(
+                "process_cpu_seconds_total", "Processor time, the kernel's for this process included.", seconds)
+        }
+        if let memory = ProcessReading.memory() {
+            page.gauge("process_resident_memory_bytes", "Resident memory.", memory.residentBytes)
+            page.gauge("process_virtual_memory_bytes", "Virtual memory.", memory.virtualBytes)
         }
         if let descriptors = ProcessReading.openDescriptors() {
             page.gauge("process_open_fds", "Open file descriptors.", descriptors)
         }
-    }
-}
-
-/// Writes families of metrics, each with its help and type.
-struct MetricsPage {
-    private(set) var text = ""
-
-    mutating func counter(_ name: String, _ help: String, labels: [String: String] = [:], _ value: Int) {
-        family(name, help, "counter")
-        sample(name, labels, "\(value)")
-    }
-
-    mutating func counters(_ name: String, _ help: String, label: String, _ values: [(String, Int)]) {
-        family(name, help, "counter")
-        samples(name, label, values)
-    }
-
-    mutating func gauges(_ name: String, _ help: String, label: String, _ values: [(String, Int)]) {
-        family(name, help, "gauge")
-        samples(name, label, values)
-    }
-
-    private mutating func samples(_ name: String, _ label: String, _ values: [(String, Int)]) {
-        for (key, value) in values { sample(name, [label: key], "\(value)") }
-    }
-
-    mutating func gauge(_ name: String, _ help: String, labels: [String: String] = [:], _ value: Int) {
-        family(name, help, "gauge")
-        sample(name, labels, "\(value)")
-    }
-
-    mutating func histogram(_ name: String, _ help: String, _ reading: DurationHistogram.Reading) {
-        family(name, help, "histogram")
-        for (bound, count) in zip(DurationHistogram.bounds.map { "\($0)" } + ["+Inf"], reading.buckets) {
-            sample("\(name)_bucket", ["le": bound], "\(count)")
+        if let most = ProcessReading.mostDescriptors() {
+            page.gauge("process_max_fds", "Most file descriptors that the process may open.", most)
         }
-        sample("\(name)_sum", [:], "\(reading.sum)")
-        sample("\(name)_count", [:], "\(reading.buckets.last ?? 0)")
-    }
-
-    private mutating func family(_ name: String, _ help: String, _ type: String) {
-        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
-    }
-
-    private mutating func sample(_ name: String, _ labels: [String: String], _ value: String) {
-        let list = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\"\($0.value)\"" }.joined(separator: ",")
-        text += list.isEmpty ? "\(name) \(value)\n" : "\(name){\(list)} \(value)\n"
-    }
-}
-
-/// What the kernel says of this process.
-enum ProcessReading {
-    static func residentBytes() -> Int? {
-        guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
-        return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map {
-            $0 * Int(sysconf(Int32(_SC_PAGESIZE)))
-        }
-    }
-
-    static func openDescriptors() -> Int? {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.count
     }
 }
 

@@ -1,8 +1,15 @@
 import Synchronization
 
 /// Refused streams by reason. The reasons are the program's own words, so their number is fixed.
+///
+/// Each is there from the start, with 0: a rate needs a first sample before the first refusal.
 final class RefusalCounts: Sendable {
-    private let counts = Mutex<[String: Int]>([:])
+    static let reasons = [
+        "access", "channel", "full", "handshake", "key_invalid", "key_missing", "method", "page", "path", "room",
+        "scope", "session", "throttled",
+    ]
+
+    private let counts = Mutex(Dictionary(uniqueKeysWithValues: reasons.map { ($0, 0) }))
 
     func count(_ reason: String) { counts.withLock { $0[reason, default: 0] += 1 } }
 

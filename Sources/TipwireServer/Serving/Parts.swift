@@ -29,6 +29,7 @@ struct Parts: Sendable {
     let authenticator: Authenticator
     let metrics = HubMetrics()
     let refusals = RefusalCounts()
+    let responses = ResponseCounts()
     let drain = DrainState()
     let sessions: SessionCookie
     let addresses: ClientAddress
@@ -173,7 +174,7 @@ struct Parts: Sendable {
     private func makeRouter() -> APIRouter {
         APIRouter(
             guardian: Guardian(authenticator: authenticator, sessions: sessions, addresses: addresses),
-            clock: clock, logger: logger)
+            clock: clock, responses: responses, logger: logger)
     }
 
     private var operating: OperatingController {
@@ -182,7 +183,9 @@ struct Parts: Sendable {
             exposition: MetricsExposition(
                 metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, webhooks: webhooks,
                 subscriptionQuota: subscriptionQuota, store: store, directory: directory,
-                position: position, refusals: refusals, quota: quota, startedAt: startedAt))
+                position: position, refusals: refusals, responses: responses, quota: quota, drain: drain,
+                maxPending: configuration.intake.maxPending, dataFolder: configuration.dataFolder,
+                startedAt: startedAt))
     }
 }
 

@@ -133,6 +133,29 @@ struct SlowListenerTests {
         }
     }
 
+    @Test("Statistics say who takes nothing, how far behind that is, and how long batches took from their commit")
+    func statistics() async throws {
+        try await withHub { hub in
+            let house = try await House(hub)
+            let slow = try await house.listen(isWritable: false)
+            let quick = try await house.listen()
+            try await house.tip(3)
+            try await quick.received(through: 3)
+            try await until { await hub.fanout.statistics().relayed == 3 }
+            let statistics = await hub.fanout.statistics()
+            let share = statistics.feed
+            #expect(share.connections == 2 && share.stalled == 1 && share.catchingUp == 0)
+            #expect(share.lagEvents == 3 && share.lagBytes > 0)
+            #expect(statistics.sse.lagEvents == 0 && statistics.sse.stalled == 0)
+            let batches = try #require(statistics.latency.buckets.last)
+            #expect(batches >= 1 && batches <= 6 && statistics.latency.sum > 0)
+            try await slow.setWritable(true)
+            try await slow.received(through: 3)
+            let after = await hub.fanout.statistics().feed
+            #expect(after.stalled == 0 && after.lagEvents == 0 && after.lagBytes == 0)
+        }
+    }
+
     @Test("Who takes nothing for the limit of seconds is cut and told so; who lags for nothing is not")
     func stall() async throws {
         try await withHub(.test(maxLagSeconds: 0)) { hub in

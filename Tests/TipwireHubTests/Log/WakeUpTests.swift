@@ -47,6 +47,22 @@ struct WakeUpTests {
         #expect(listener.take(after: 4).isEmpty)
     }
 
+    @Test("The oldest commit since the last look is known, also when its events don't follow or didn't fit")
+    func oldestCommit() throws {
+        let wakeUp = WakeUp()
+        let listener = wakeUp.listen()
+        let (first, second) = (ContinuousClock.now, ContinuousClock.now.advanced(by: .seconds(1)))
+        #expect(listener.takeNews(after: 0).oldestCommit == nil)
+        wakeUp.signal(try events(5...5), committedAt: first)
+        wakeUp.signal(try events(6...6), committedAt: second)
+        wakeUp.signal()
+        let news = listener.takeNews(after: 0)
+        #expect(news.events.isEmpty && news.oldestCommit == first)
+        wakeUp.signal(try events(7...7), committedAt: second)
+        #expect(listener.takeNews(after: 6).oldestCommit == second)
+        #expect(listener.takeNews(after: 7).oldestCommit == nil)
+    }
+
     @Test("Any number of signals before a look is one look")
     func coalescing() async {
         let wakeUp = WakeUp()

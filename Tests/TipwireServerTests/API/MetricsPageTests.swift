@@ -30,6 +30,28 @@ struct MetricsPageTests {
                 """)
     }
 
+    @Test("What has a meaning in a label's value is escaped; two labels and fractions have their form")
+    func labels() {
+        var page = MetricsPage()
+        page.gauge("a", "As.", labels: ["x": "\"\\\n"], 1)
+        page.gauges("b", "Bs.", labels: ("kind", "state"), [("feed", "live", 2)])
+        page.counter("c_total", "Cs.", 0.25)
+        #expect(
+            page.text.split(separator: "\n").filter { !$0.hasPrefix("#") } == [
+                #"a{x="\"\\\n"} 1"#, #"b{kind="feed",state="live"} 2"#, "c_total 0.25",
+            ])
+    }
+
+    @Test("Answers are counted by the statuses that the program knows, all others under one word")
+    func responses() {
+        let counts = ResponseCounts()
+        for status in [200, 200, 422, 418, 599] { counts.count(status, took: .milliseconds(1)) }
+        let reading = Dictionary(uniqueKeysWithValues: counts.reading.map { ($0.status, $0.count) })
+        #expect(reading["200"] == 2 && reading["422"] == 1 && reading["other"] == 2 && reading["404"] == 0)
+        #expect(reading.count == ResponseCounts.statuses.count + 1)
+        #expect(counts.seconds.reading.buckets.last == 5)
+    }
+
     @Test("A histogram is cumulative, ends at +Inf, and has sum and count")
     func histogram() {
         let durations = DurationHistogram()
