@@ -131,6 +131,41 @@ def test_the_unit_fits_the_program():
     assert "adduser --quiet --system --group" in (PACKAGING / "deb/postinst").read_text()
 
 
+def test_the_unit_lets_every_system_call_through_that_the_server_makes(analyze, tmp_path):
+    """From start to stop, with a tip, a webhook, a password and a scrape in between."""
+    strace = shutil.which("strace")
+    if not strace or run(strace, "-o", tmp_path / "probe", "true").returncode != 0:
+        pytest.skip("strace is not installed, or may not trace")
+    wrapper = tmp_path / "traced"
+    wrapper.write_text(f"#!/bin/sh\nexec {strace} -D -f -qq -o {tmp_path}/trace {binary()} \"$@\"\n")
+    wrapper.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIPWIRE_BINARY", str(wrapper))
+        server = Server(tmp_path / "data", log_level="info").start()
+    with server:
+        slug = server.page()
+        with server.feed(server.admin, "activity-feed", slug) as feed:
+            server.tip(slug)
+            assert feed.event()
+        server.post("/api/v1/subscriptions", {"page": slug, "callback": "https://tips.example/hook"})
+        assert server.post("/api/v1/accounts", {"name": "ada", "password": "long enough"}).status == 201
+        assert server.get("/metrics").status == 200
+        server.close()
+    used = set(re.findall(r"^\d+ +(\w+)\(", (tmp_path / "trace").read_text(), re.M))
+
+    def expand(name):
+        if not name.startswith("@"):
+            return {name}
+        lines = run(analyze, "syscall-filter", name).stdout
+        return set().union(*map(expand, re.findall(r"^\s+(@?[a-z0-9_-]+)$", lines, re.M)))
+
+    allowed = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", UNIT.read_text(), re.M):
+        names = set().union(*map(expand, line.removeprefix("~").split()))
+        allowed = allowed - names if line.startswith("~") else allowed | names
+    assert "epoll_wait" in used and used - allowed == set()
+
+
 def test_the_images_recipe_fits(tmp_path):
     text = (PACKAGING / "Containerfile").read_text()
     ignored = (PACKAGING / "Containerfile.dockerignore").read_text()
