@@ -15,15 +15,17 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     private let stream: AcceptedStream
     private let framing: StreamFraming
     private let shard: Shard
+    private let drain: DrainPlan
     private var context: ChannelHandlerContext?
     private var subscriber: Subscriber?
     private var isEnding = false
     private(set) var isWritable = true
 
-    init(stream: AcceptedStream, framing: StreamFraming, shard: Shard) {
+    init(stream: AcceptedStream, framing: StreamFraming, shard: Shard, drain: DrainPlan) {
         self.stream = stream
         self.framing = framing
         self.shard = shard
+        self.drain = drain
     }
 
     /// Subscribes, then answers: an event committed after the answer was read can't be missed.
@@ -76,12 +78,21 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent:
-            leaveFanout()
-            finish(within: StreamLimits.shutdownClose)
+            shutDown(context: context)
         case ChannelEvent.inputClosed:
             context.close(promise: nil)
         default:
             break
+        }
+    }
+
+    /// Until its turn has come a stream gets its events as ever.
+    private func shutDown(context: ChannelHandlerContext) {
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: drain.turn()) {
+            let handler = handler.value
+            handler.leaveFanout()
+            handler.finish(within: StreamLimits.shutdownClose)
         }
     }
 

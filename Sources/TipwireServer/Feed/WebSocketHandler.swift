@@ -3,23 +3,17 @@ import TipwireCore
 import TipwireHub
 import TipwireWire
 
-/// One WebSocket with nothing else in its pipeline.
+/// A socket that listens: a WebSocket connection in the fan-out.
 ///
-/// What bytes mean is decided by `WebSocketSession`, what to say by the dialect's voice, what to deliver by the shard; this
-/// moves bytes between them and the channel, and owns the closing handshake's time limit.
-final class WebSocketHandler: StreamHandler, SubscriberSink {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
+/// What to say is the dialect's voice's to know, what to deliver the shard's.
+final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink {
     private static let ping = WebSocketFrame.ping(ByteBuffer())
 
     private let stream: AcceptedStream
     private let voice: any SocketVoice
     private let shard: Shard
-    private var session: WebSocketSession
-    private var context: ChannelHandlerContext?
+    private let drain: DrainPlan
     private var subscriber: Subscriber?
-    private var isClosing = false
     /// What had been delivered when the last ping was sent, and when the last one was answered: a peer that answers has
     /// had everything before.
     private var pinged: Int64?
@@ -28,19 +22,20 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
     /// tells any more what it took.
     private var wasLeftUnsent = false
     private var sign: (promise: EventLoopPromise<Bool>, limit: Scheduled<Void>)?
-    private(set) var isWritable = true
 
-    init(stream: AcceptedStream, voice: any SocketVoice, shard: Shard, maxMessageBytes: Int) {
+    init(
+        stream: AcceptedStream, voice: any SocketVoice, shard: Shard, maxMessageBytes: Int, drain: DrainPlan
+    ) {
         self.stream = stream
         self.voice = voice
         self.shard = shard
-        session = WebSocketSession(maxMessageBytes: maxMessageBytes)
+        self.drain = drain
+        super.init(maxMessageBytes: maxMessageBytes)
     }
 
     /// Subscribes, then answers the handshake: an event committed after the answer was read can't be missed.
     func begin() {
         guard let context else { preconditionFailure("a socket begins in its pipeline") }
-        isWritable = context.channel.isWritable
         guard case .listen(let subscription) = stream.purpose else {
             if case .farewell(let reason) = stream.purpose {
                 send(stream.opening)
@@ -65,88 +60,43 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         context.read()
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-
-    func handlerRemoved(context: ChannelHandlerContext) { leave() }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        leave()
-        // When this connection carried requests before, the HTTP service behind still waits for its end.
-        context.fireChannelInactive()
-    }
-
-    private func leave() {
-        leaveFanout()
-        context = nil
-    }
-
     // MARK: Inbound
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
-        while let event = session.receive(&bytes) {
-            if let subscriber { shard.heard(subscriber) }
-            switch event {
-            // Who says goodbye is no obstacle to the next.
-            case .closed, .violation: break
-            case .text, .binary, .ping, .pong: answerSign(true)
-            }
-            handle(event, context: context)
+    override func received(text: ByteBuffer) {
+        if let answer = voice.answer(to: text) { send(answer) }
+    }
+
+    override func receivedPong() {
+        confirmed = pinged ?? confirmed
+        pinged = nil
+    }
+
+    override func heard() {
+        if let subscriber { shard.heard(subscriber) }
+        answerSign(true)
+    }
+
+    override func becameWritable() {
+        if let subscriber { shard.becameWritable(subscriber) }
+    }
+
+    override func parted(_ parting: Parting) { leaveFanout(parting) }
+
+    /// Until its turn has come a feed gets its events as ever.
+    override func shutDown() {
+        guard let context, !isClosing else { return }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: drain.turn()) {
+            let handler = handler.value
+            handler.leaveFanout()
+            handler.close(
+                .serviceRestart, "the server is shutting down", within: StreamLimits.shutdownClose)
         }
     }
 
-    private func handle(_ event: WebSocketEvent, context: ChannelHandlerContext) {
-        switch event {
-        case .text(let text):
-            if let answer = voice.answer(to: text) { send(answer) }
-        case .binary:
-            break
-        case .pong:
-            confirmed = pinged ?? confirmed
-            pinged = nil
-        case .ping(let payload):
-            send(WebSocketFrame.pong(payload))
-        case .closed(let answer, _, _):
-            leaveFanout()
-            finish(answer, context: context)
-        case .violation(let close, _, _):
-            leaveFanout()
-            finish(close, context: context)
-        }
-    }
-
-    /// A peer that asks and never reads is not answered without bound: its bytes are left in the kernel until it does.
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        isWritable = context.channel.isWritable
-        try? context.channel.syncOptions?.setOption(.autoRead, value: isWritable || isClosing)
-        if isWritable, let subscriber { shard.becameWritable(subscriber) }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        switch event {
-        case is ChannelShouldQuiesceEvent:
-            leaveFanout()
-            close(.goingAway, "the server is shutting down", within: StreamLimits.shutdownClose)
-        case ChannelEvent.inputClosed:
-            // Without a close frame the peer is gone; a WebSocket has no half-open state to serve.
-            leaveFanout()
-            context.close(promise: nil)
-        default:
-            break
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A broken connection, seen by its socket. There is nobody left to tell.
-        leaveFanout(.broken)
-        context.close(promise: nil)
-    }
+    override func farewell(_ reason: String) -> ByteBuffer? { voice.farewell(reason) }
 
     // MARK: Outbound
-
-    private func send(_ frame: ByteBuffer) {
-        context?.writeAndFlush(wrapOutboundOut(frame), promise: nil)
-    }
 
     func write(_ bytes: ByteBuffer) { send(bytes) }
 
@@ -196,15 +146,6 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         subscriber = nil
     }
 
-    /// How a socket parts with its subscription.
-    private enum Parting {
-        case orderly
-        /// The connection broke.
-        case broken
-        /// The peer has shown no life for too long.
-        case dead
-    }
-
     /// Gives the subscription of this socket back, with what was delivered. Where that is in doubt it is less rather than
     /// more: a message may come twice, with the same id, and none is missing.
     private func releaseClaim(_ parting: Parting = .orderly) {
@@ -220,33 +161,6 @@ final class WebSocketHandler: StreamHandler, SubscriberSink {
         }
         // Only now: whoever waits for this sign asks for the subscription at once.
         answerSign(false)
-    }
-
-    private func close(_ code: WebSocketCloseCode, _ reason: String, within limit: TimeAmount = StreamLimits.close) {
-        guard let context, !isClosing, let frame = session.sendClose(code, reason: reason) else { return }
-        isClosing = true
-        // Reading goes on for the peer's answer, even when it takes nothing any more.
-        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
-        if let farewell = voice.farewell(reason) { send(farewell) }
-        send(frame)
-        closeHard(after: limit, context: context)
-    }
-
-    /// The last frame, then the end of our side. The peer's side is read on for a while: closing at once would turn
-    /// bytes it is still sending into a reset that destroys the frame.
-    private func finish(_ frame: ByteBuffer?, context: ChannelHandlerContext) {
-        if let frame, frame.readableBytes > 0 { send(frame) }
-        if !isClosing {
-            isClosing = true
-            closeHard(after: StreamLimits.close, context: context)
-        }
-        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
-        context.close(mode: .output, promise: nil)
-    }
-
-    private func closeHard(after limit: TimeAmount, context: ChannelHandlerContext) {
-        let channel = context.channel
-        channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
     }
 
     // MARK: Signs of life

@@ -21,6 +21,8 @@ struct Front: Service {
     private let served: AsyncStream<HTTPBackend.Value>
     private let drainLimit: Duration
     private let onDrain: @Sendable () -> Void
+    /// Finished when the drain need not be waited for any longer.
+    private let drained = AsyncStream<Void>.makeStream()
 
     /// Binds. Throws `IOError` when the address can't be had.
     ///
@@ -103,8 +105,11 @@ struct Front: Service {
         }
     }
 
+    /// Ends the drain, or the one to come: whoever is still connected is cut.
+    func cut() { drained.continuation.finish() }
+
     private func wait(for closed: EventLoopFuture<Void>) async {
-        let (ended, continuation) = AsyncStream<Void>.makeStream()
+        let (ended, continuation) = drained
         closed.whenComplete { _ in continuation.finish() }
         let limit = TimeAmount.nanoseconds(drainLimit.components.seconds * 1_000_000_000)
         let timer = channel.eventLoop.scheduleTask(in: limit) { continuation.finish() }

@@ -22,6 +22,7 @@ struct FrontContext: Sendable {
     let streams: StreamDoor?
     let fanout: Fanout
     let maxMessageBytes: Int
+    let drain: DrainPlan
     let backend: HTTPBackend
     let served: AsyncStream<HTTPBackend.Value>.Continuation
     let logger: Logger
@@ -45,7 +46,7 @@ struct FrontContext: Sendable {
         let pipeline = context.pipeline.syncOperations
         do {
             let handler = stream.handler(
-                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes)
+                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
             try pipeline.addHandler(handler, position: .before(gate))
             if hasEncoder {
                 pipeline.removeHandler(

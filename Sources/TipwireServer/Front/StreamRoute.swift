@@ -72,11 +72,13 @@ struct AcceptedStream: Sendable {
 
     var subscription: Subscription? { if case .listen(let subscription) = purpose { subscription } else { nil } }
 
-    func handler(on shard: Shard, maxMessageBytes: Int) -> any StreamHandler {
+    func handler(on shard: Shard, maxMessageBytes: Int, drain: DrainPlan) -> any StreamHandler {
         switch form {
         case .webSocket(let voice):
-            WebSocketHandler(stream: self, voice: voice, shard: shard, maxMessageBytes: maxMessageBytes)
-        case .serverSentEvents(let framing): EventStreamHandler(stream: self, framing: framing, shard: shard)
+            WebSocketHandler(
+                stream: self, voice: voice, shard: shard, maxMessageBytes: maxMessageBytes, drain: drain)
+        case .serverSentEvents(let framing):
+            EventStreamHandler(stream: self, framing: framing, shard: shard, drain: drain)
         }
     }
 }

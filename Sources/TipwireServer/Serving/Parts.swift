@@ -45,6 +45,7 @@ struct Parts: Sendable {
     let relay: EventRelay
     let retention: Retention
     let quota: StreamQuota
+    let turns: DrainPlan
 
     init(configuration: ServerConfiguration, store: any Store, logger: Logger) async throws {
         self.configuration = configuration
@@ -110,6 +111,7 @@ struct Parts: Sendable {
         warnings = fitting.warning.map { [$0] } ?? []
         maxSockets = fitting.maxSockets
         quota = StreamQuota(maximum: fitting.maxConnections)
+        turns = DrainPlan(quota: quota, seconds: configuration.drain.seconds)
     }
 
     var door: StreamDoor {
@@ -133,7 +135,7 @@ struct Parts: Sendable {
                 head: .seconds(Int64(configuration.http.headSeconds)),
                 body: .seconds(Int64(configuration.http.bodySeconds)),
                 idle: .seconds(Int64(configuration.http.idleSeconds))),
-            streams: door, fanout: fanout, maxMessageBytes: configuration.feed.maxMessageBytes,
+            streams: door, fanout: fanout, maxMessageBytes: configuration.feed.maxMessageBytes, drain: turns,
             backend: HTTPBackend(answering: responder, logger: logger), served: served, logger: logger)
     }
 

@@ -56,6 +56,7 @@ public struct Server {
             logger.info("serving metrics", metadata: ["port": "\(metrics.port)"])
             services.append(metrics)
         }
+        let (up, isUp) = AsyncStream<Void>.makeStream()
         let announce: @Sendable () async throws -> Void = { [parts, program, isDemo] in
             var text = Announcement.listening(on: url)
             if isFirstStart || isDemo {
@@ -63,13 +64,25 @@ public struct Server {
             }
             if let demoKey { text += Announcement.demo(key: demoKey, url: url, program: program) }
             Announcement.print(text)
+            isUp.finish()
         }
         services.append(AnnouncedService(service: front, announce: announce))
         // The front is last in, and so first out: what it has taken is committed and answered before the rest stops.
-        let group = ServiceGroup(
-            configuration: .init(
-                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(logger)))
-        try await group.run()
+        let group = ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger)))
+        let signals = await StopSignals()
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [logger] in
+                // A group that doesn't run yet can't be shut down, only stopped from ever running.
+                for await _ in up {}
+                await signals.watch(logger: logger) {
+                    await group.triggerGracefulShutdown()
+                } hasten: {
+                    front.cut()
+                }
+            }
+            try await group.run()
+            tasks.cancelAll()
+        }
         parts.fanout.stop()
         await parts.resolver.shutdown()
         try await store.close()

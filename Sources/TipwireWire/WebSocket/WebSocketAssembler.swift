@@ -41,15 +41,17 @@ struct WebSocketAssembler: Sendable {
     ///
     /// - Parameters:
     ///   - limit: the largest message, in bytes.
+    ///   - frames: counts the frames that end.
     ///   - isKeeping: false when messages are no longer wanted: their frames are followed, their bytes dropped.
     mutating func next(
-        _ bytes: inout ByteBuffer, limit: Int, isKeeping: Bool
+        _ bytes: inout ByteBuffer, limit: Int, isKeeping: Bool, frames: inout UInt32
     ) throws(WebSocketViolation) -> Output? {
         while true {
             if frame == nil {
                 guard try beginFrame(&bytes, limit: limit) else { return nil }
             }
             guard try readPayload(&bytes, isKeeping: isKeeping) else { return nil }
+            frames &+= 1
             if let output = try endFrame(isKeeping: isKeeping) { return output }
         }
     }

@@ -37,6 +37,10 @@ public struct WebSocketSession: Sendable {
     private let maxMessageBytes: Int
     private var phase: Phase = .open
 
+    /// The frames whose end has come, of every kind; it wraps. A message in many fragments is many signs of life before
+    /// it is an event.
+    public private(set) var framesReceived: UInt32 = 0
+
     /// What has arrived in part: none or one. An array, because an empty one is one word without memory, and it is a
     /// value where a box of our own would be a reference.
     private var partial: [WebSocketAssembler] = []
@@ -60,7 +64,9 @@ public struct WebSocketSession: Sendable {
         var assembler = partial.first ?? WebSocketAssembler()
         partial = []
         do throws(WebSocketViolation) {
-            while let output = try assembler.next(&bytes, limit: maxMessageBytes, isKeeping: phase == .open) {
+            while let output = try assembler.next(
+                &bytes, limit: maxMessageBytes, isKeeping: phase == .open, frames: &framesReceived)
+            {
                 guard let event = try decide(output) else { continue }
                 if phase != .over { keep(assembler) }
                 return event

@@ -70,7 +70,7 @@ struct EventStreamHandlerTests {
             #expect(try text(bench) == "HANDSHAKE" + connected)
             bench.shard.deliver([bench.tip(8, to: world.main)], through: 8)
             #expect(try text(bench) == received(8))
-            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            bench.shutDown()
             #expect(try text(bench).isEmpty)
             #expect(bench.closes == [.output])
         }
@@ -107,7 +107,7 @@ struct EventStreamHandlerTests {
         try onStream { bench throws in
             _ = try bench.written()
             if byShutdown {
-                bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+                bench.shutDown()
             } else {
                 #expect(bench.shard.end(.keyRevoked) { _ in true } == 1)
             }
@@ -116,10 +116,22 @@ struct EventStreamHandlerTests {
             bench.shard.deliver([bench.tip(8, to: world.main)], through: 8)
             #expect(try text(bench).isEmpty, "nothing follows the end")
             let limit: TimeAmount = byShutdown ? .seconds(1) : .seconds(5)
-            bench.channel.embeddedEventLoop.advanceTime(by: limit - .milliseconds(1))
+            bench.channel.embeddedEventLoop.advanceTime(by: limit - .milliseconds(2))
             #expect(bench.closes == [.output])
-            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(2))
             #expect(bench.closes == [.output, .all])
+        }
+    }
+
+    @Test("Until its turn in the shutdown a stream gets its events")
+    func waitingForTheTurn() throws {
+        try onStream { bench throws in
+            _ = try bench.written()
+            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            bench.shard.deliver([bench.tip(8, to: world.main)], through: 8)
+            #expect(try text(bench) == chunk(received(8)))
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            #expect(try text(bench) == "0\r\n\r\n")
         }
     }
 

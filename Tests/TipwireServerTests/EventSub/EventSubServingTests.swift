@@ -203,13 +203,13 @@ struct EventSubServingTests {
         }
     }
 
-    @Test("A shutdown is told, and then closed with 1001")
+    @Test("A shutdown is told, and then closed with 1012")
     func shutdown() async throws {
         try await TestServer.run { server in
             let wire = try await connect(server, try id(try await subscribe(server)))
             await server.drain()
             #expect(try await wire.frame().json["type"]?.text == "disconnect")
-            #expect(try await wire.frame().closeCode == 1001)
+            #expect(try await wire.frame().closeCode == 1012)
         }
     }
 

@@ -117,16 +117,42 @@ struct FeedClosingTests {
         }
     }
 
-    @Test("The shutdown is 1001, and waits a second for the answer")
+    @Test("The shutdown is 1012, and waits a second for the answer")
     func quiesce() throws {
         try onFeed { bench throws in
-            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-            #expect(try bench.written() == closeFrame(1001, "the server is shutting down"))
+            bench.shutDown()
+            #expect(try bench.written() == closeFrame(1012, "the server is shutting down"))
             #expect(bench.shard.statistics.connections == 0)
-            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(999))
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(998))
             #expect(bench.closes.isEmpty)
-            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(2))
             #expect(bench.closes == [.all])
+        }
+    }
+
+    @Test("Until its turn in the shutdown a feed gets its events, and answers")
+    func waitingForTheTurn() throws {
+        try onFeed { bench throws in
+            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            let tip = bench.tip(8, to: world.main)
+            bench.shard.deliver([tip], through: 8)
+            let event = PallyNotification.frame(
+                for: tip.event, page: world.main, publicURL: "", epoch: StreamBench.epoch)
+            #expect(try bench.written() == event)
+            try bench.send(.text, "ping")
+            #expect(try bench.written() == textFrame("pong"))
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            #expect(try bench.written() == closeFrame(1012, "the server is shutting down"))
+        }
+    }
+
+    @Test("A feed that ends before its turn in the shutdown is told one reason, the first")
+    func endedBeforeTheTurn() throws {
+        try onFeed { bench throws in
+            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            _ = bench.shard.end(.keyRevoked) { _ in true }
+            bench.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+            #expect(try bench.written() == closeFrame(1008, "the key was revoked"))
         }
     }
 
@@ -135,7 +161,7 @@ struct FeedClosingTests {
         try onFeed { bench in
             _ = bench.shard.end(.idle) { _ in true }
             _ = try bench.written()
-            bench.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            bench.shutDown()
             try bench.channel.writeInbound(ByteBuffer(bytes: [0x81, 0x00]))
             #expect(try bench.written() == ByteBuffer())
             #expect(bench.closes == [.output])

@@ -57,7 +57,9 @@ final class StreamBench {
                     dialect: dialect, audience: .page(world.main.id), principal: principal, start: start,
                     remoteAddress: "198.51.100.7", connectedAt: world.clock.now)),
             opening: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
-        let handler = stream.handler(on: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes)
+        let handler = stream.handler(
+            on: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes,
+            drain: DrainPlan(quota: quota, seconds: 30))
         try channel.pipeline.syncOperations.addHandlers(ends, handler)
         try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
         handler.begin()
@@ -83,6 +85,12 @@ final class StreamBench {
         return EncodedEvent(
             Event(sequence: sequence, page: page.id, time: time, body: .tipReceived(tip, goal: nil)), page: page,
             publicURL: "", epoch: Self.epoch)
+    }
+
+    /// Tells the stream of the shutdown, and waits until its turn, the only one of the plan, must have come.
+    func shutDown() {
+        channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
     }
 
     func send(_ opcode: WebSocketOpcode, _ text: String) throws {

@@ -85,8 +85,8 @@ struct TestServer {
                 guard let limits = options.limits else { return whole }
                 return FrontContext(
                     limits: limits, streams: whole.streams, fanout: whole.fanout,
-                    maxMessageBytes: whole.maxMessageBytes, backend: whole.backend, served: served,
-                    logger: whole.logger)
+                    maxMessageBytes: whole.maxMessageBytes, drain: whole.drain, backend: whole.backend,
+                    served: served, logger: whole.logger)
             })
         parts.publicURL.settle(on: "http://127.0.0.1:\(front.port)")
         services = ServiceGroup(

@@ -108,6 +108,18 @@ import Testing
         #expect(session.sendClose(.normal, reason: "") == nil)
     }
 
+    @Test func `each frame that ends is counted, of whatever kind, whether it is an event or not`() {
+        var session = WebSocketSession(maxMessageBytes: 65536)
+        #expect(session.events(of: clientFrame(0x01, "one ") + clientFrame(0x00, "two ")) == [])
+        #expect(session.framesReceived == 2)
+        let end = clientFrame(0x80, "three")
+        #expect(session.events(of: Array(end.dropLast())) == [])
+        #expect(session.framesReceived == 2, "it hasn't ended")
+        #expect(session.events(of: Array(end.suffix(1))) == [.text("one two three")])
+        #expect(session.events(of: clientFrame(0x8A)) == [.pong])
+        #expect(session.framesReceived == 4)
+    }
+
     // MARK: Memory
 
     @Test func `an idle session is small and holds no memory`() {
