@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy chromium prometheus strace systemd
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd
 
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
@@ -36,7 +36,7 @@ check: ## Lint, then test
 format: ## Format all Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
-docs: ## Write the table of settings into docs/configuration.md, from the program
+docs: ## Write the table of settings into docs/configuration.md, from the program, and docs/reference
 	@scripts/need $(BUILD_NEEDS)
 	swift build --build-tests
 	scripts/settings-table .build/debug/tipwire docs/configuration.md

@@ -10,8 +10,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         // `ServerQuiescingHelper` (orderly shutdown of accepted channels) and the HTTP types codec that Hummingbird speaks.
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
-        // TLS for the connections that we open: the command line's (`https`, `wss`) and those of webhooks.
+        // TLS: the port's, and that of the connections that we open (the command line's and those of webhooks).
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // HTTP/2 on the port, for browsers, which open few connections of HTTP/1.1.
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         // Router, body limits and responder for everything that is a plain request and response.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         // The vocabulary (HTTPRequest, HTTPResponse, HTTPFields) shared by Hummingbird and our handlers.
@@ -79,9 +81,13 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOExtras", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

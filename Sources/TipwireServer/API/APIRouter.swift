@@ -98,11 +98,15 @@ private struct ProblemMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            let problem = answer(to: error, request: request)
-            response =
-                EventSubProblem.speaks(at: request.uri.path)
-                ? EventSubProblem(problem).response : problem.response
-            if request.method == .head { response = response.createHeadResponse() }
+            if request.method == .options, let allowed = known.list(of: request.uri.path) {
+                response = Response(status: .noContent, headers: [.allow: allowed])
+            } else {
+                let problem = answer(to: error, request: request)
+                response =
+                    EventSubProblem.speaks(at: request.uri.path)
+                    ? EventSubProblem(problem).response : problem.response
+                if request.method == .head { response = response.createHeadResponse() }
+            }
         }
         response.headers[.date] = clock.now().httpDate
         response.headers[.xContentTypeOptions] = "nosniff"
@@ -119,9 +123,8 @@ private struct ProblemMiddleware: RouterMiddleware {
             return Problem(.internalServerError, "Something went wrong here; the server's log says what.")
         }
         if problem.status == .notFound, let allowed = known.methods(of: request.uri.path),
-            !allowed.contains(request.method)
+            !allowed.contains(request.method), let list = known.list(of: request.uri.path)
         {
-            let list = allowed.map(\.rawValue).sorted().joined(separator: ", ")
             return Problem(.methodNotAllowed, "This address takes \(list).", headers: [.allow: list])
         }
         return problem
@@ -151,3 +154,10 @@ private final class KnownPaths: @unchecked Sendable {
         return Set(matching.filter { literals($0.pattern) == most }.map(\.method))
     }
 }
+    /// The methods of a path as `Allow` names them: its own and OPTIONS, which says just this; nil when no route has it.
+    /// `*` is the server as a whole (RFC 9110, 9.3.7).
+    func list(of path: String) -> String? {
+        guard let methods = path == "*" ? Set(paths.map(\.method)) : methods(of: path) else { return nil }
+        return methods.union([.options]).map(\.rawValue).sorted().joined(separator: ", ")
+    }
+

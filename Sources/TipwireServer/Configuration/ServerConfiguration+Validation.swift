@@ -202,6 +202,9 @@ extension ServerConfiguration {
     /// Checks what the files hold that settings name.
     public func checkFiles() throws {
         if let path = webhooks.trustRoots { _ = try TrustRoots(file: path) }
+        if tls.certificate != nil, tls.key == nil { throw ConfigurationError("tls.certificate: needs tls.key too") }
+        if tls.key != nil, tls.certificate == nil { throw ConfigurationError("tls.key: needs tls.certificate too") }
+        if let files = tls.files { _ = try ServerCertificate(certificate: files.certificate, key: files.key) }
     }
 
     /// What is allowed but hardly meant, one line each.

@@ -15,6 +15,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var dataFolder = "./tipwire-data"
     /// What stands before this server, and how the world sees it.
     public var server = Server()
+    /// The certificate with which the port speaks TLS.
+    public var tls = TLS()
     /// Limits of the live connections.
     public var feed = Feed()
     /// Streams of server-sent events.
@@ -53,6 +55,20 @@ extension ServerConfiguration {
         public var publicURL: String?
 
         public init() {}
+    }
+
+    /// The certificate with which the port speaks TLS: both files, or none for plain HTTP.
+    public struct TLS: Sendable, Equatable {
+        /// A PEM file of the server's certificate and those between it and a root.
+        public var certificate: String?
+        /// A PEM file of the certificate's private key.
+        public var key: String?
+
+        public init() {}
+
+        var files: (certificate: String, key: String)? {
+            if let certificate, let key { (certificate, key) } else { nil }
+        }
     }
 
     /// Limits of the live connections.

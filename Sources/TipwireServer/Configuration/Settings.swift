@@ -64,6 +64,12 @@ extension Setting {
         Setting(
             "server.publicURL", .optionalURL(\.server.publicURL),
             "URL that users reach this server by; without one, the address of the 'listening' line."),
+        Setting(
+            "tls.certificate", .optionalPath(\.tls.certificate),
+            "PEM file of the certificate for TLS and those between it and a root; read again on SIGHUP."),
+        Setting(
+            "tls.key", .optionalPath(\.tls.key),
+            "PEM file of the certificate's private key, without a password; read again on SIGHUP."),
     ]
 
     private static let feed = [

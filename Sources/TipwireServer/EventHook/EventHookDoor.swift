@@ -42,7 +42,9 @@ struct EventHookDoor: Sendable {
         _ principal: Principal, head: HTTPRequestHead, query: QueryString, address: String, cors: HTTPHeaders
     ) -> Result<AcceptedStream, StreamRefusal> {
         let start = Self.start(query: query, lastEventID: head.headers.first(name: "last-event-id"))
-        let framing: StreamFraming = head.version == .http1_0 ? .plain : .chunked
+        let isHTTP2 = head.version == .http2
+        let framing: StreamFraming = head.version == .http1_1 ? .chunked : .plain
+        let headers = Self.headers(isHTTP2 ? nil : framing, cors: cors, now: admission.clock.now())
         return page(principal, named: query.nonEmpty("page")).flatMap { page in
             admission.room().map { permit in
                 AcceptedStream(
@@ -52,7 +54,7 @@ struct EventHookDoor: Sendable {
                             dialect: .eventHook(hasIDs: start != .live, framing), audience: .page(page.id),
                             principal: principal, start: start, remoteAddress: address,
                             connectedAt: admission.clock.now())),
-                    opening: Self.opening(framing, cors: cors, now: admission.clock.now()), permit: permit)
+                    opening: isHTTP2 ? ByteBuffer() : Self.opening(headers), headers: headers, permit: permit)
             }
         }
     }
@@ -83,7 +85,8 @@ struct EventHookDoor: Sendable {
         return query["resume"] == "true" ? .now : .live
     }
 
-    private static func opening(_ framing: StreamFraming, cors: HTTPHeaders, now: Timestamp) -> ByteBuffer {
+    /// - Parameter framing: nil where the transport has its own, and says nothing of the connection (RFC 9113, 8.2.2).
+    private static func headers(_ framing: StreamFraming?, cors: HTTPHeaders, now: Timestamp) -> HTTPHeaders {
         var headers: HTTPHeaders = [
             "Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform",
             // nginx would keep events until a buffer is full.
@@ -95,8 +98,14 @@ struct EventHookDoor: Sendable {
             headers.add(name: "Transfer-Encoding", value: "chunked")
         case .plain:
             headers.add(name: "Connection", value: "close")
+        case nil:
+            break
         }
         headers.add(contentsOf: cors)
+        return headers
+    }
+
+    private static func opening(_ headers: HTTPHeaders) -> ByteBuffer {
         var bytes = ByteBuffer(string: "HTTP/1.1 200 OK\r\n")
         for (name, value) in headers { bytes.writeString("\(name): \(value)\r\n") }
         bytes.writeString("\r\n")

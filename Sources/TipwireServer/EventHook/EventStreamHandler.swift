@@ -98,7 +98,7 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // What came in one packet with the request meant nothing to HTTP, and as little to us.
-        if error is HTTPParserError { return }
+        if error is RequestFault || error is HTTPParserError { return }
         // A broken connection, seen by its socket. There is nobody left to tell.
         context.close(promise: nil)
     }

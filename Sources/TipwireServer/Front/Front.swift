@@ -4,6 +4,7 @@ import NIOCore
 import NIOExtras
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import ServiceLifecycle
 
 /// The listening port: accepts every connection itself, and sends each where its first request says.
@@ -29,11 +30,12 @@ struct Front: Service {
     /// - Parameters:
     ///   - maxConnections: open connections of every kind; one more is closed as it is accepted. It keeps free descriptors
     ///     for those who are there, and the accept loop from spinning on an error.
+    ///   - certificate: makes the port speak TLS.
     ///   - sendBufferBytes: `SO_SNDBUF` of each connection: without it the kernel hides megabytes of lag.
     ///   - onDrain: called at once when the shutdown begins.
     static func bind(
         host: String, port: Int, group: any EventLoopGroup, maxConnections: Int, sendBufferBytes: Int,
-        drainLimit: Duration,
+        drainLimit: Duration, certificate: ServerCertificate? = nil,
         onDrain: @escaping @Sendable () -> Void,
         context makeContext: (AsyncStream<HTTPBackend.Value>.Continuation) -> FrontContext
     ) async throws -> Front {
@@ -59,9 +61,16 @@ struct Front: Service {
                 channel.eventLoop.makeCompletedFuture {
                     guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }
                     channel.closeFuture.whenComplete { _ in withExtendedLifetime(permit) {} }
-                    let decoder = HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)
+                    guard let certificate else { return try context.speakHTTP(on: channel) }
+                    let handshake = HandshakeGate(limit: context.limits.head) { negotiated, channel in
+                        if negotiated == ServerCertificate.http2 {
+                            try context.speakHTTP2(on: channel)
+                        } else {
+                            try context.speakHTTP(on: channel)
+                        }
+                    }
                     try channel.pipeline.syncOperations.addHandlers(
-                        ByteToMessageHandler(decoder), RequestGate(front: context))
+                        [NIOSSLServerHandler(context: certificate.context), handshake])
                 }
             }
             .bind(host: host, port: port).get()

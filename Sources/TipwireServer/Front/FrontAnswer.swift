@@ -1,5 +1,7 @@
+import HTTPTypes
 import NIOCore
 import NIOHTTP1
+import NIOHTTPTypesHTTP1
 import TipwireWire
 
 /// An answer that is given before the HTTP service is asked, and with which the connection ends: nearly always a refusal.
@@ -38,6 +40,8 @@ struct FrontAnswer {
         return answer
     }
 
+    static let slowBody = FrontAnswer(
+        status: .requestTimeout, message: "The request's body did not come in time.")
     static let shuttingDown = FrontAnswer(
         status: .serviceUnavailable, message: "The server is shutting down.", headers: ["retry-after": "5"])
     static let unavailable = FrontAnswer(
@@ -45,6 +49,13 @@ struct FrontAnswer {
         headers: ["retry-after": "5"])
 
     var head: HTTPResponseHead { HTTPResponseHead(version: .http1_1, status: status, headers: headers) }
+
+    /// The head for HTTP/2, where nothing speaks of the connection (RFC 9113, 8.2.2).
+    var response: HTTPResponse {
+        var fields = HTTPFields(headers, splitCookie: false)
+        fields[.connection] = nil
+        return HTTPResponse(status: .init(code: Int(status.code)), headerFields: fields)
+    }
 
     /// The whole answer, for a pipeline without an encoder.
     var bytes: ByteBuffer {

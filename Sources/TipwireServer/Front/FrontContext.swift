@@ -1,13 +1,18 @@
+import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOHTTP2
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+import NIOHTTPTypesHTTP2
 import TipwireHub
 
 /// What the gates of all connections share.
 struct FrontContext: Sendable {
     struct Limits: Sendable {
-        /// From the accept to the end of the first request's head.
+        /// From the accept, or the first byte of a later request, to the end of the head.
         let head: TimeAmount
         /// From there to the end of its body.
         let body: TimeAmount
@@ -26,6 +31,52 @@ struct FrontContext: Sendable {
     let backend: HTTPBackend
     let served: AsyncStream<HTTPBackend.Value>.Continuation
     let logger: Logger
+
+    /// Puts HTTP/1.1 into a connection's pipeline.
+    func speakHTTP(on channel: any Channel) throws {
+        try channel.pipeline.syncOperations.addHandlers(
+            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self))
+    }
+
+    /// Puts HTTP/2 into a connection's pipeline.
+    func speakHTTP2(on channel: any Channel) throws {
+        let connection = HTTP2Connection(idleLimit: limits.idle)
+        var settings = NIOHTTP2Handler.ConnectionConfiguration()
+        settings.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: HTTP2Connection.maxStreams),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: RequestDecoder.maxHeadBytes),
+        ]
+        _ = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
+            mode: .server, connectionConfiguration: settings, streamConfiguration: .init(),
+            streamDelegate: connection.delegate(on: channel.eventLoop)
+        ) { stream in
+            stream.eventLoop.makeCompletedFuture {
+                try stream.pipeline.syncOperations.addHandlers(
+                    [HTTP2FramePayloadToHTTPServerCodec(), HTTP2Gate(front: self)])
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(connection)
+    }
+
+    /// Gives a stream of HTTP/2 to the HTTP service.
+    func serve(stream: any Channel) throws { served.yield(try backend.wrap(stream: stream)) }
+
+    /// Makes a stream of HTTP/2 an event stream: answers its request and puts its handler where the gate was.
+    func takeOver(_ stream: AcceptedStream, context: ChannelHandlerContext, gate: HTTP2Gate) {
+        let pipeline = context.pipeline.syncOperations
+        do {
+            let handler = stream.handler(
+                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
+            let head = HTTPResponse(status: .ok, headerFields: HTTPFields(stream.headers, splitCookie: false))
+            context.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
+            try pipeline.addHandlers([EventStreamBody(), handler], position: .before(gate))
+            pipeline.removeHandler(context: context, promise: nil)
+            handler.begin()
+        } catch {
+            logger.error("a stream could not take its channel over", metadata: ["error": "\(error)"])
+            context.close(promise: nil)
+        }
+    }
 
     /// Gives a connection to the HTTP service.
     func serve(context: ChannelHandlerContext, gate: RequestGate) throws {
@@ -54,7 +105,7 @@ struct FrontContext: Sendable {
             }
             pipeline.removeHandler(context: context, promise: nil)
             // The decoder hands bytes that followed the request on to the new handler as it goes.
-            let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            let decoder = try pipeline.context(handlerType: ByteToMessageHandler<RequestDecoder>.self)
             pipeline.removeHandler(context: decoder, promise: nil)
             try context.channel.syncOptions?.setOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))

@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOSSL
 
 /// Hummingbird's side of a connection: everything that is a plain request and response.
 struct HTTPBackend: HTTPChannelHandler {
@@ -16,6 +17,10 @@ struct HTTPBackend: HTTPChannelHandler {
     /// Answers with the routes of `routes`; what they throw has been turned into answers by then.
     init(answering routes: some HTTPResponder<AppContext>, logger: Logger) {
         responder = { request, writer, channel in
+            var request = request
+            if request.headers[.expect] != nil {
+                request.body = RequestBody(asyncSequence: AnnouncedBody(body: request.body, channel: channel))
+            }
             let context = AppContext(source: ApplicationRequestContextSource(channel: channel, logger: logger))
             let response = try await routes.respond(to: request, context: context)
             try await writer.write(response: response.head, body: response.body)
@@ -27,12 +32,18 @@ struct HTTPBackend: HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(HTTPResponseEncoder(), position: .first)
-            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            let isSecure = (try? pipeline.context(handlerType: NIOSSLServerHandler.self)) != nil
+            // In front of the decoder and not of everything: TLS stays below it.
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<RequestDecoder>.self)
+            try pipeline.addHandler(HTTPResponseEncoder(), position: .before(decoder))
+            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: isSecure))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }
     }
+
+    /// The same for a stream of HTTP/2, whose end is the end of the answer.
+    func wrap(stream: any Channel) throws -> Value { try NIOAsyncChannel(wrappingChannelSynchronously: stream) }
 
     func handle(value: Value, logger: Logger) async {
         // Hummingbird answers a cancellation by closing the input and waiting for the peer; at the end of a drain there is
@@ -41,6 +52,26 @@ struct HTTPBackend: HTTPChannelHandler {
             await handleHTTP(asyncChannel: value, logger: logger)
         } onCancel: {
             value.channel.close(promise: nil)
+        }
+    }
+}
+
+/// A body that says down the pipeline that it is wanted, when its first piece is.
+private struct AnnouncedBody: AsyncSequence, Sendable {
+    let body: RequestBody
+    let channel: any Channel
+
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(body: body.makeAsyncIterator(), channel: channel) }
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        var body: RequestBody.AsyncIterator
+        /// Where to say it; nil once it has been said.
+        var channel: (any Channel)?
+
+        mutating func next() async throws -> ByteBuffer? {
+            channel?.triggerUserOutboundEvent(BodyWanted(), promise: nil)
+            channel = nil
+            return try await body.next()
         }
     }
 }

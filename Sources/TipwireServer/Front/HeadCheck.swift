@@ -1,36 +1,118 @@
 import NIOHTTP1
 
 /// Refuses request heads that two readers could understand differently, before anything acts on them.
+///
+/// What the decoder refuses never comes here; this is about what it lets through.
 enum HeadCheck {
-    /// What is wrong with a head that the decoder let through, or nil.
-    static func problem(with head: HTTPRequestHead) -> String? {
-        let hosts = head.headers[canonicalForm: "host"].count
-        if hosts > 1 { return "There is more than one Host header." }
-        if hosts == 0, head.version == .http1_1 { return "The Host header is missing." }
-        guard head.uri.hasPrefix("/") || head.uri == "*" else {
-            return "The request target must be a path."
+    /// Brings the target into origin form, and returns the answer that refuses the head, or nil.
+    static func refusal(of head: inout HTTPRequestHead) -> FrontAnswer? {
+        let answer = target(&head) ?? transferCoding(head) ?? expectation(head)
+        return head.method == .HEAD ? answer?.withoutBody : answer
+    }
+
+    /// Whether the client waits for a 100 before it sends the body. HTTP/1.0 knows no such thing (RFC 9110, 10.1.1).
+    static func awaitsContinue(_ head: HTTPRequestHead) -> Bool {
+        head.version != .http1_0 && !head.headers[canonicalForm: "expect"].isEmpty
+    }
+
+    /// The answer to bytes that the decoder refused.
+    static func refusal(for fault: RequestFault) -> FrontAnswer {
+        switch fault {
+        case .malformed: bad("This is not an HTTP request.")
+        case .tooLarge:
+            FrontAnswer(status: .requestHeaderFieldsTooLarge, message: "The request's headers are too large.")
+        case .version: FrontAnswer(status: .httpVersionNotSupported, message: "This server speaks HTTP/1.1.")
+        case .method: FrontAnswer(status: .notImplemented, message: "This server doesn't know the request's method.")
+        }
+    }
+
+    // MARK: Where it goes
+
+    private static func target(_ head: inout HTTPRequestHead) -> FrontAnswer? {
+        let hosts = head.headers["host"]
+        if hosts.count > 1 { return bad("There is more than one Host header.") }
+        if hosts.isEmpty, head.version == .http1_1 { return bad("The Host header is missing.") }
+        guard hosts.allSatisfy({ isAuthority($0) }) else {
+            return bad("The Host header is not a host name or address with an optional port.")
+        }
+        if head.uri.utf8.contains(UInt8(ascii: "#")) { return bad("The request target must not have a fragment.") }
+        if let (authority, path) = absoluteForm(head.uri) {
+            guard !authority.isEmpty, isAuthority(authority) else {
+                return bad("The request target's host is not a host name or address with an optional port.")
+            }
+            // Proxies send this form, which a server must take, and then the target's host is the one that counts
+            // (RFC 9112, 3.2.2).
+            head.uri = path
+            head.headers.replaceOrAdd(name: "host", value: authority)
+        }
+        guard head.uri.hasPrefix("/") || head.uri == "*" && head.method == .OPTIONS else {
+            return bad("The request target must be a path.")
         }
         return nil
     }
 
-    /// A request target in origin form. Proxies send the absolute form, which a server must take too (RFC 9112, 3.2.2).
-    static func originForm(_ target: String) -> String {
-        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
-        let name = target[..<scheme.lowerBound].lowercased()
-        guard name == "http" || name == "https" || name == "ws" || name == "wss" else { return target }
-        let rest = target[scheme.upperBound...].drop { $0 != "/" && $0 != "?" }
-        return rest.hasPrefix("/") ? String(rest) : "/" + rest
+    /// The authority and the path of `http://authority/path`; nil for a target in another form.
+    private static func absoluteForm(_ target: String) -> (authority: String, path: String)? {
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return nil }
+        guard ["http", "https", "ws", "wss"].contains(target[..<scheme.lowerBound].lowercased()) else { return nil }
+        let rest = target[scheme.upperBound...]
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        let path = rest[authority.endIndex...]
+        return (String(authority), path.hasPrefix("/") ? String(path) : "/" + path)
     }
 
-    /// The answer to bytes that the decoder refused.
-    static func refusal(for error: any Error) -> FrontAnswer {
-        switch error as? HTTPParserError {
-        case .headerOverflow:
-            FrontAnswer(status: .requestHeaderFieldsTooLarge, message: "The request's headers are too large.")
-        case .invalidVersion:
-            FrontAnswer(status: .httpVersionNotSupported, message: "This server speaks HTTP/1.1.")
-        default:
-            FrontAnswer(status: .badRequest, message: "This is not an HTTP request.")
+    /// `uri-host [ ":" port ]` of RFC 3986: no white space, no user, nothing that another reader could take for a path.
+    private static func isAuthority(_ text: String) -> Bool {
+        var host = Substring(text)
+        if host.hasPrefix("[") {
+            guard let end = host.firstIndex(of: "]") else { return false }
+            let address = host[host.index(after: host.startIndex)..<end].utf8
+            guard !address.isEmpty, address.allSatisfy({ isHexDigit($0) || $0 == 0x3A || $0 == 0x2E }) else {
+                return false
+            }
+            host = host[host.index(after: end)...]
+            return host.isEmpty || host.hasPrefix(":") && isPort(host.dropFirst())
         }
+        if let colon = host.firstIndex(of: ":") {
+            guard isPort(host[host.index(after: colon)...]) else { return false }
+            host = host[..<colon]
+        }
+        return host.utf8.allSatisfy { isHexDigit($0) || isLetter($0) || "-._~%!$&'()*+,;=".utf8.contains($0) }
     }
+
+    private static func isPort(_ text: Substring) -> Bool {
+        text.utf8.count <= 5 && text.utf8.allSatisfy { (0x30...0x39).contains($0) } && Int(text) ?? 0 <= 65_535
+    }
+
+    private static func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte | 0x20)
+    }
+
+    // MARK: How it comes
+
+    /// `chunked` alone, said once, is understood by everyone in one way. We undo no other coding, and a proxy that reads
+    /// some odd spelling differently must not have a second request hidden from it.
+    private static func transferCoding(_ head: HTTPRequestHead) -> FrontAnswer? {
+        let values = head.headers["transfer-encoding"]
+        guard !values.isEmpty else { return nil }
+        if head.version != .http1_1 { return bad("HTTP/1.0 has no Transfer-Encoding.") }
+        let codings = head.headers[canonicalForm: "transfer-encoding"].filter { !$0.isEmpty }
+        if codings.isEmpty { return bad("The Transfer-Encoding header is empty.") }
+        guard values.count == 1, codings.count == 1, codings[0].lowercased() == "chunked" else {
+            return FrontAnswer(
+                status: .notImplemented, message: "This server takes no Transfer-Encoding but 'chunked' alone.")
+        }
+        return nil
+    }
+
+    private static func expectation(_ head: HTTPRequestHead) -> FrontAnswer? {
+        let unknown = head.headers[canonicalForm: "expect"].contains { $0.lowercased() != "100-continue" }
+        return unknown
+            ? FrontAnswer(status: .expectationFailed, message: "This server meets no expectation but '100-continue'.")
+            : nil
+    }
+
+    private static func bad(_ message: String) -> FrontAnswer { FrontAnswer(status: .badRequest, message: message) }
 }

@@ -33,6 +33,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         var hasResponseBegun = false
         /// The connection ends with this answer.
         var isLast = false
+        /// The client holds the body back until it is told to send it.
+        var awaitsContinue = false
     }
 
     private let front: FrontContext
@@ -46,6 +48,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
+    /// Bytes have come that aren't a whole head yet; its deadline runs.
+    private var isReceivingHead = true
     /// What the channel held unsent when the progress of an answer was last looked at.
     private var unsent = 0
 
@@ -81,8 +85,14 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
                 expect(within: nil, context: context)
                 context.fireChannelRead(wrapInboundOut(part))
             }
-        case (.busy(let exchange), _):
-            if exchange.isReceived { hold(part) } else { context.fireChannelRead(wrapInboundOut(part)) }
+        case (.busy(var exchange), _):
+            if exchange.isReceived {
+                hold(part)
+            } else {
+                exchange.awaitsContinue = false
+                state = .busy(exchange)
+                context.fireChannelRead(wrapInboundOut(part))
+            }
         case (.opening(let head), .end):
             open(head, context: context)
         case (.opening, .body), (.deciding, _), (.done, _), (.fresh, _), (.idle, _):
@@ -94,15 +104,17 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func begin(_ received: HTTPRequestHead, context: ChannelHandlerContext) {
+        isReceivingHead = false
         var head = received
-        head.uri = HeadCheck.originForm(head.uri)
-        if let problem = HeadCheck.problem(with: head) {
-            answer(FrontAnswer(status: .badRequest, message: problem), context: context)
+        if let refusal = HeadCheck.refusal(of: &head) {
+            answer(refusal, context: context)
             return
         }
         if StreamRoute.isStream(head) {
             // Only a GET can become a stream. Any other is answered without waiting for its body.
-            if head.method == .GET { state = .opening(head) } else { open(head, context: context) }
+            guard head.method == .GET else { return open(head, context: context) }
+            state = .opening(head)
+            expect(within: front.limits.body, context: context)
             return
         }
         if !isServing {
@@ -114,16 +126,29 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
                 return
             }
         }
-        // After a request that names another protocol the decoder reads no further, so the connection must end.
-        state = .busy(Exchange(isLast: !head.isKeepAlive || head.headers.contains(name: "upgrade")))
+        // After a request that names another protocol the decoder reads no further, so the connection must end. HTTP/1.0
+        // has several ways to keep one, none of them a standard's.
+        let isLast = !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "upgrade")
+        state = .busy(Exchange(isLast: isLast, awaitsContinue: HeadCheck.awaitsContinue(head)))
         expect(within: front.limits.body, context: context)
-        if head.version == .http1_1,
-            head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" })
-        {
-            context.writeAndFlush(
-                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
-        }
         context.fireChannelRead(wrapInboundOut(.head(head)))
+    }
+
+    /// The service has come to the point where it reads the body. Only now is a client that waits for it told to send it: a
+    /// request that is refused by its head alone has its answer before a byte of the body is sent.
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        guard event is BodyWanted else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+            return
+        }
+        promise?.succeed(())
+        guard case .busy(var exchange) = state, exchange.awaitsContinue, !exchange.isReceived,
+            !exchange.hasResponseBegun
+        else { return }
+        exchange.awaitsContinue = false
+        state = .busy(exchange)
+        context.writeAndFlush(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
     }
 
     private func hold(_ part: HTTPServerRequestPart) { held.append(part) }
@@ -191,11 +216,20 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// Reads on past the last answer: the service behind takes no more, and bytes left unread would turn our close into a
-    /// reset that destroys the answer on its way.
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
-        if case .done = state { context.read() }
+        switch state {
+        case .done:
+            // Reads on past the last answer: the service behind takes no more, and bytes left unread would turn our close
+            // into a reset that destroys the answer on its way.
+            context.read()
+        case .idle where !isReceivingHead:
+            // Something has come, and it was no whole head.
+            isReceivingHead = true
+            expect(within: front.limits.head, context: context)
+        default:
+            break
+        }
     }
 
     private func answer(_ answer: FrontAnswer, context: ChannelHandlerContext) {
@@ -276,16 +310,22 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
-        guard let parserError = error as? HTTPParserError, parserError != .invalidEOFState else {
-            context.close(promise: nil)
+        guard let fault = error as? RequestFault else {
+            switch (state, error) {
+            // The decoder throws this one again, in words of ours.
+            case (_, HTTPParserError.invalidVersion): break
+            // More of what was refused; it is taken and dropped until the peer ends its side or the closing limit does.
+            case (.done, is ByteToMessageDecoderError): break
+            // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
+            default: context.close(promise: nil)
+            }
             return
         }
         switch state {
         case .fresh, .idle, .opening:
-            answer(HeadCheck.refusal(for: error), context: context)
+            answer(HeadCheck.refusal(for: fault), context: context)
         case .busy(let exchange) where !exchange.hasResponseBegun && !exchange.isReceived:
-            answer(HeadCheck.refusal(for: error), context: context)
+            answer(HeadCheck.refusal(for: fault), context: context)
         case .busy(var exchange):
             guard exchange.isReceived else {
                 context.close(promise: nil)
@@ -295,8 +335,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             exchange.isLast = true
             held = []
             state = .busy(exchange)
-        case .deciding, .done:
+        case .deciding:
             context.close(promise: nil)
+        case .done:
+            break
         }
     }
 
@@ -325,14 +367,20 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             arm(context: context)
             return
         }
-        if case .busy(let exchange) = state, !exchange.hasResponseBegun {
-            answer(
-                FrontAnswer(status: .requestTimeout, message: "The request's body did not come in time."),
-                context: context)
+        if isReceivingBody {
+            answer(.slowBody, context: context)
         } else if isTakingTheAnswer(context: context) {
             expect(within: front.limits.body, context: context)
         } else {
             context.close(promise: nil)
+        }
+    }
+
+    private var isReceivingBody: Bool {
+        switch state {
+        case .busy(let exchange): !exchange.hasResponseBegun
+        case .opening: true
+        case .fresh, .idle, .deciding, .done: false
         }
     }
 
@@ -344,3 +392,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         return left > 0 && left != unsent
     }
 }
+
+/// Said down the pipeline by the HTTP service when it begins to read a request's body.
+struct BodyWanted: Sendable {}

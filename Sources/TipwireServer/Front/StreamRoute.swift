@@ -65,6 +65,9 @@ struct AcceptedStream: Sendable {
     let purpose: Purpose
     /// The bytes that answer the request: a handshake, or the head of a response that has no end yet.
     let opening: ByteBuffer
+    /// The headers that answer it where the transport has a form of its own for them, as HTTP/2 does; `opening` is empty
+    /// then.
+    var headers: HTTPHeaders = [:]
     /// Its place among the streams; given back when it ends. Who is only told farewell takes none.
     let permit: StreamPermit?
     /// The EventSub subscription that it was promised.

@@ -30,8 +30,11 @@ public struct Server {
     /// Throws `StartupError` or `StoreUnusable`, each one line for the operator, when it can't start.
     public func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        // Until it is watched for, it ends nothing.
+        signal(SIGHUP, SIG_IGN)
         // Whatever is written here is the operator's alone, in a folder of any mode.
         umask(0o077)
+        let certificate = try configuration.tls.files.map(ServerCertificate.init(certificate:key:))
         let folder = try DataFolder.open(configuration.dataFolder)
         let store = try SQLiteStore.open(at: folder.database)
         let parts = try await Parts(configuration: configuration, store: store, logger: logger)
@@ -41,15 +44,20 @@ public struct Server {
         let (administrator, isFirstStart) = try await setup.administrator()
         let demoKey = isDemo ? try await setup.demo(owner: administrator.id) : nil
 
-        let front = try await bind(parts)
-        let url = "http://\(Self.shown(configuration.host)):\(front.port)"
+        let front = try await bind(parts, certificate: certificate)
+        let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
         for warning in parts.warnings { logger.warning("\(warning)") }
+        certificate?.warn(logger: logger)
         logger.info(
             "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
         var services: [any Service] = [
             parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
             parts.intake,
+            HangupWatch { [logger] in
+                guard let certificate else { return logger.info("SIGHUP: there is no certificate to read again") }
+                certificate.reload(logger: logger)
+            },
         ]
         if let port = configuration.metrics.port {
             let metrics = try await bindMetrics(parts, port: port)
@@ -89,13 +97,14 @@ public struct Server {
         logger.info("stopped")
     }
 
-    private func bind(_ parts: Parts) async throws -> Front {
+    private func bind(_ parts: Parts, certificate: ServerCertificate?) async throws -> Front {
         let host = configuration.host
         do {
             return try await Front.bind(
                 host: host, port: configuration.port, group: parts.eventLoops, maxConnections: parts.maxSockets,
                 sendBufferBytes: configuration.feed.sendBufferBytes,
-                drainLimit: .seconds(configuration.drain.seconds), onDrain: { parts.drain.begin() },
+                drainLimit: .seconds(configuration.drain.seconds), certificate: certificate,
+                onDrain: { parts.drain.begin() },
                 context: { served in
                     parts.frontContext(responder: parts.responder(), door: parts.door, served: served)
                 })

@@ -26,8 +26,8 @@ class EventStream:
         self.keepalives = 0
 
     @classmethod
-    def open(cls, port, parameters="", headers=None, version="1.1", timeout=10.0, receive_buffer=None):
-        connection = RawSocket(port, timeout, receive_buffer)
+    def open(cls, port, parameters="", headers=None, version="1.1", timeout=10.0, receive_buffer=None, context=None):
+        connection = RawSocket(port, timeout, receive_buffer, context)
         connection.send(stream_request(parameters, headers, version))
         return cls(connection)
 

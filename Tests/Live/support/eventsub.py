@@ -51,7 +51,7 @@ class EventSubSocket(Feed):
     """A subscription's WebSocket. It answers pings by itself."""
 
     def __init__(self, server, data, **options):
-        super().__init__(server.port, connection(data), **options)
+        super().__init__(server.port, connection(data), context=server.context, **options)
         self.subscription = data
 
     def alive(self):

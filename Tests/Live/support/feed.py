@@ -9,12 +9,13 @@ from websockets.sync.client import connect
 class Feed:
     """An open WebSocket. Every frame is a text; JSON unless it is `pong`."""
 
-    def __init__(self, port, query, open_timeout=10.0, headers=None, compression="deflate"):
+    def __init__(self, port, query, open_timeout=10.0, headers=None, compression="deflate", context=None):
         # permessage-deflate is offered, as most clients do; the server may decline it. Keep-alive pings are off, so
         # that every inbound frame is one that the test sent.
         self.socket = connect(
-            f"ws://127.0.0.1:{port}/?{query}", proxy=None, ping_interval=None, open_timeout=open_timeout,
-            close_timeout=2.0, max_size=None, compression=compression, additional_headers=headers).__enter__()
+            f"{'wss' if context else 'ws'}://127.0.0.1:{port}/?{query}", proxy=None, ping_interval=None, open_timeout=open_timeout,
+            close_timeout=2.0, max_size=None, compression=compression, additional_headers=headers,
+            ssl=context).__enter__()
 
     def __enter__(self):
         return self

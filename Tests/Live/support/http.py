@@ -42,10 +42,13 @@ class Unsent(Exception):
     """The connection ended without an answer."""
 
 
-def request(port, method, path, body=None, headers=None, timeout=15.0, connection=None):
-    """One request. `body` may be bytes, or an iterable of bytes, which is sent in chunks."""
+def request(port, method, path, body=None, headers=None, timeout=15.0, connection=None, context=None):
+    """One request, with a `context` over TLS. `body` may be bytes, or an iterable of bytes, which is sent in chunks."""
     kept = connection is not None
-    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    if not kept:
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=context) if context
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=timeout))
     try:
         chunked = body is not None and not isinstance(body, bytes)
         connection.request(method, path, body=body, headers=headers or {}, encode_chunked=chunked)

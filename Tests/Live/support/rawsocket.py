@@ -29,14 +29,16 @@ def close_frame(code=None, reason=b""):
 
 
 class RawSocket:
-    """A TCP connection with a read buffer."""
+    """A TCP connection, with a `context` one of TLS, with a read buffer."""
 
-    def __init__(self, port, timeout=10.0, receive_buffer=None):
+    def __init__(self, port, timeout=10.0, receive_buffer=None, context=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.buffer = b""
 
     def __enter__(self):

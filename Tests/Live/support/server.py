@@ -17,7 +17,7 @@ from .feed import Feed
 from .waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-LISTENING = re.compile(r"^Tipwire is listening on http://127\.0\.0\.1:(\d+)$")
+LISTENING = re.compile(r"^Tipwire is listening on https?://127\.0\.0\.1:(\d+)$")
 _numbers = itertools.count(1)
 
 
@@ -43,9 +43,14 @@ class Server:
     logs = None
     running = []
 
-    def __init__(self, data, *options, port=0, log_level="debug", env=None):
+    def __init__(self, data, *options, port=0, log_level="debug", env=None, certificate=None):
         self.data = pathlib.Path(data)
         self.options = list(options)
+        self.context = None
+        if certificate:
+            # What speaks to it through this object then speaks TLS, and trusts this certificate alone.
+            self.options += ["--tls-certificate", str(certificate.certificate), "--tls-key", str(certificate.key)]
+            self.context = certificate.context
         self.port = port
         self.log_level = log_level
         self.env = env or {}
@@ -154,7 +159,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def stderr(self):
@@ -192,7 +197,7 @@ class Server:
     # HTTP
 
     def raw(self, method, path, body=None, headers=None, **more):
-        return web.request(self.port, method, path, body, headers, **more)
+        return web.request(self.port, method, path, body, headers, context=self.context, **more)
 
     def call(self, method, path, body=None, key="admin", headers=None, **more):
         """A call with a JSON body (a value, or bytes as they are) by `key` (None: without one)."""
@@ -204,7 +209,7 @@ class Server:
             headers.setdefault("Content-Type", "application/json")
             if not isinstance(body, bytes):
                 body = json.dumps(body).encode()
-        return web.request(self.port, method, path, body, headers, **more)
+        return web.request(self.port, method, path, body, headers, context=self.context, **more)
 
     def get(self, path, key="admin", **more):
         return self.call("GET", path, key=key, **more)
@@ -308,7 +313,7 @@ class Server:
     def stream(self, key=None, page=None, headers=None, version="1.1", timeout=10.0, receive_buffer=None, **parameters):
         """An Event Hook stream; its first message is still to be read."""
         parameters = web.query(token=key, page=page, **parameters)
-        return EventStream.open(self.port, parameters, headers, version, timeout, receive_buffer)
+        return EventStream.open(self.port, parameters, headers, version, timeout, receive_buffer, self.context)
 
     def hook(self, parameters="", headers=None, method="GET", **more):
         """A request for the Event Hook that must not become a stream."""
@@ -319,7 +324,7 @@ class Server:
     # The feed
 
     def feed(self, key=None, channel="firehose", room=None, since=None, **options):
-        return Feed(self.port, web.query(auth=key, channel=channel, room=room, since=since), **options)
+        return Feed(self.port, web.query(auth=key, channel=channel, room=room, since=since), context=self.context, **options)
 
     def handshake(self, parameters, headers=None, path="/", **more):
         """A WebSocket handshake without a WebSocket client, to see the bare answer."""

@@ -57,12 +57,15 @@ struct RoutesAPITests {
     func methods() async throws {
         try await TestServer.run { server in
             for (method, path, allowed) in [
-                ("PUT", "/api/v1/pages", "GET, HEAD, POST"), ("POST", "/api/v1/pages/main", "DELETE, GET, HEAD, PATCH"),
-                ("PATCH", "/api/v1/pages/main/tips", "GET, HEAD, POST"),
-                ("GET", "/api/v1/pages/main/tips:batch", "POST"),
-                ("GET", "/api/v1/pages/main/tips/a/replay", "POST"), ("GET", "/api/v1/keys/a", "DELETE"),
-                ("PUT", "/api/v1/session", "DELETE, GET, HEAD, POST"), ("POST", "/health", "GET, HEAD"),
-                ("DELETE", "/", "GET, HEAD"),
+                ("PUT", "/api/v1/pages", "GET, HEAD, OPTIONS, POST"),
+                ("POST", "/api/v1/pages/main", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+                ("PATCH", "/api/v1/pages/main/tips", "GET, HEAD, OPTIONS, POST"),
+                ("GET", "/api/v1/pages/main/tips:batch", "OPTIONS, POST"),
+                ("GET", "/api/v1/pages/main/tips/a/replay", "OPTIONS, POST"),
+                ("GET", "/api/v1/keys/a", "DELETE, OPTIONS"),
+                ("PUT", "/api/v1/session", "DELETE, GET, HEAD, OPTIONS, POST"),
+                ("POST", "/health", "GET, HEAD, OPTIONS"),
+                ("DELETE", "/", "GET, HEAD, OPTIONS"),
             ] {
                 let reply = try await server.call(method, path, key: server.admin)
                 #expect(reply.status == 405, "\(method) \(path)")
@@ -75,6 +78,22 @@ struct RoutesAPITests {
             }
             let unknown = try await server.call("GET", "/api/v1/pages/nope", key: server.admin)
             #expect(unknown.status == 404, "a page that isn't there is no wrong method")
+        }
+    }
+
+    @Test("OPTIONS says which methods an address takes, and of '*' those of the server; neither needs a key")
+    func options() async throws {
+        try await TestServer.run { server in
+            for (path, allowed) in [
+                ("/health", "GET, HEAD, OPTIONS"), ("/api/v1/pages/main", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+                ("/api/eventsub/create", "GET, OPTIONS, POST"),
+                ("*", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+            ] {
+                let reply = try await server.call("OPTIONS", path)
+                #expect(reply.status == 204 && reply.header("allow") == allowed, "\(path)")
+                #expect(reply.header("content-length") == nil)
+            }
+            #expect(try await server.call("OPTIONS", "/nowhere").status == 404)
         }
     }
 

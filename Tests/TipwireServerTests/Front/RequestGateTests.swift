@@ -83,11 +83,13 @@ struct RequestGateTests {
     @Test("HTTP/1.0 is answered, without Host, and the connection ends")
     func oldVersion() async throws {
         try await TestServer.run { server in
-            let wire = try await server.connect()
-            try await wire.send("GET /health HTTP/1.0\r\n\r\n")
-            let reply = try await wire.reply()
-            #expect(reply.body == "ok\n" && reply.header("connection") == "close")
-            #expect(await wire.rest() == "")
+            for headers in ["", "Connection: keep-alive\r\n"] {
+                let wire = try await server.connect()
+                try await wire.send("GET /health HTTP/1.0\r\n\(headers)\r\n")
+                let reply = try await wire.reply()
+                #expect(reply.body == "ok\n" && reply.header("connection") == "close")
+                #expect(await wire.rest() == "")
+            }
         }
     }
 
@@ -128,6 +130,38 @@ struct RequestGateTests {
             #expect(try await wire.reply().status == 201)
             try await wire.send(server.request("GET", "/health"))
             #expect(try await wire.reply().body == "ok\n")
+        }
+    }
+
+    @Test("A request that is refused by its head gets no 100, but its answer at once, and the connection ends")
+    func unmetExpectation() async throws {
+        try await TestServer.run { server in
+            for (key, length, status) in [("nonsense", 26, 401), (server.admin, 30_000_000, 413)] {
+                let wire = try await server.connect()
+                try await wire.send(
+                    server.request(
+                        "POST", "/api/v1/pages/main/tips", key: key,
+                        headers: "Content-Type: application/json\r\nContent-Length: \(length)\r\n"
+                            + "Expect: 100-continue\r\n"))
+                let reply = try await wire.reply()
+                #expect(reply.status == status && reply.header("connection") == "close")
+                #expect(await wire.rest() == "")
+            }
+        }
+    }
+
+    @Test("Who has no body, or has sent it already, needs no 100")
+    func needlessExpectation() async throws {
+        try await TestServer.run { server in
+            let wire = try await server.connect()
+            let expect = "Expect: 100-Continue\r\n"
+            try await wire.send(server.request("GET", "/health", headers: expect))
+            #expect(try await wire.reply().body == "ok\n")
+            try await wire.send(
+                server.request(
+                    "POST", "/api/v1/pages/main/tips", key: server.admin, json: #"{"grossAmountInCents":500}"#,
+                    headers: expect))
+            #expect(try await wire.reply().status == 201)
         }
     }
 

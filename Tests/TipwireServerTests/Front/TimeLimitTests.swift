@@ -27,6 +27,39 @@ struct TimeLimitTests {
         }
     }
 
+    @Test("A later head has the same limit, from its first byte")
+    func slowLaterHead() async throws {
+        try await TestServer.run {
+            $0.limits = .init(head: Self.short, body: Self.long, idle: Self.long)
+        } _: { server in
+            let wire = try await server.connect()
+            for _ in 1...2 {
+                try await wire.send(server.request("GET", "/health"))
+                #expect(try await wire.reply().status == 200)
+            }
+            try await wire.send("GET /health HTTP/1.1\r\nX: ")
+            #expect(await wire.rest() == "")
+            #expect(!wire.hasExpired)
+        }
+    }
+
+    @Test("The body of a stream's request that doesn't come is 408", arguments: [false, true])
+    func slowBodyOfStream(isLater: Bool) async throws {
+        try await TestServer.run {
+            $0.limits = .init(head: Self.long, body: Self.short, idle: Self.long)
+        } _: { server in
+            let wire = try await server.connect()
+            if isLater {
+                try await wire.send(server.request("GET", "/health"))
+                #expect(try await wire.reply().status == 200)
+            }
+            let target = "/?auth=\(server.admin)&channel=firehose"
+            try await wire.send(Handshake.request(target, headers: "Content-Length: 5\r\n"))
+            let reply = try await wire.reply()
+            #expect(reply.status == 408 && reply.header("connection") == "close")
+        }
+    }
+
     @Test("A body that doesn't come is 408 at its own limit, however long the one before it was")
     func slowBody() async throws {
         try await TestServer.run {

@@ -1,0 +1,107 @@
+import NIOCore
+import NIOHTTP2
+
+/// The end of an HTTP/2 connection's pipeline: knows how many streams there are, and ends the connection when it is of no
+/// more use.
+///
+/// What comes by the streams is theirs; this is about the connection alone.
+final class HTTP2Connection: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame
+    typealias OutboundOut = HTTP2Frame
+
+    /// Streams that one connection may have open at a time; a client is told so, and one more is refused.
+    static let maxStreams = 100
+
+    private let idleLimit: TimeAmount
+    private var context: ChannelHandlerContext?
+    private var openStreams = 0
+    private var lastStream = HTTP2StreamID.rootStream
+    private var isEnding = false
+    private var idleTimer: Scheduled<Void>?
+
+    /// - Parameter idleLimit: how long it may be without a stream.
+    init(idleLimit: TimeAmount) { self.idleLimit = idleLimit }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        armIdleTimer(context: context)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { leave() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        leave()
+        context.fireChannelInactive()
+    }
+
+    private func leave() {
+        idleTimer?.cancel()
+        context = nil
+    }
+
+    // MARK: Streams
+
+    /// Tells this connection of its streams.
+    func delegate(on eventLoop: any EventLoop) -> some NIOHTTP2StreamDelegate {
+        StreamCount(connection: NIOLoopBound(self, eventLoop: eventLoop))
+    }
+
+    private struct StreamCount: NIOHTTP2StreamDelegate {
+        let connection: NIOLoopBound<HTTP2Connection>
+
+        func streamCreated(_ id: HTTP2StreamID, channel: any Channel) { connection.value.streamOpened(id) }
+
+        func streamClosed(_ id: HTTP2StreamID, channel: any Channel) { connection.value.streamClosed() }
+    }
+
+    private func streamOpened(_ id: HTTP2StreamID) {
+        openStreams += 1
+        lastStream = max(lastStream, id)
+        idleTimer?.cancel()
+        idleTimer = nil
+    }
+
+    private func streamClosed() {
+        openStreams -= 1
+        guard openStreams == 0, let context else { return }
+        if isEnding { closeNextTurn(context: context) } else { armIdleTimer(context: context) }
+    }
+
+    // MARK: Ends
+
+    private func armIdleTimer(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        idleTimer = context.eventLoop.scheduleTask(in: idleLimit) { bound.value.end() }
+    }
+
+    /// Takes no more streams, and closes when those that are open have ended.
+    private func end() {
+        guard let context, !isEnding else { return }
+        isEnding = true
+        let goAway = HTTP2Frame.FramePayload.goAway(lastStreamID: lastStream, errorCode: .noError, opaqueData: nil)
+        context.writeAndFlush(wrapOutboundOut(HTTP2Frame(streamID: .rootStream, payload: goAway)), promise: nil)
+        if openStreams == 0 { closeNextTurn(context: context) }
+    }
+
+    /// A stream's last frame is written before it is flushed, and its end is told between the two.
+    private func closeNextTurn(context: ChannelHandlerContext) {
+        let channel = context.channel
+        context.eventLoop.execute { channel.close(promise: nil) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is ChannelShouldQuiesceEvent: end()
+        // A peer that sends no more can't even grant room for what it would read.
+        case ChannelEvent.inputClosed: context.close(promise: nil)
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    /// No HTTP/2, or the connection is broken. The handler below has told the peer where there was something to tell.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A stream's fault is the stream's alone.
+        if error is NIOHTTP2Errors.StreamError { return }
+        closeNextTurn(context: context)
+    }
+}
