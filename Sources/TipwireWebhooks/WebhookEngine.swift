@@ -183,11 +183,15 @@ public final class WebhookEngine: Service {
 
     /// Removes what is too much, of those webhooks alone of which something has ended, and looks again at what waits.
     private func tidy() async {
-        for webhook in subscriptions.list(where: \.isEnabled) where subscriptions.pending(of: webhook.number) > 0 {
+        let settled = subscriptions.takeSettled()
+        for webhook in subscriptions.list(where: \.isEnabled)
+        where subscriptions.pending(of: webhook.number) > 0 || settled.contains(webhook.number) {
             scheduler.refresh(webhook.number)
+            // As the queues are, so is the count: what is kept in memory is news, and the store the truth.
+            try? await subscriptions.turn.take { try await subscriptions.recount(webhook.number) }
         }
         logDead()
-        for number in subscriptions.takeSettled() {
+        for number in settled {
             do {
                 try await subscriptions.trim(number, keeping: settings.maxHistory)
             } catch {
@@ -274,17 +278,13 @@ extension WebhookEngine {
     ) async throws -> Int {
         try await subscriptions.turn.take {
             let retried = try await retry(clock.now())
-            revived(retried, of: webhook)
+            guard retried.count > 0 else { return 0 }
+            try await subscriptions.recount(webhook)
+            // Whoever asks for an attempt has reason to believe that the endpoint is well again.
+            scheduler.endPause(of: webhook)
+            scheduler.reloadRetries(of: webhook)
             return retried.count
         }
-    }
-
-    /// Whoever asks for an attempt has reason to believe that the endpoint is well again.
-    private func revived(_ retried: RetriedDeliveries, of webhook: WebhookNumber) {
-        guard retried.count > 0 else { return }
-        subscriptions.waits(retried.revived, of: webhook)
-        scheduler.endPause(of: webhook)
-        scheduler.reloadRetries(of: webhook)
     }
 
     /// Makes a delivery of something that never happened, which goes the way of every other. Nil when the webhook, or its

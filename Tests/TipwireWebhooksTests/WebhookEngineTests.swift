@@ -108,6 +108,55 @@ struct WebhookEngineTests {
         }
     }
 
+    @Test("Switched off and on amid an attempt, a delivery isn't attempted beside itself, and is counted once")
+    func toggled() async throws {
+        try await withWebhooks { life in
+            let gate = Gate()
+            life.sender.behave { _ in
+                try await gate.pass()
+                return .answer(200)
+            }
+            let webhook = try await life.make()
+            var ids = try await life.tip()
+            _ = try await life.sender.begun(1)
+            for _ in 0..<5 {
+                try await life.engine.subscriptions.disable(webhook)
+                #expect(life.engine.activity.running == 1)
+                _ = try await life.engine.subscriptions.enable(webhook, key: nil)
+            }
+            ids += try await life.tip()
+            try await eventually { life.pending(webhook) == 2 }
+            #expect(life.sender.ids() == [ids[0]] && life.engine.activity.running == 1)
+            gate.open()
+            try await life.settled(webhook)
+            #expect(life.sender.ids() == ids && life.pending(webhook) == 0 && life.engine.activity.running == 0)
+        }
+    }
+
+    @Test("One that had to make room amid its attempt, and was asked for again, is counted once")
+    func revivedAmidAttempt() async throws {
+        try await withWebhooks {
+            $0.maxPending = 1
+        } _: { life in
+            let gate = Gate()
+            life.sender.behave { _ in
+                try await gate.pass()
+                return .answer(200)
+            }
+            let webhook = try await life.make()
+            let ids = try await life.tip()
+            _ = try await life.sender.begun(1)
+            try await life.tip()
+            let first = try #require(try await life.engine.delivery(ids[0], of: webhook))
+            try await eventually { try await life.store.delivery(first)?.state == .dead(.tooManyPending) }
+            #expect(try await life.engine.retry(first) && life.pending(webhook) == 2)
+            gate.open()
+            try await life.settled(webhook)
+            try await eventually { life.pending(webhook) == 0 }
+            #expect(try await life.states(webhook) == [.delivered, .delivered])
+        }
+    }
+
     @Test("A store that keeps no ends holds the endpoint up, and then each is kept once")
     func brokenRecord() async throws {
         try await withWebhooks { life in

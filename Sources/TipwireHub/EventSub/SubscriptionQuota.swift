@@ -96,6 +96,20 @@ public final class SubscriptionQuota: Sendable {
         return try result.get()
     }
 
+    /// Counts one that comes to another maker. Its page has it already.
+    public func admit(_ subscription: EventSubscription) throws(Refusal) {
+        let maker = Self.maker(key: subscription.key, account: subscription.account)
+        let isFull = state.withLock { state in
+            guard state.byMaker[maker, default: 0] < limits.perKey else {
+                state.refused[.perKey, default: 0] += 1
+                return true
+            }
+            state.enter(subscription)
+            return false
+        }
+        if isFull { throw .tooManyOfKey(limit: limits.perKey) }
+    }
+
     /// Counts one that is there already.
     public func enter(_ subscription: EventSubscription) { state.withLock { $0.enter(subscription) } }
 

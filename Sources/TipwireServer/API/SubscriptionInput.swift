@@ -130,11 +130,17 @@ enum DeliveryQuery {
         return selection
     }
 
-    /// An unknown parameter is a misspelt limit: without it more would be listed, or sent again, than was meant.
+    /// An unknown parameter is a misspelt limit, an empty one a variable that wasn't set: without it more would be listed, or
+    /// sent again, than was meant.
     static func requireOnly(_ known: [String], in query: QueryString) throws(InvalidInput) {
-        guard let name = query.names.sorted().first(where: { !known.contains($0) }) else { return }
-        throw InvalidInput(
-            field: String(name.prefix(64)), "is unknown here: there are \(known.joined(separator: ", "))")
+        for name in query.names.sorted() {
+            let field = String(name.prefix(64))
+            guard known.contains(name) else {
+                throw InvalidInput(field: field, "is unknown here: there are \(known.joined(separator: ", "))")
+            }
+            guard query.nonEmpty(name) != nil else { throw InvalidInput(field: field, "must not be empty") }
+            guard !query.repeated.contains(name) else { throw InvalidInput(field: field, "must be given once") }
+        }
     }
 
     private static let kinds = DeliveryKind.allCases.map(\.rawValue).joined(separator: ", ")

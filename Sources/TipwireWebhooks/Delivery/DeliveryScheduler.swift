@@ -24,6 +24,9 @@ final class DeliveryScheduler: Sendable {
     private struct State {
         var endpoints: [WebhookNumber: EndpointQueue] = [:]
         var lives: [WebhookNumber: Int] = [:]
+        /// Attempts under way of endpoints that were removed. They keep their places, and if the endpoint comes back it waits
+        /// for them.
+        var leaving: [WebhookNumber: Set<DeliveryID>] = [:]
         var lastLife = 0
         var alarms: [WebhookNumber: Timestamp] = [:]
         var running = 0
@@ -56,7 +59,8 @@ final class DeliveryScheduler: Sendable {
     func add(_ webhook: WebhookNumber, backlog: WebhookBacklog, failingSince: Timestamp? = nil) {
         state.withLock { state in
             state.endpoints[webhook] = EndpointQueue(
-                backlog: backlog, failingSince: failingSince, limits: limits.endpoint)
+                backlog: backlog, failingSince: failingSince, limits: limits.endpoint,
+                inherited: state.leaving.removeValue(forKey: webhook) ?? [])
             state.lastLife += 1
             state.lives[webhook] = state.lastLife
             proceed(webhook, &state)
@@ -72,9 +76,7 @@ final class DeliveryScheduler: Sendable {
             guard let endpoint = state.endpoints.removeValue(forKey: webhook) else { return nil }
             state.alarms[webhook] = nil
             state.lives[webhook] = nil
-            // Their ends find no endpoint any more.
-            state.running -= endpoint.running
-            admitFromLine(&state)
+            if endpoint.running > 0 { state.leaving[webhook] = endpoint.underWay }
             return endpoint.health.failingSince
         }
     }
@@ -157,7 +159,12 @@ final class DeliveryScheduler: Sendable {
     func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?) {
         let now = clock.now()
         state.withLock { state in
-            guard let before = state.endpoints[id.webhook]?.running else { return }
+            guard let before = state.endpoints[id.webhook]?.running else {
+                guard state.leaving[id.webhook]?.remove(id) != nil else { return }
+                if state.leaving[id.webhook]?.isEmpty == true { state.leaving[id.webhook] = nil }
+                state.running -= 1
+                return admitFromLine(&state)
+            }
             state.endpoints[id.webhook]!.ended(id, wasMade: wasMade, next: retry, at: now)
             state.running -= before - state.endpoints[id.webhook]!.running
             // Who has waited for room comes before who has just had some.

@@ -52,23 +52,29 @@ struct EndpointQueue {
     /// The same of what wasn't held while others were being loaded, and may be missing in what comes.
     private var missedFrom: Timestamp?
     private var runningRetries: Set<DeliveryID> = []
+    /// Under way since before this endpoint was removed and added again. Nothing begins beside them: it would be the same
+    /// deliveries once more.
+    private var inherited: Set<DeliveryID>
+
     /// Under way when deliveries were put back to the beginning by hand, perhaps these too: loads pass them over, so the
     /// store is to be asked once more when they have ended.
     private var revived: Set<DeliveryID> = []
 
     init(
-        backlog: WebhookBacklog, failingSince: Timestamp?, limits: Limits,
+        backlog: WebhookBacklog, failingSince: Timestamp?, limits: Limits, inherited: Set<DeliveryID> = [],
         breaker: CircuitBreaker = CircuitBreaker()
     ) {
         self.limits = limits
+        self.inherited = inherited
         self.breaker = breaker
         health = EndpointHealth(failingSince: failingSince)
         hasMoreFirsts = backlog.firsts > 0
         horizon = backlog.earliestRetry
     }
 
-    private var underWay: Set<DeliveryID> { runningRetries.union(runningFirst.map { [$0] } ?? []) }
-    var running: Int { runningRetries.count + (runningFirst == nil ? 0 : 1) }
+    /// Attempts under way, of whoever's.
+    var underWay: Set<DeliveryID> { inherited.union(runningRetries).union(runningFirst.map { [$0] } ?? []) }
+    var running: Int { inherited.count + runningRetries.count + (runningFirst == nil ? 0 : 1) }
     var isPaused: Bool { breaker.isOpen }
     var pausedUntil: Timestamp? { breaker.pausedUntil }
     /// When the earliest retry is due.
@@ -204,6 +210,13 @@ struct EndpointQueue {
     /// - Parameter wasMade: whether `judge` was told how it ended. A first attempt that wasn't, and is to be made, keeps its
     ///   turn.
     mutating func ended(_ id: DeliveryID, wasMade: Bool, next retry: Timestamp?, at now: Timestamp) {
+        if inherited.remove(id) != nil {
+            if !wasMade { breaker.abandon(at: now) }
+            // What it was is the store's to know.
+            hasMoreFirsts = true
+            leaveToStore(from: now)
+            return
+        }
         let isFirst = runningFirst == id
         if isFirst { runningFirst = nil } else { runningRetries.remove(id) }
         if !wasMade { breaker.abandon(at: now) }
@@ -222,6 +235,7 @@ struct EndpointQueue {
     ///
     /// - Parameter hasRoom: whether the server may make another attempt.
     mutating func next(at now: Timestamp, hasRoom: Bool) -> Step? {
+        guard inherited.isEmpty else { return nil }
         if firsts.isEmpty, hasMoreFirsts, !isLoadingFirsts {
             isLoadingFirsts = true
             return .loadFirsts(after: lastFirst)
@@ -252,7 +266,7 @@ struct EndpointQueue {
 
     /// Whether only the server's room is missing for another attempt.
     func wantsRoom(at now: Timestamp) -> Bool {
-        guard running < limits.concurrent, !isHeld(at: now) else { return false }
+        guard inherited.isEmpty, running < limits.concurrent, !isHeld(at: now) else { return false }
         return runningFirst == nil && !firsts.isEmpty
             || runningRetries.count < retryLanes && retries.first.map { $0.due <= now } ?? false
     }
@@ -264,6 +278,7 @@ struct EndpointQueue {
 
     /// When `next` should be asked again although nothing has happened; nil when only news can change something.
     func alarm(at now: Timestamp) -> Timestamp? {
+        guard inherited.isEmpty else { return nil }
         var due: Timestamp?
         if runningFirst == nil, !firsts.isEmpty { due = now }
         if runningRetries.count < retryLanes, let retry = retries.first { due = min(due ?? retry.due, retry.due) }

@@ -120,10 +120,14 @@ struct Exchange {
         return .nothing
     }
 
-    mutating func end() -> Action {
+    /// - Parameter isExact: whether nothing has come behind it.
+    mutating func end(isExact: Bool) -> Action {
         guard case .reading(let answer) = state else { return violated() }
-        return finish(answer, isReusable: answer.isReusable)
+        return finish(answer, isReusable: answer.isReusable && isExact)
     }
+
+    /// Something came that no request asked for.
+    mutating func unasked() -> Action { violated() }
 
     /// More came than is read of an answer.
     mutating func tooLong() -> Action {

@@ -17,14 +17,19 @@ final class ExchangeHandler: ChannelInboundHandler {
     private let isSecure: Bool
     private let idleTime: TimeAmount
     private let firstUse: TimeAmount
+    private let bytes: AnswerByteLimit
     private var exchange: Exchange
+    /// Of the answer's body, as far as it came; nil when it comes in chunks.
+    private var bodyBytes: Int? = 0
     private var context: ChannelHandlerContext?
     private var opening: EventLoopPromise<Void>?
     private var answer: EventLoopPromise<Exchange.Result>?
     private var timers: [Scheduled<Void>] = []
 
-    init(isSecure: Bool, limits: SendingLimits) {
+    /// - Parameter bytes: the handler that sees the answers' bytes first.
+    init(isSecure: Bool, bytes: AnswerByteLimit, limits: SendingLimits) {
         self.isSecure = isSecure
+        self.bytes = bytes
         idleTime = limits.idleTime
         firstUse = limits.connect
         exchange = Exchange(isSecure: isSecure, excerptBytes: limits.excerptBytes)
@@ -81,15 +86,21 @@ final class ExchangeHandler: ChannelInboundHandler {
         switch event {
         case TLSUserEvent.handshakeCompleted: perform(exchange.opened(), context)
         case is AnswerByteLimit.Reached: perform(exchange.tooLong(), context)
+        case is AnswerByteLimit.Unasked: perform(exchange.unasked(), context)
         default: break
         }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head): perform(exchange.head(head), context)
-        case .body(let bytes): perform(exchange.body(bytes), context)
-        case .end: perform(exchange.end(), context)
+        case .head(let head):
+            bodyBytes = head.headers.contains(name: "Transfer-Encoding") ? nil : 0
+            perform(exchange.head(head), context)
+        case .body(let part):
+            bodyBytes? += part.readableBytes
+            perform(exchange.body(part), context)
+        case .end:
+            perform(exchange.end(isExact: bytes.ended(body: bodyBytes)), context)
         }
     }
 

@@ -138,11 +138,12 @@ public final class WebhookSender: Sendable {
             try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: target.serverName))
             if let name = target.serverName { try pipeline.addHandler(CertificateNameHandler(name: name)) }
         }
-        try pipeline.addHandler(AnswerByteLimit(limit: limits.answerBytes))
+        let bytes = AnswerByteLimit(limit: limits.answerBytes)
+        try pipeline.addHandler(bytes)
         // What goes into a head is ours, or was read as a `CallbackURL`, which lets no control character through. To look at
         // every byte of it once more costs as much as signing the message.
         try pipeline.addHTTPClientHandlers(enableOutboundHeaderValidation: false)
-        let exchange = ExchangeHandler(isSecure: target.scheme == .https, limits: limits)
+        let exchange = ExchangeHandler(isSecure: target.scheme == .https, bytes: bytes, limits: limits)
         try pipeline.addHandler(exchange)
         return exchange
     }

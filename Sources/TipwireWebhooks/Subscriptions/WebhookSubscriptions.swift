@@ -149,11 +149,13 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     /// Sends to it again: what waits, what has happened since it was disabled, and what will.
     ///
     /// - Parameter key: of the caller. When the key that it belonged to is gone it belongs to this one, for it needs one.
-    /// - Returns: the webhook as it is then; nil when it is gone.
+    /// - Returns: the webhook as it is then; nil when it is gone. Throws `SubscriptionQuota.Refusal` when that key has as many
+    ///   subscriptions as it may.
     public func enable(_ webhook: Webhook, key: String?) async throws -> Webhook? {
         let enabled = try await turn.take { () async throws -> Webhook? in
             guard var webhook = self[webhook.number] else { return nil }
             guard !webhook.isEnabled else { return webhook }
+            var isKept = false
             let now = clock.now()
             let former = webhook.subscription
             switch directory.look({ $0.loss(of: former, at: now) }) {
@@ -167,12 +169,14 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
                 state.withLock { $0.roster.change(webhook.number) { $0.disabled = loss } }
                 return webhook
             }
+            // Its place is taken before it is kept, as with a new one.
+            if webhook.subscription.key != former.key { try quota.admit(webhook.subscription) }
+            defer { if webhook.subscription.key != former.key { quota.leave(isKept ? former : webhook.subscription) } }
             webhook.disabled = nil
             webhook.hadFailedSince = nil
             try await store.updateWebhook(
                 webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
-            quota.leave(former)
-            quota.enter(webhook.subscription)
+            isKept = true
             let backlog = try await store.backlog(of: webhook.number)
             state.withLock { state in
                 state.roster.put(webhook)
@@ -343,6 +347,21 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         state.withLock { state in
             defer { state.dead = [:] }
             return state.dead
+        }
+    }
+
+    /// Counts anew what waits. In turn, so that nothing that comes meanwhile is counted twice; an attempt that ends in this very
+    /// moment may be, until the next time.
+    func recount(_ number: WebhookNumber) async throws {
+        let pending = try await store.backlog(of: number).pending
+        var revived: Set<DeliveryID> = []
+        for id in state.withLock(\.displaced) where id.webhook == number {
+            if try await store.delivery(id)?.state.isPending == true { revived.insert(id) }
+        }
+        state.withLock { state in
+            guard state.roster[number] != nil else { return }
+            state.pending[number] = pending
+            state.displaced.subtract(revived)
         }
     }
 

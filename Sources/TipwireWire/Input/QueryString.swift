@@ -6,6 +6,8 @@ import NIOCore
 /// for itself, since real clients put unescaped text here. Bytes that aren't UTF-8 become U+FFFD.
 public struct QueryString: Sendable {
     private var values: [String: String] = [:]
+    /// Names that came more than once; the first value counts.
+    public private(set) var repeated: Set<String> = []
 
     /// - Parameter target: a request target or URL; what follows its first `?`, up to a `#`, is read.
     public init(target: some StringProtocol) {
@@ -17,7 +19,11 @@ public struct QueryString: Sendable {
         for pair in query.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             let name = Self.decode(parts[0])
-            if values[name] == nil { values[name] = parts.count > 1 ? Self.decode(parts[1]) : "" }
+            guard values[name] == nil else {
+                repeated.insert(name)
+                continue
+            }
+            values[name] = parts.count > 1 ? Self.decode(parts[1]) : ""
         }
     }
 

@@ -314,6 +314,25 @@ struct SubscriptionsAPITests {
         }
     }
 
+    @Test("A key can't take over more webhooks than it may have")
+    func takenOver() async throws {
+        try await TestServer.run {
+            $0.configuration.eventsub.maxPerKey = 1
+        } _: { server in
+            let key = try await server.maker.keyAndID(server.administrator, [.manage])
+            let path = "\(Self.path)/\(try await make(server, key: key.text))"
+            _ = try await server.call("DELETE", "/api/v1/keys/\(key.id)", key: server.admin)
+            let own = try await make(server)
+            let refused = try await server.call("PATCH", path, key: server.admin, json: #"{"enabled":true}"#)
+            #expect(refused.status == 429)
+            #expect(try await server.call("GET", path, key: server.admin).json["state"]?.text == "disabled")
+            _ = try await server.call("DELETE", "\(Self.path)/\(own)", key: server.admin)
+            let enabled = try await server.call("PATCH", path, key: server.admin, json: #"{"enabled":true}"#)
+            #expect(enabled.json["state"]?.text == "enabled")
+            #expect(try await create(server).status == 429, "now it has its place")
+        }
+    }
+
     @Test("Too many are 429 with a time to come back, and a refused one takes no place")
     func limits() async throws {
         try await TestServer.run {

@@ -101,7 +101,7 @@ struct DeliverySchedulerTests {
         #expect(bench.scheduler.running == 1)
     }
 
-    @Test("What is removed gives its places to others, and its ends change nothing any more")
+    @Test("What is removed gives its places to others when its attempts end, which change nothing more")
     func removal() async throws {
         let bench = Bench(attempts: 1)
         bench.add(1, 2)
@@ -109,8 +109,9 @@ struct DeliverySchedulerTests {
         bench.offer(2, 1...2)
         #expect(try await bench.next(1) == ["1/1"])
         _ = bench.scheduler.remove(WebhookNumber(rawValue: 1))
-        #expect(try await bench.next(1) == ["2/1"])
+        #expect(bench.scheduler.running == 1, "it still has its socket")
         bench.end(1, 1)
+        #expect(try await bench.next(1) == ["2/1"])
         #expect(bench.scheduler.running == 1)
         bench.offer(1, 3...4)
         bench.end(2, 1)

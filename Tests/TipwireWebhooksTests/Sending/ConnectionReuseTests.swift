@@ -52,6 +52,26 @@ struct ConnectionReuseTests {
         await endpoint.stop()
     }
 
+    @Test(
+        "An answer is used to its last byte; what begins behind it isn't the answer to the next request",
+        arguments: [
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 204 No\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ])
+    func followed(answer: String) async throws {
+        let exact = try await EndpointDouble(.answer(answer))
+        let more = try await EndpointDouble(.answer(answer + "HTTP/1.1 200 OK\r\nX: y"))
+        let bench = try SendingBench()
+        for count in 1...3 {
+            #expect(try await bench.send("http://127.0.0.1:\(exact.port)/").outcome.isDelivered)
+            #expect(exact.connections == 1)
+            #expect(try await bench.send("http://127.0.0.1:\(more.port)/").outcome.isDelivered)
+            #expect(more.connections == count, "the beginning of another answer stands in the connection")
+        }
+        await exact.stop()
+        await more.stop()
+    }
+
     @Test("A connection that is closed in the moment of its next use costs no attempt")
     func stale() async throws {
         let endpoint = try await EndpointDouble { number, request in

@@ -31,7 +31,7 @@ struct ExchangeTests {
                     exchange.head(
                         HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)))
             case .body(let bytes): text(exchange.body(ByteBuffer(string: bytes)))
-            case .end: text(exchange.end())
+            case .end: text(exchange.end(isExact: true))
             case .tooLong: text(exchange.tooLong())
             case .passed(let limit): text(exchange.passed(limit))
             case .failed(let fault): text(exchange.failed(fault))
