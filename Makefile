@@ -7,9 +7,9 @@ BUILD_NEEDS := libsqlite3-dev zlib1g-dev
 TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd
 
 VENV := .venv
-SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run test check format docs bench release
+.PHONY: help run test check fuzz format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -28,10 +28,15 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@test -x $(VENV)/bin/pytest || { echo "Making $(VENV) for the live tests."; python3 -m venv $(VENV); }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
+	scripts/fuzz 5
 
 check: ## Lint, then test
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 	$(MAKE) test
+
+fuzz: ## Give random bytes to all that reads strangers' bytes, ten minutes each (SECONDS=60 for a shorter run)
+	@scripts/need $(BUILD_NEEDS) python3
+	scripts/fuzz $(or $(SECONDS),600)
 
 format: ## Format all Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
@@ -40,6 +45,7 @@ docs: ## Write the table of settings into docs/configuration.md, from the progra
 	@scripts/need $(BUILD_NEEDS)
 	swift build --build-tests
 	scripts/settings-table .build/debug/tipwire docs/configuration.md
+	scripts/render-documents docs/reference
 
 bench: ## Measure intake, fan-out and webhooks, the first two beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
 	@scripts/need $(BUILD_NEEDS)

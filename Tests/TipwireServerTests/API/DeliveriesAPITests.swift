@@ -198,7 +198,8 @@ struct DeliveriesAPITests {
             #expect(bench.receiver.received.value.count == sent)
             for (query, field) in [
                 ("status=x", "status"), ("status=99", "status"), ("status=600", "status"), ("from=yesterday", "from"),
-                ("to=-1", "to"), ("form=4000000000&status=all", "form"), ("status=", "status"), ("status=500&status=501", "status"),
+                ("to=-1", "to"), ("form=4000000000&status=all", "form"), ("status=", "status"),
+                ("status=500&status=501", "status"),
             ] {
                 let reply = try await bench.call("POST", "/retry?\(query)")
                 #expect(reply.status == 422 && reply.badFields == [field], "\(query)")

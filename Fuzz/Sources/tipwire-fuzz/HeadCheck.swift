@@ -1,0 +1,1 @@
+../../../Sources/TipwireServer/Front/HeadCheck.swift
