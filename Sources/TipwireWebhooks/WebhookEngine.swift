@@ -187,7 +187,6 @@ public final class WebhookEngine: Service {
         for webhook in subscriptions.list(where: \.isEnabled)
         where subscriptions.pending(of: webhook.number) > 0 || settled.contains(webhook.number) {
             scheduler.refresh(webhook.number)
-            // As the queues are, so is the count: what is kept in memory is news, and the store the truth.
             try? await subscriptions.turn.take { try await subscriptions.recount(webhook.number) }
         }
         logDead()
@@ -279,7 +278,7 @@ extension WebhookEngine {
         try await subscriptions.turn.take {
             let retried = try await retry(clock.now())
             guard retried.count > 0 else { return 0 }
-            try await subscriptions.recount(webhook)
+            try await subscriptions.revived(retried.revived, of: webhook)
             // Whoever asks for an attempt has reason to believe that the endpoint is well again.
             scheduler.endPause(of: webhook)
             scheduler.reloadRetries(of: webhook)

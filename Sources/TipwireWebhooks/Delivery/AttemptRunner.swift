@@ -94,8 +94,8 @@ struct AttemptRunner: Sendable {
         let progress = DeliveryProgress(
             id: delivery.id, attempt: nil, round: delivery.round, state: .dead(reason))
         await recorder.record(progress, standing: nil)
-        scheduler.ended(delivery.id, wasMade: false, next: nil)
         webhooks.ended(delivery.id, isSettled: true)
+        scheduler.ended(delivery.id, wasMade: false, next: nil)
     }
 
     private func countDead(_ webhook: WebhookNumber, _ reason: DeadLetterReason) {
@@ -119,8 +119,9 @@ struct AttemptRunner: Sendable {
     private func finish(_ id: DeliveryID, _ state: DeliveryState) {
         var next: Timestamp?
         if case .retry(let due) = state { next = due }
-        scheduler.ended(id, wasMade: true, next: next)
+        // While it has its place, it is known to be under way; it is counted before it gives that back.
         webhooks.ended(id, isSettled: next == nil)
+        scheduler.ended(id, wasMade: true, next: next)
     }
 }
 

@@ -199,6 +199,12 @@ final class DeliveryScheduler: Sendable {
     }
 
     var running: Int { state.withLock(\.running) }
+
+    /// Attempts under way of one webhook.
+    func running(of webhook: WebhookNumber) -> Int {
+        state.withLock { $0.endpoints[webhook]?.running ?? $0.leaving[webhook]?.count ?? 0 }
+    }
+
     var pausedCount: Int { state.withLock { state in state.endpoints.values.count { $0.isPaused } } }
 
     // MARK: Steps

@@ -17,6 +17,8 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var displaced: Set<DeliveryID> = []
         /// Webhooks of which deliveries have ended since they were last asked for.
         var settled: Set<WebhookNumber> = []
+        /// Attempts that have ended.
+        var endings = 0
         /// Deliveries that were given up since they were last asked for.
         var dead: [WebhookNumber: Int] = [:]
         /// The level that the store has.
@@ -326,6 +328,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     /// An attempt has ended, and its delivery waits no more, or for another one.
     func ended(_ id: DeliveryID, isSettled: Bool) {
         state.withLock { state in
+            state.endings += 1
             guard state.displaced.remove(id) == nil, isSettled, let pending = state.pending[id.webhook] else { return }
             state.pending[id.webhook] = max(0, pending - 1)
             state.settled.insert(id.webhook)
@@ -350,18 +353,25 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         }
     }
 
-    /// Counts anew what waits. In turn, so that nothing that comes meanwhile is counted twice; an attempt that ends in this very
-    /// moment may be, until the next time.
+    /// Counts anew what waits: what is kept in memory is news, and the store the truth. In turn, so that nothing new comes
+    /// meanwhile; and not beside an attempt, which is told of to both, but not in one moment.
     func recount(_ number: WebhookNumber) async throws {
+        guard scheduler.running(of: number) == 0 else { return }
+        let endings = state.withLock(\.endings)
         let pending = try await store.backlog(of: number).pending
-        var revived: Set<DeliveryID> = []
-        for id in state.withLock(\.displaced) where id.webhook == number {
-            if try await store.delivery(id)?.state.isPending == true { revived.insert(id) }
-        }
+        guard scheduler.running(of: number) == 0 else { return }
         state.withLock { state in
-            guard state.roster[number] != nil else { return }
-            state.pending[number] = pending
-            state.displaced.subtract(revived)
+            if state.roster[number] != nil, state.endings == endings { state.pending[number] = pending }
+        }
+    }
+
+    /// Deliveries that had ended wait again. Those among them that had to make room amid their attempts are counted down by
+    /// its end, as others are.
+    func revived(_ count: Int, of number: WebhookNumber) async throws {
+        waits(count, of: number)
+        for id in state.withLock(\.displaced) where id.webhook == number {
+            guard try await store.delivery(id)?.state.isPending == true else { continue }
+            state.withLock { _ = $0.displaced.remove(id) }
         }
     }
 
