@@ -99,7 +99,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             // Embedded rather than a bundle beside the program, so that the binary can be moved alone.
-            resources: [.embedInCode("Dashboard/Assets")]),
+            resources: [.embedInCode("Dashboard/Assets"), .embedInCode("API/Documents")]),
         .executableTarget(
             name: "tipwire",
             dependencies: [
@@ -114,6 +114,10 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
+        // A tool to try WebSocket clients and foreign suites with; it isn't installed.
+        .executableTarget(
+            name: "websocket-echo",
+            dependencies: ["TipwireServer", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .executableTarget(
             name: "tipwire-bench",
             dependencies: [

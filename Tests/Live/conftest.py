@@ -6,7 +6,7 @@ import pytest
 
 pytest.register_assert_rewrite(
     "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
-    "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks")
+    "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks", "support.echo")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 

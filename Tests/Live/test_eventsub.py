@@ -299,7 +299,7 @@ def test_over_a_restart_nothing_is_missed_and_nothing_comes_twice(make_server):
     assert feed.tip_ids(3) == second
     server.process.terminate()
     text, code = feed.disconnected()
-    assert code == 1001 and "shutting down" in text
+    assert code == 1012 and "shutting down" in text
     assert server.process.wait(10) == 0
     server.start()
     third = post(server, page, 2)

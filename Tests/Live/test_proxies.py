@@ -108,7 +108,7 @@ def test_a_feed_gets_each_event_at_once_pongs_and_the_close_code(behind):
         server.process.terminate()
         with pytest.raises(ConnectionClosed) as closed:
             feed.recv(timeout=10)
-        assert closed.value.rcvd.code == 1001
+        assert closed.value.rcvd.code == 1012
         server.close()
 
 

@@ -133,7 +133,8 @@ public final class TipIntake: Service {
             metrics.commitFailures.add(1)
             let now = clock.now()
             state.withLock { $0.failedAt = now }
-            for waiting in batch { waiting.answer.resume(throwing: IntakeRefusal.storeFailed) }
+            let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
+            for waiting in batch { waiting.answer.resume(throwing: refusal) }
             return
         }
         state.withLock { $0.failedAt = nil }
@@ -166,12 +167,17 @@ public final class TipIntake: Service {
     }
 }
 
-/// Why a command was not even looked at. Nothing of it was kept, and it can be sent again as it is.
+/// Why a command was not taken. It can be sent again as it is.
+///
+/// Nothing of it was kept, with one exception: after `storeFailed` a command may be found by the next start, if the disk
+/// failed in the middle of its commit. Sent again with its id, it is recognised.
 public enum IntakeRefusal: Error, Sendable {
     /// `intake.maxPending` tips wait already.
     case full
     /// The server is shutting down.
     case closed
+    /// The disk has no room left.
+    case storeFull
     /// The store failed; the log says why.
     case storeFailed
 }

@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import TipwireCore
 import TipwireHub
+import TipwireStore
 
 /// The routes of the server, each with the scope that it asks for.
 ///
@@ -65,6 +66,9 @@ struct APIRouter {
         }
     }
 
+    /// Every route, for those who describe them.
+    var routes: [(method: HTTPRequest.Method, path: String)] { known.routes }
+
     func buildResponder() -> some HTTPResponder<AppContext> { router.buildResponder() }
 }
 
@@ -122,6 +126,12 @@ private struct ProblemMiddleware: RouterMiddleware {
                 metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
             return Problem(.internalServerError, "Something went wrong here; the server's log says what.")
         }
+        if error is StoreFull || error is StoreFailing {
+            // A caller is told to wait; what to do about it only the operator can know.
+            logger.error(
+                "the store failed; the request is refused",
+                metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
+        }
         if problem.status == .notFound, let allowed = known.methods(of: request.uri.path),
             !allowed.contains(request.method), let list = known.list(of: request.uri.path)
         {
@@ -137,8 +147,19 @@ private final class KnownPaths: @unchecked Sendable {
     // reads exists; nothing writes afterwards.
     private var paths: [(pattern: [Substring], method: HTTPRequest.Method)] = []
 
+    var routes: [(method: HTTPRequest.Method, path: String)] {
+        paths.map { ($0.method, "/" + $0.pattern.joined(separator: "/")) }
+    }
+
     func add(_ method: HTTPRequest.Method, _ path: String) {
         paths.append((path.split(separator: "/"), method))
+    }
+
+    /// The methods of a path as `Allow` names them: its own and OPTIONS, which says just this; nil when no route has it.
+    /// `*` is the server as a whole (RFC 9110, 9.3.7).
+    func list(of path: String) -> String? {
+        guard let methods = path == "*" ? Set(paths.map(\.method)) : methods(of: path) else { return nil }
+        return methods.union([.options]).map(\.rawValue).sorted().joined(separator: ", ")
     }
 
     /// The methods of a path, nil when no route has it.
@@ -154,10 +175,3 @@ private final class KnownPaths: @unchecked Sendable {
         return Set(matching.filter { literals($0.pattern) == most }.map(\.method))
     }
 }
-    /// The methods of a path as `Allow` names them: its own and OPTIONS, which says just this; nil when no route has it.
-    /// `*` is the server as a whole (RFC 9110, 9.3.7).
-    func list(of path: String) -> String? {
-        guard let methods = path == "*" ? Set(paths.map(\.method)) : methods(of: path) else { return nil }
-        return methods.union([.options]).map(\.rawValue).sorted().joined(separator: ", ")
-    }
-

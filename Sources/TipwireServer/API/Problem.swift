@@ -75,6 +75,12 @@ extension Problem {
         case let refusal as DirectoryRefusal: self.init(refusal)
         case let refusal as WebhookRefusal: self.init(refusal)
         case let refusal as SubscriptionQuota.Refusal: self.init(refusal)
+        case is StoreFull: self = Self.diskIsFull
+        case is StoreFailing:
+            self.init(
+                .serviceUnavailable,
+                "The server's disk failed, so this may not have been kept; send it again in a moment.",
+                headers: [.retryAfter: "1"])
         case let error as HTTPError: self.init(error.status, error.body ?? Self.sentence(for: error.status))
         case is CancellationError, is ChannelError:
             // The connection ended under the request, at the end of a drain for one.
@@ -166,12 +172,15 @@ extension Problem {
     }
 
     private init(_ refusal: IntakeRefusal) {
-        let detail =
-            switch refusal {
-            case .full: "Too many tips are waiting to be stored; send this again in a moment."
-            case .closed: "The server is shutting down; send this again in a moment."
-            case .storeFailed: "The tip could not be stored; send it again in a moment."
-            }
+        let detail: String
+        switch refusal {
+        case .full: detail = "Too many tips are waiting to be stored; send this again in a moment."
+        case .closed: detail = "The server is shutting down; send this again in a moment."
+        case .storeFailed: detail = "The tip could not be stored; send it again in a moment."
+        case .storeFull:
+            self = Self.diskIsFull
+            return
+        }
         self.init(.serviceUnavailable, detail, headers: [.retryAfter: "1"])
     }
 
@@ -205,6 +214,14 @@ extension Problem {
         self.init(.tooManyRequests, detail, headers: [.retryAfter: "\(refusal.retryAfter)"])
     }
 
+    /// Seconds until a call is worth sending again when the disk is full: somebody has to make room first.
+    private static let fullDiskSeconds = 10
+
+    static let diskIsFull = Problem(
+        .insufficientStorage,
+        "The server's disk is full, so nothing of this was kept; send it again when there is room.",
+        headers: [.retryAfter: "\(fullDiskSeconds)"])
+
     private static func sentence(for status: HTTPResponse.Status) -> String {
         switch status {
         case .notFound: "There is nothing at this address."
@@ -212,6 +229,11 @@ extension Problem {
         default: status.reasonPhrase
         }
     }
+}
+
+extension HTTPResponse.Status {
+    /// RFC 4918, section 11.5.
+    static let insufficientStorage = Self(code: 507, reasonPhrase: "Insufficient Storage")
 }
 
 extension HTTPField.Name {

@@ -140,7 +140,9 @@ struct Parts: Sendable {
     }
 
     /// Everything that the main port answers.
-    func responder() -> some HTTPResponder<AppContext> {
+    func responder() -> some HTTPResponder<AppContext> { router().buildResponder() }
+
+    func router() -> APIRouter {
         let router = makeRouter()
         let publicURL = publicURL
         let passwords = Passwords()
@@ -158,12 +160,17 @@ struct Parts: Sendable {
             .addRoutes(to: router)
         ConnectionsController(directory: directory, fanout: fanout).addRoutes(to: router)
         operating.addRoutes(to: router)
+        if let store = store as? any BackupStore {
+            BackupController(store: store, dataFolder: configuration.dataFolder, clock: clock, logger: logger)
+                .addRoutes(to: router)
+        }
         DashboardController(
             directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,
             sessions: sessions, throttle: throttle, addresses: addresses, fanout: fanout, clock: clock,
             publicURL: { publicURL.current }
         ).addRoutes(to: router)
-        return router.buildResponder()
+        DocumentsController(publicURL: { publicURL.current }).addRoutes(to: router)
+        return router
     }
 
     /// What the metrics' own port answers.

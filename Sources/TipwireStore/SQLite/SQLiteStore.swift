@@ -81,14 +81,20 @@ extension SQLiteStore {
     }
 
     /// Runs `body` in one transaction, which is kept, synced to disk, when it returns, and undone when it throws.
+    ///
+    /// A disk that is full or fails is told as `StoreFull` and `StoreFailing`.
     func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
-        try await onWriter { db in
-            var result: T?
-            try db.inTransaction(.immediate) {
-                result = try body(db)
-                return .commit
+        do {
+            return try await onWriter { db in
+                var result: T?
+                try db.inTransaction(.immediate) {
+                    result = try body(db)
+                    return .commit
+                }
+                return result!
             }
-            return result!
+        } catch let error as DatabaseError {
+            throw Self.fault(error) ?? error
         }
     }
 

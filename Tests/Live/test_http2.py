@@ -1,0 +1,257 @@
+"""HTTP/2 beside HTTP/1.1 on the same port, for everything but WebSockets."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from support import http as web
+from support.eventstream import STREAM
+from support.http2 import HTTP2
+from support.overlaypage import Overlay
+from support.proxies import Certificate
+from support.server import Server
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, certificate):
+    server = Server(
+        tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0", certificate=certificate).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def slug(server):
+    return server.page()
+
+
+@pytest.fixture
+def client(server):
+    with HTTP2(server) as client:
+        yield client
+
+
+def bearer(server):
+    return [("authorization", f"Bearer {server.admin}")]
+
+
+def posting(server, body):
+    return bearer(server) + [("content-type", "application/json"), ("content-length", str(len(body)))]
+
+
+def streams(server, kind="sse"):
+    return server.samples()[f'tipwire_connections{{kind="{kind}"}}']
+
+
+# Calls
+
+
+def test_calls_are_answered_and_nothing_speaks_of_the_connection(client, server, slug):
+    body = b'{"grossAmountInCents":500,"displayName":"Ada"}'
+    made = client.call("POST", f"/api/v1/pages/{slug}/tips", posting(server, body), body)
+    assert made.status == 201
+    identifier = json.loads(made.body)["tip"]["id"]
+    read = client.call("GET", f"/api/v1/pages/{slug}/tips/{identifier}", bearer(server))
+    assert json.loads(read.body)["displayName"] == "Ada"
+    head = client.call("HEAD", "/health")
+    assert (head.status, head.body) == (200, b"")
+    allowed = client.call("OPTIONS", "/health")
+    assert (allowed.status, allowed.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert client.call("GET", "/nowhere").status == 404
+    for stream in client.streams.values():
+        assert not {"connection", "keep-alive", "transfer-encoding", "upgrade"} & set(stream.headers), stream.headers
+
+
+def test_many_requests_at_once_are_answered_each_on_its_stream(client, server, slug):
+    bodies = {
+        client.open("POST", f"/api/v1/pages/{slug}/tips", posting(server, body), body): index
+        for index in range(100)
+        if (body := b'{"grossAmountInCents":%d}' % (index + 1))
+    }
+    for number, index in bodies.items():
+        stream = client.answer(number)
+        assert stream.status == 201 and json.loads(stream.body)["tip"]["grossAmountInCents"] == index + 1
+
+
+def test_a_hundred_and_first_stream_at_a_time_is_refused_and_the_others_go_on(server, slug):
+    with HTTP2(server) as client:
+        path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+        numbers = [client.open("GET", path) for _ in range(100)]
+        for number in numbers:
+            client.messages(number, 1)
+        # h2 itself would keep the limit that it was told.
+        client.h2.remote_settings[3] = 200
+        client.h2.remote_settings.acknowledge()
+        extra = client.open("GET", "/health")
+        client.until(lambda: client.streams[extra].reset is not None or client.goaway, "the refusal")
+    eventually(lambda: streams(server) == 0, "the streams to be forgotten")
+
+
+def test_expectations_are_met_as_on_http_1(client, server, slug):
+    body = b'{"grossAmountInCents":500}'
+    waiting = client.open(
+        "POST", f"/api/v1/pages/{slug}/tips", posting(server, body) + [("expect", "100-continue")], ends=False)
+    client.until(lambda: client.streams[waiting].informational, "a 100")
+    assert client.streams[waiting].informational == [100]
+    client.h2.send_data(waiting, body, end_stream=True)
+    client.flush()
+    assert client.answer(waiting).status == 201
+    refused = client.open(
+        "POST", f"/api/v1/pages/{slug}/tips", [("content-length", "26"), ("expect", "100-continue")], ends=False)
+    stream = client.answer(refused)
+    assert (stream.status, stream.informational) == (401, [])
+    assert client.call("GET", "/health", [("expect", "a-miracle")]).status == 417
+    assert client.call("GET", "/health").body == b"ok\n"
+
+
+def test_an_answer_before_the_body_tells_the_client_to_stop_and_costs_only_the_stream(client, server, slug):
+    number = client.open(
+        "POST", f"/api/v1/pages/{slug}/tips",
+        bearer(server) + [("content-type", "application/json"), ("content-length", "30000000")], b"x" * 10_000,
+        ends=False)
+    client.until(lambda: client.streams[number].reset is not None, "the reset")
+    assert client.streams[number].status == 413 and client.streams[number].reset == 0
+    assert client.call("GET", "/health").body == b"ok\n"
+
+
+def test_a_large_answer_is_taken_at_the_reader_s_pace(server, slug):
+    server.batch(slug, [{"grossAmountInCents": 5, "message": "m" * 255}] * 1_000)
+    with HTTP2(server, window=20_000) as client:
+        stream = client.call("GET", f"/api/v1/pages/{slug}/tips?limit=1000", bearer(server))
+        assert stream.status == 200 and len(stream.body) == int(stream.headers["content-length"]) > 300_000
+
+
+@pytest.mark.parametrize("headers", [
+    [("connection", "close")], [("transfer-encoding", "chunked")], [("upgrade", "websocket")], [("Upper", "x")],
+    [("content-length", "5")],
+])
+def test_what_http_2_forbids_ends_the_stream_or_the_connection_and_is_never_a_request(server, headers):
+    with HTTP2(server) as client:
+        number = client.open("GET", "/health", headers)
+        stream = client.streams[number]
+        client.until(lambda: stream.reset is not None or client.goaway or stream.status, "a refusal")
+        assert stream.status in (None, 400), stream.status
+    assert server.get("/health", key=None).status == 200
+
+
+# Time
+
+
+def test_bodies_and_readers_that_stop_are_ended_and_an_idle_connection_says_goodbye(make_server, certificate):
+    server = make_server("--http-body-seconds", "1", "--http-idle-seconds", "1", certificate=certificate)
+    slug = server.page()
+    with HTTP2(server) as client:
+        number = client.open(
+            "POST", f"/api/v1/pages/{slug}/tips", posting(server, b"x" * 26), b'{"gross', ends=False)
+        assert client.answer(number).status == 408
+        number = client.open("GET", f"{STREAM}?{web.query(token=server.admin, page=slug)}", ends=False)
+        assert client.answer(number).status == 408
+        client.rest()
+        assert client.goaway.error_code == 0
+    server.batch(slug, [{"grossAmountInCents": 5, "message": "m" * 255}] * 1_000)
+    with HTTP2(server, window=20_000, grants=False) as client:
+        number = client.open("GET", f"/api/v1/pages/{slug}/tips?limit=1000", bearer(server))
+        client.until(lambda: client.streams[number].reset is not None, "the end of a stream that isn't read")
+
+
+# Event streams
+
+
+def test_an_event_stream_is_data_without_chunk_sizes(client, server, slug):
+    path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+    number = client.open("GET", path)
+    assert client.messages(number, 1) == [{"type": "connected"}]
+    tip = server.tip(slug)["tip"]
+    messages = client.messages(number, 2)
+    assert messages[1]["tipId"] == tip["id"]
+    stream = client.streams[number]
+    assert stream.status == 200 and stream.headers["content-type"] == "text/event-stream"
+    assert stream.headers["access-control-allow-origin"] == "*"
+    assert not {"connection", "transfer-encoding", "content-length"} & set(stream.headers)
+    assert re.fullmatch(rb"(data: \{.*\}\n\n)+", stream.body), stream.body
+    # Calls go on beside it.
+    assert client.call("GET", "/health").body == b"ok\n"
+
+
+def test_positions_refusals_and_preflights_are_as_on_http_1(client, server, slug):
+    path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+    cursor = server.tip(slug)["cursor"]
+    missed = server.tip(slug)["tip"]["id"]
+    number = client.open("GET", path, [("last-event-id", cursor)])
+    client.until(lambda: missed.encode() in client.streams[number].body, "the missed event")
+    assert client.streams[number].body.startswith(b"id: " + cursor.encode())
+    assert client.call("GET", STREAM).status == 401
+    refused = client.call("POST", path)
+    assert refused.status == 405 and "connection" not in refused.headers
+    assert client.call("OPTIONS", path).status == 204
+
+
+def test_a_stream_that_is_reset_or_lost_is_forgotten(server, slug):
+    path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+    eventually(lambda: streams(server) == 0, "no streams")
+    with HTTP2(server) as client:
+        numbers = [client.open("GET", path) for _ in range(3)]
+        for number in numbers:
+            client.messages(number, 1)
+        assert streams(server) == 3
+        client.h2.reset_stream(numbers[0], 8)
+        client.flush()
+        eventually(lambda: streams(server) == 2, "the reset one to be forgotten")
+    eventually(lambda: streams(server) == 0, "the others to be forgotten")
+
+
+def test_the_drain_ends_streams_cleanly_and_says_goodbye(make_server, certificate):
+    server = make_server(certificate=certificate)
+    slug = server.page()
+    with HTTP2(server) as client:
+        number = client.open("GET", f"{STREAM}?{web.query(token=server.admin, page=slug)}")
+        client.messages(number, 1)
+        server.process.send_signal(signal.SIGTERM)
+        assert client.answer(number).reset is None
+        client.rest()
+        assert client.goaway.error_code == 0
+    assert server.process.wait(10) == 0
+    server._gone()
+
+
+def test_a_page_in_chromium_may_have_more_streams_than_http_1_allows(server, slug, chromium, origin):
+    context = chromium.new_context(ignore_https_errors=True)
+    with Overlay(context, origin.name()) as overlay:
+        for _ in range(7):
+            overlay.listen(f"{server.url}{STREAM}?{web.query(token=server.admin, page=slug)}")
+        assert [message for _, message in overlay.messages(7)] == [{"type": "connected"}] * 7
+        overlay.follow(server.url.replace("https", "wss") + "/?" + web.query(auth=server.admin, channel="firehose"))
+        overlay.wait_for("told.some((one) => one.following)", "the feed to open")
+        tip = server.tip(slug)
+        assert [message["tipId"] for _, message in overlay.messages(14)[7:]] == [tip["tip"]["id"]] * 7
+        overlay.wait_for("told.some((one) => one.feed)", "the tip on the feed")
+    context.close()
+
+
+def test_curl_speaks_http_2_and_keeps_http_1_for_who_wants_it(server, curl, certificate):
+    for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
+        done = subprocess.run(
+            [*curl, "--cacert", str(certificate.certificate), option, "--write-out", "%{http_version}", f"{server.url}/health"],
+            stdout=subprocess.PIPE, check=True)
+        assert done.stdout == f"ok\n{version}".encode()
+
+
+def test_h2load_gets_every_answer(server):
+    if not shutil.which("h2load"):
+        pytest.skip("h2load is not installed")
+    done = subprocess.run(
+        ["h2load", "-n", "5000", "-c", "20", "-m", "50", f"{server.url}/health"], stdout=subprocess.PIPE, check=True,
+        timeout=60, text=True)
+    assert "5000 total, 5000 started, 5000 done, 5000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout
