@@ -132,21 +132,18 @@ struct RetryingTests {
         try await withWebhooks { life in
             life.sender.behave { _ in .answer(500) }
             let webhook = try await life.make()
-            try await life.tip()
-            let first = try await life.sender.begun(1)[0].began
-            try await eventually { life.engine.standing(of: webhook).failingSince == first }
-            try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
-            for attempt in 1...4 {
-                try await life.reachNextRetry(webhook, after: try await life.sender.begun(attempt)[attempt - 1].began)
+            try await life.tip(EndpointHealth.leastFailures)
+            let first = try await life.sender.begun(EndpointHealth.leastFailures)[0].began
+            func isCalm() -> Bool {
+                life.engine.activity.running == 0 && life.engine.standing(of: webhook).pausedUntil != nil
             }
-            _ = try await life.sender.begun(5)
-            try await eventually { (life.engine.standing(of: webhook).nextRetry ?? first) > life.clock.now() }
-            life.clock.advance(to: first.advanced(milliseconds: EndpointHealth.patience - 1))
-            _ = try await life.sender.begun(6)
-            try await eventually { (life.engine.standing(of: webhook).nextRetry ?? first) > life.clock.now() }
+            try await eventually { isCalm() }
+            #expect(life.engine.standing(of: webhook).failingSince == first)
+            life.clock.advance(milliseconds: EndpointHealth.patience - 1)
+            _ = try await life.sender.begun(EndpointHealth.leastFailures + 1)
+            try await eventually { isCalm() }
             #expect(life.now(webhook)?.isEnabled == true)
-            life.clock.advance(milliseconds: 13 * Self.hour)
-            _ = try await life.sender.begun(7)
+            life.clock.advance(milliseconds: Self.hour)
             try await eventually { life.now(webhook)?.disabled == .hopeless }
             let disabled = try #require(life.now(webhook))
             #expect(life.engine.standing(of: disabled).failingSince == first)

@@ -162,18 +162,24 @@ struct WebhookLife: Sendable {
         try await eventually { engine.subscriptions.roster.level >= position.bounds.head }
     }
 
-    /// Returns when the next attempt of a webhook's delivery is due; nothing else has been due before.
+    /// Moves the clock to the next attempt of a webhook's delivery, and returns when it has begun; nothing else has been due
+    /// before.
+    ///
+    /// What is being read anew shows as due now. A row that was read before its last attempt does so until the pause of the
+    /// breaker is over; then it is found out, and the clock moves once more.
     func reachNextRetry(_ webhook: Webhook, after time: Timestamp) async throws {
-        var due = time
-        try await eventually {
-            let standing = engine.standing(of: webhook)
-            // What is being read anew shows as due now.
-            guard let next = standing.nextRetry, next > max(time, clock.now()) else { return false }
-            // Past a pause of its breaker, too, and so by the alarm of whichever is later.
-            due = max(next, standing.pausedUntil ?? next)
-            return true
+        let count = sender.attempts.value.count
+        while sender.attempts.value.count == count {
+            var due = time
+            try await eventually {
+                guard sender.attempts.value.count == count else { return true }
+                let standing = engine.standing(of: webhook)
+                guard let next = standing.nextRetry else { return false }
+                due = max(next, standing.pausedUntil ?? next)
+                return due > max(time, clock.now())
+            }
+            clock.advance(to: due)
         }
-        clock.advance(to: due)
     }
 }
 
