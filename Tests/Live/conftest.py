@@ -6,12 +6,14 @@ import pytest
 
 pytest.register_assert_rewrite(
     "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
-    "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks", "support.echo")
+    "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks", "support.echo",
+    "support.overlaypage")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from support.commandline import CommandLine  # noqa: E402  (after the line above, or its asserts stay mute)
 from support.overlaypage import Origin  # noqa: E402
+from support.proxies import Certificate, installed  # noqa: E402
 from support.receiver import Authority, Receiver  # noqa: E402
 from support.server import Server, binary  # noqa: E402
 
@@ -49,6 +51,23 @@ def server(tmp_path_factory):
     Counting of failed keys is off: the tests' refusals all come from one address.
     """
     server = Server(tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """One for 127.0.0.1, which the tests alone trust."""
+    if not installed("openssl"):
+        pytest.skip("openssl is not installed")
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory, certificate):
+    """As `server`, by TLS."""
+    server = Server(
+        tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0", certificate=certificate).start()
     yield server
     server.close()
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support import http as web
-from support.rawsocket import CLOSE, RawSocket, RawWebSocket, close_frame
+from support.rawsocket import CLOSE, RawSocket, RawWebSocket, close_frame, tip_head
 from support.waiting import eventually
 
 SOCKETS = 1_000
@@ -74,9 +74,7 @@ def test_until_its_turn_a_stream_gets_what_is_committed(make_server):
     got = 0
     try:
         with RawSocket(server.port) as slow:
-            slow.send((
-                f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(tip)}\r\n\r\n").encode() + tip[:5])
+            slow.send(tip_head(server, slug, tip) + tip[:5])
             assert server.get("/health", key=None).status == 200
             server.process.send_signal(signal.SIGTERM)
             # The first goodbye says that the drain has begun.

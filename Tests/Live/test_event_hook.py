@@ -8,7 +8,7 @@ import pytest
 
 from support import http as web
 from support.eventstream import STREAM, EventStream, stream_request
-from support.rawsocket import RawSocket
+from support.rawsocket import RawSocket, tip_head
 from support.server import fresh
 
 
@@ -384,10 +384,8 @@ def test_a_stream_asked_for_in_one_breath_behind_a_tip_begins_after_the_tip(serv
     slug = server.page()
     with RawSocket(server.port) as connection:
         body = b'{"grossAmountInCents":5}'
-        connection.send((
-            f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
-            + stream_request(web.query(token=server.admin, page=slug)))
+        connection.send(
+            tip_head(server, slug, body) + body + stream_request(web.query(token=server.admin, page=slug)))
         assert connection.response()[0] == 201
         stream = EventStream(connection).connected()
         assert server.tip(slug)["tip"]["id"] == stream.message()["tipId"]

@@ -12,7 +12,8 @@ import pytest
 
 from support import http as web
 from support.rawsocket import (
-    BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, RawWebSocket, close_frame, frame, upgrade_request)
+    BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, RawWebSocket, close_frame, frame, tip_head,
+    upgrade_request)
 from support.server import Server, wait_until_closed
 from support.waiting import eventually
 
@@ -45,9 +46,7 @@ def websocket(server, **options):
 def crowd(server, slug):
     """Connections that each misbehave in a way of its own: (name, how to make one)."""
     body = b'{"grossAmountInCents":5}'
-    head = (
-        f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+    head = tip_head(server, slug, body)
 
     def sending(*parts, half_close=False):
         def make():
@@ -92,9 +91,7 @@ def test_forty_connections_of_each_bad_kind_disturb_nobody_and_leave_nothing(ser
 
 def test_a_request_that_comes_byte_by_byte_is_answered(server, slug):
     body = b'{"grossAmountInCents":5}'
-    request = (
-        f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    request = tip_head(server, slug, body) + body
     with RawSocket(server.port) as connection:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in request:
@@ -106,8 +103,7 @@ def test_a_half_closed_client_still_gets_its_answer_and_then_the_end(server, slu
     body = b'{"grossAmountInCents":5}'
     for request in (
         b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
-        (f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body,
+        tip_head(server, slug, body) + body,
     ):
         with RawSocket(server.port) as connection:
             connection.send(request)
@@ -213,9 +209,7 @@ def test_a_chunked_body_without_an_end_is_cut_off(server, slug, no_leak):
 
 def test_pipelined_requests_are_answered_in_order(server, slug):
     body = b'{"grossAmountInCents":5}'
-    post = (
-        f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    post = tip_head(server, slug, body) + body
     get = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     with RawSocket(server.port) as connection:
         connection.send(get + post + get + post)

@@ -12,24 +12,12 @@ from support import http as web
 from support.eventstream import STREAM
 from support.http2 import HTTP2
 from support.overlaypage import Overlay
-from support.proxies import Certificate
-from support.server import Server
 from support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
-    return Certificate(tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, certificate):
-    server = Server(
-        tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0", certificate=certificate).start()
-    yield server
-    server.close()
+def server(secure):
+    return secure
 
 
 @pytest.fixture(scope="module")
@@ -229,14 +217,10 @@ def test_the_drain_ends_streams_cleanly_and_says_goodbye(make_server, certificat
 def test_a_page_in_chromium_may_have_more_streams_than_http_1_allows(server, slug, chromium, origin):
     context = chromium.new_context(ignore_https_errors=True)
     with Overlay(context, origin.name()) as overlay:
-        for _ in range(7):
-            overlay.listen(f"{server.url}{STREAM}?{web.query(token=server.admin, page=slug)}")
-        assert [message for _, message in overlay.messages(7)] == [{"type": "connected"}] * 7
-        overlay.follow(server.url.replace("https", "wss") + "/?" + web.query(auth=server.admin, channel="firehose"))
-        overlay.wait_for("told.some((one) => one.following)", "the feed to open")
-        tip = server.tip(slug)
-        assert [message["tipId"] for _, message in overlay.messages(14)[7:]] == [tip["tip"]["id"]] * 7
-        overlay.wait_for("told.some((one) => one.feed)", "the tip on the feed")
+        overlay.hears_by(
+            7, f"{server.url}{STREAM}?{web.query(token=server.admin, page=slug)}",
+            server.url.replace("https", "wss") + "/?" + web.query(auth=server.admin, channel="firehose"),
+            lambda: server.tip(slug))
     context.close()
 
 

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from support import http as web
 from support.http import problem
-from support.rawsocket import RawSocket, RawWebSocket
+from support.rawsocket import RawSocket, RawWebSocket, tip_head
 from support.server import Server, binary, environment, fresh
 from support.waiting import eventually
 
@@ -201,9 +201,7 @@ def test_while_it_drains_it_is_not_ready_and_takes_no_new_stream(make_server):
     body = b'{"grossAmountInCents":5}'
     with RawSocket(server.port) as slow:
         # A request whose body is under way is what holds the drain open.
-        slow.send((
-            f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body[:5])
+        slow.send(tip_head(server, slug, body) + body[:5])
         assert server.get("/ready", key=None).status == 200
         server.process.send_signal(signal.SIGTERM)
 
@@ -226,9 +224,7 @@ def test_a_request_under_way_is_answered_before_the_end(make_server):
     slug = server.page()
     body = b'{"grossAmountInCents":5,"id":"the-last"}'
     with RawSocket(server.port) as slow:
-        slow.send((
-            f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body[:5])
+        slow.send(tip_head(server, slug, body) + body[:5])
         assert server.get("/health", key=None).status == 200
         server.process.send_signal(signal.SIGTERM)
         slow.send(body[5:])

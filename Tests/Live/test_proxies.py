@@ -12,17 +12,10 @@ from support import http as web
 from support.commandline import Lines
 from support.eventstream import STREAM
 from support.overlaypage import Overlay
-from support.proxies import Certificate, Proxy, blocks, installed, replaced
+from support.proxies import Proxy, blocks, installed, replaced
 from support.waiting import eventually
 
 FORGED = {"X-Forwarded-For": "203.0.113.7"}
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    if not installed("openssl"):
-        pytest.skip("openssl is not installed")
-    return Certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(params=["nginx", "haproxy", "caddy"])
@@ -182,12 +175,8 @@ def test_a_page_in_chromium_may_have_more_streams_than_http_1_allows(behind, chr
     server, slug, proxy = behind()
     context = chromium.new_context(ignore_https_errors=True)
     with Overlay(context, origin.name()) as overlay:
-        for _ in range(8):
-            overlay.listen(stream_address(proxy, server.admin, slug))
-        assert [message for _, message in overlay.messages(8)] == [{"type": "connected"}] * 8
-        overlay.follow(proxy.url.replace("https", "wss") + "/?" + web.query(auth=server.admin, channel="firehose"))
-        overlay.wait_for("told.some((one) => one.following)", "the feed to open")
-        tip = server.tip(slug)
-        assert [message["tipId"] for _, message in overlay.messages(16)[8:]] == [tip["tip"]["id"]] * 8
-        overlay.wait_for("told.some((one) => one.feed)", "the tip on the feed")
+        overlay.hears_by(
+            8, stream_address(proxy, server.admin, slug),
+            proxy.url.replace("https", "wss") + "/?" + web.query(auth=server.admin, channel="firehose"),
+            lambda: server.tip(slug))
     context.close()

@@ -3,7 +3,6 @@ exchanged while connections are open."""
 
 import http.client
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -14,29 +13,14 @@ import pytest
 from support.eventsub import EventSubSocket, subscribe
 from support.proxies import Certificate
 from support.rawsocket import RawSocket
-from support.server import Server, binary, environment
+from support.server import binary, environment
 from support.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
-    return Certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
 def other(tmp_path):
     (tmp_path / "other").mkdir()
     return Certificate(tmp_path / "other")
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory, certificate):
-    server = Server(
-        tmp_path_factory.mktemp("data"), "--auth-max-failures-per-minute", "0", certificate=certificate).start()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -111,11 +111,7 @@ struct WebhookEngineTests {
     @Test("Switched off and on amid an attempt, a delivery isn't attempted beside itself, and is counted once")
     func toggled() async throws {
         try await withWebhooks { life in
-            let gate = Gate()
-            life.sender.behave { _ in
-                try await gate.pass()
-                return .answer(200)
-            }
+            let gate = life.sender.hold()
             let webhook = try await life.make()
             var ids = try await life.tip()
             _ = try await life.sender.begun(1)
@@ -138,11 +134,7 @@ struct WebhookEngineTests {
         try await withWebhooks {
             $0.maxPending = 1
         } _: { life in
-            let gate = Gate()
-            life.sender.behave { _ in
-                try await gate.pass()
-                return .answer(200)
-            }
+            let gate = life.sender.hold()
             let webhook = try await life.make()
             let ids = try await life.tip()
             _ = try await life.sender.begun(1)

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import Synchronization
 import TipwireCore
 import TipwireHub
 import TipwireStore
@@ -102,8 +103,8 @@ private struct ProblemMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            if request.method == .options, let allowed = known.list(of: request.uri.path) {
-                response = Response(status: .noContent, headers: [.allow: allowed])
+            if request.method == .options, let allowed = known.methods(of: request.uri.path) {
+                response = Response(status: .noContent, headers: [.allow: KnownPaths.list(allowed)])
             } else {
                 let problem = answer(to: error, request: request)
                 response =
@@ -133,8 +134,9 @@ private struct ProblemMiddleware: RouterMiddleware {
                 metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
         }
         if problem.status == .notFound, let allowed = known.methods(of: request.uri.path),
-            !allowed.contains(request.method), let list = known.list(of: request.uri.path)
+            !allowed.contains(request.method)
         {
+            let list = KnownPaths.list(allowed)
             return Problem(.methodNotAllowed, "This address takes \(list).", headers: [.allow: list])
         }
         return problem
@@ -142,28 +144,30 @@ private struct ProblemMiddleware: RouterMiddleware {
 }
 
 /// The paths that exist, and their methods. Filled while the routes are built, read only afterwards.
-private final class KnownPaths: @unchecked Sendable {
-    // Proof of the annotation: `add` is called by `APIRouter` alone, which is built, complete, before the responder that
-    // reads exists; nothing writes afterwards.
-    private var paths: [(pattern: [Substring], method: HTTPRequest.Method)] = []
+///
+/// Asked when a request is refused, and for OPTIONS: never on the way of one that is answered.
+private final class KnownPaths: Sendable {
+    private typealias Known = (pattern: [Substring], method: HTTPRequest.Method)
+
+    private let known = Mutex<[Known]>([])
 
     var routes: [(method: HTTPRequest.Method, path: String)] {
-        paths.map { ($0.method, "/" + $0.pattern.joined(separator: "/")) }
+        known.withLock { $0 }.map { ($0.method, "/" + $0.pattern.joined(separator: "/")) }
     }
 
     func add(_ method: HTTPRequest.Method, _ path: String) {
-        paths.append((path.split(separator: "/"), method))
+        known.withLock { $0.append((path.split(separator: "/"), method)) }
     }
 
-    /// The methods of a path as `Allow` names them: its own and OPTIONS, which says just this; nil when no route has it.
-    /// `*` is the server as a whole (RFC 9110, 9.3.7).
-    func list(of path: String) -> String? {
-        guard let methods = path == "*" ? Set(paths.map(\.method)) : methods(of: path) else { return nil }
-        return methods.union([.options]).map(\.rawValue).sorted().joined(separator: ", ")
+    /// Methods as `Allow` names them: with OPTIONS, which says just this.
+    static func list(_ methods: Set<HTTPRequest.Method>) -> String {
+        methods.union([.options]).map(\.rawValue).sorted().joined(separator: ", ")
     }
 
-    /// The methods of a path, nil when no route has it.
+    /// The methods of a path, nil when no route has it. `*` is the server as a whole (RFC 9110, 9.3.7).
     func methods(of path: String) -> Set<HTTPRequest.Method>? {
+        let paths = known.withLock { $0 }
+        if path == "*" { return Set(paths.map(\.method)) }
         let parts = path.split(separator: "/")
         let matching = paths.filter { candidate in
             candidate.pattern.count == parts.count

@@ -54,7 +54,8 @@ struct EventHookDoor: Sendable {
                             dialect: .eventHook(hasIDs: start != .live, framing), audience: .page(page.id),
                             principal: principal, start: start, remoteAddress: address,
                             connectedAt: admission.clock.now())),
-                    opening: isHTTP2 ? ByteBuffer() : Self.opening(headers), headers: headers, permit: permit)
+                    opening: isHTTP2 ? ByteBuffer() : Self.opening(headers), headers: isHTTP2 ? headers : [:],
+                    permit: permit)
             }
         }
     }

@@ -65,8 +65,7 @@ struct FrontContext: Sendable {
     func takeOver(_ stream: AcceptedStream, context: ChannelHandlerContext, gate: HTTP2Gate) {
         let pipeline = context.pipeline.syncOperations
         do {
-            let handler = stream.handler(
-                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
+            let handler = handler(of: stream, on: context.eventLoop)
             let head = HTTPResponse(status: .ok, headerFields: HTTPFields(stream.headers, splitCookie: false))
             context.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
             try pipeline.addHandlers([EventStreamBody(), handler], position: .before(gate))
@@ -76,6 +75,10 @@ struct FrontContext: Sendable {
             logger.error("a stream could not take its channel over", metadata: ["error": "\(error)"])
             context.close(promise: nil)
         }
+    }
+
+    private func handler(of stream: AcceptedStream, on eventLoop: any EventLoop) -> any StreamHandler {
+        stream.handler(on: fanout.shard(on: eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
     }
 
     /// Gives a connection to the HTTP service.
@@ -96,8 +99,7 @@ struct FrontContext: Sendable {
     ) {
         let pipeline = context.pipeline.syncOperations
         do {
-            let handler = stream.handler(
-                on: fanout.shard(on: context.eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
+            let handler = handler(of: stream, on: context.eventLoop)
             try pipeline.addHandler(handler, position: .before(gate))
             if hasEncoder {
                 pipeline.removeHandler(

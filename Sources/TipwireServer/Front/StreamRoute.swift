@@ -66,7 +66,7 @@ struct AcceptedStream: Sendable {
     /// The bytes that answer the request: a handshake, or the head of a response that has no end yet.
     let opening: ByteBuffer
     /// The headers that answer it where the transport has a form of its own for them, as HTTP/2 does; `opening` is empty
-    /// then.
+    /// then, and these are otherwise: a stream keeps what it is for as long as it lives.
     var headers: HTTPHeaders = [:]
     /// Its place among the streams; given back when it ends. Who is only told farewell takes none.
     let permit: StreamPermit?

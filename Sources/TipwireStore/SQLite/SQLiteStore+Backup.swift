@@ -59,19 +59,3 @@ extension SQLiteStore {
         }
     }
 }
-
-// MARK: - Faults
-
-extension SQLiteStore {
-    /// What a failure of SQLite means to whoever asked; nil for one that is a fault of this program.
-    static func fault(_ error: DatabaseError) -> (any Error)? {
-        let description = "\(explanation(of: error)) (SQLite code \(error.extendedResultCode.rawValue))"
-        return switch error.resultCode {
-        case .SQLITE_FULL: StoreFull(description)
-        case .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_NOMEM,
-            .SQLITE_PERM, .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            StoreFailing(description)
-        default: nil
-        }
-    }
-}

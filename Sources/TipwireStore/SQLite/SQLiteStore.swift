@@ -145,6 +145,18 @@ extension SQLiteStore {
         }
     }
 
+    /// What a failure of SQLite means to whoever asked; nil for one that is a fault of this program.
+    static func fault(_ error: DatabaseError) -> (any Error)? {
+        let description = "\(explanation(of: error)) (SQLite code \(error.extendedResultCode.rawValue))"
+        return switch error.resultCode {
+        case .SQLITE_FULL: StoreFull(description)
+        case .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_NOMEM,
+            .SQLITE_PERM, .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            StoreFailing(description)
+        default: nil
+        }
+    }
+
     static func explanation(of error: DatabaseError) -> String {
         switch error.resultCode {
         case .SQLITE_NOTADB: "it is not an SQLite database"

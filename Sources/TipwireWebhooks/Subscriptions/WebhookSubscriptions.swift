@@ -157,7 +157,6 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         let enabled = try await turn.take { () async throws -> Webhook? in
             guard var webhook = self[webhook.number] else { return nil }
             guard !webhook.isEnabled else { return webhook }
-            var isKept = false
             let now = clock.now()
             let former = webhook.subscription
             switch directory.look({ $0.loss(of: former, at: now) }) {
@@ -172,13 +171,18 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
                 return webhook
             }
             // Its place is taken before it is kept, as with a new one.
-            if webhook.subscription.key != former.key { try quota.admit(webhook.subscription) }
-            defer { if webhook.subscription.key != former.key { quota.leave(isKept ? former : webhook.subscription) } }
+            let changesHands = webhook.subscription.key != former.key
+            if changesHands { try quota.admit(webhook.subscription) }
             webhook.disabled = nil
             webhook.hadFailedSince = nil
-            try await store.updateWebhook(
-                webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
-            isKept = true
+            do {
+                try await store.updateWebhook(
+                    webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
+            } catch {
+                if changesHands { quota.leave(webhook.subscription) }
+                throw error
+            }
+            if changesHands { quota.leave(former) }
             let backlog = try await store.backlog(of: webhook.number)
             state.withLock { state in
                 state.roster.put(webhook)

@@ -32,18 +32,11 @@ extension ManagementClient {
     private func download(
         _ request: APIRequest, by http: HTTPClient, _ take: (ByteBuffer) throws -> Void
     ) async throws {
-        var call = HTTPClientRequest(url: address.url(path: request.root + request.path, query: request.query))
-        call.headers.add(name: "Authorization", value: "Bearer \(key.key.reveal())")
-        call.headers.add(name: "User-Agent", value: "tipwire/\(Tipwire.version)")
         // No limit to the whole: how long it takes is for the size and the line to say.
-        let response = try await http.execute(call, deadline: .distantFuture)
+        let response = try await http.execute(clientRequest(request), deadline: .distantFuture)
         guard response.status == .ok else {
             let body = try await response.body.collect(upTo: Self.refusalBytes)
-            let answer = APIAnswer(
-                status: Int(response.status.code), location: response.headers.first(name: "Location"),
-                retryAfterSeconds: response.headers.first(name: "Retry-After").flatMap { Int($0) },
-                body: Data(body.readableBytesView))
-            throw await refusal(of: request, answer)
+            throw await refusal(of: request, APIAnswer(response, body: body))
         }
         guard let announced = response.headers.first(name: "Content-Length").flatMap({ Int($0) }) else {
             throw Failure("\(address) doesn't say how long its answer is; is --server right?")

@@ -75,6 +75,15 @@ struct APIAnswer: Sendable {
     }
 }
 
+extension APIAnswer {
+    init(_ response: HTTPClientResponse, body: ByteBuffer) {
+        self.init(
+            status: Int(response.status.code), location: response.headers.first(name: "Location"),
+            retryAfterSeconds: response.headers.first(name: "Retry-After").flatMap { Int($0) },
+            body: Data(body.readableBytesView))
+    }
+}
+
 /// Calls of the management API with one key, over connections that are kept.
 ///
 /// A client of its own rather than `HTTPClient.shared`: the shared one waits ninety seconds for a connection, tries a
@@ -113,15 +122,21 @@ struct ManagementClient: Sendable {
     /// Closing can only fail for a client that is closed already.
     func close() async { try? await http.shutdown() }
 
+    /// What every call has in common, whoever sends it: where it goes, and whose it is.
+    func clientRequest(_ request: APIRequest) -> HTTPClientRequest {
+        var call = HTTPClientRequest(url: address.url(path: request.root + request.path, query: request.query))
+        call.method = HTTPMethod(rawValue: request.method.rawValue)
+        call.headers.add(name: "Authorization", value: "Bearer \(key.key.reveal())")
+        call.headers.add(name: "User-Agent", value: "tipwire/\(Tipwire.version)")
+        return call
+    }
+
     /// The answer to `request`, a refusal included. Throws a `TransportFault` if there is none.
     func answer(
         _ request: APIRequest, within seconds: Int64 = answerSeconds
     ) async throws(TransportFault) -> APIAnswer {
-        var call = HTTPClientRequest(url: address.url(path: request.root + request.path, query: request.query))
-        call.method = HTTPMethod(rawValue: request.method.rawValue)
-        call.headers.add(name: "Authorization", value: "Bearer \(key.key.reveal())")
+        var call = clientRequest(request)
         call.headers.add(name: "Accept", value: "application/json, application/problem+json")
-        call.headers.add(name: "User-Agent", value: "tipwire/\(Tipwire.version)")
         if let body = request.body {
             call.headers.add(name: "Content-Type", value: "application/json")
             call.body = .bytes(ByteBuffer(bytes: body))
@@ -133,11 +148,7 @@ struct ManagementClient: Sendable {
         do {
             let response = try await http.execute(call, timeout: .seconds(seconds))
             let body = try await response.body.collect(upTo: Self.answerBytes)
-            return APIAnswer(
-                status: Int(response.status.code),
-                location: response.headers.first(name: "Location"),
-                retryAfterSeconds: response.headers.first(name: "Retry-After").flatMap { Int($0) },
-                body: Data(body.readableBytesView))
+            return APIAnswer(response, body: body)
         } catch is NIOTooManyBytesError {
             throw .other("its answer is larger than \(Self.answerBytes / 1024 / 1024) MiB")
         } catch {

@@ -44,7 +44,12 @@ struct Table {
 
 extension Table {
     /// One thing's properties, a line each: name, two spaces, value.
-    static func properties(_ pairs: [(name: String, value: VisibleText)]) -> String {
+    ///
+    /// - Parameter omitsEmpty: what there is nothing to tell of has no line.
+    static func properties(
+        _ pairs: [(name: String, value: VisibleText)], omitsEmpty: Bool = false
+    ) -> String {
+        let pairs = omitsEmpty ? pairs.filter { !$0.value.description.isEmpty } : pairs
         let width = pairs.map(\.name.count).max() ?? 0
         return pairs.map { name, value in
             name + String(repeating: " ", count: width - name.count + 2) + value.description + "\n"

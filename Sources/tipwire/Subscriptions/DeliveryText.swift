@@ -16,16 +16,16 @@ enum DeliveryText {
 
     /// One delivery whole: its properties, its attempts, and what is sent.
     static func whole(_ delivery: DeliveryObject) -> String {
-        let lines: [(name: String, value: VisibleText)] = [
-            ("id", VisibleText(delivery.id)),
-            ("type", VisibleText(delivery.type)),
-            ("time", Wording.moment(delivery.createdAt)),
-            ("state", state(delivery)),
-            ("attempts", VisibleText(String(delivery.attempts))),
-            ("next try", nextTry(delivery)),
-            ("body", VisibleText(delivery.request?.body ?? "not kept: the log no longer has the event")),
-        ]
-        let properties = Table.properties(lines.filter { !$0.value.description.isEmpty })
+        let properties = Table.properties(
+            [
+                ("id", VisibleText(delivery.id)),
+                ("type", VisibleText(delivery.type)),
+                ("time", Wording.moment(delivery.createdAt)),
+                ("state", state(delivery)),
+                ("attempts", VisibleText(String(delivery.attempts))),
+                ("next try", nextTry(delivery)),
+                ("body", VisibleText(delivery.request?.body ?? "not kept: the log no longer has the event")),
+            ], omitsEmpty: true)
         guard let log = delivery.log, !log.isEmpty else { return properties }
         var attempts = Table([
             .init(title: "ATTEMPT", alignedRight: true), .init(title: "TIME"), .init(title: "TOOK", alignedRight: true),

@@ -17,28 +17,26 @@ enum SubscriptionText {
     /// All there is to tell of one, a line each.
     static func properties(_ subscription: SubscriptionObject) -> String {
         let conditions = (subscription.condition ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        let lines: [(name: String, value: VisibleText)] = [
-            ("id", VisibleText(subscription.id)),
-            ("page", VisibleText(subscription.page)),
-            ("type", VisibleText(subscription.type)),
-            ("condition", VisibleText(conditions.isEmpty ? "none" : conditions.joined(separator: ", "))),
-            ("callback", VisibleText(subscription.transport.callback)),
-            ("state", state(subscription)),
-            ("last failure", VisibleText(subscription.lastFailure ?? "")),
-            ("paused until", subscription.pausedUntil.map(Wording.moment) ?? VisibleText("")),
-            ("pending", VisibleText(String(subscription.pending))),
-            ("next try", nextTry(subscription)),
-            ("dead", VisibleText(String(subscription.dead))),
-            ("old secret until", subscription.previousSecretExpiresAt.map(Wording.moment) ?? VisibleText("")),
-            ("key", VisibleText(subscription.keyID ?? "none")),
-            ("created", Wording.moment(subscription.createdAt)),
-        ]
-        return Table.properties(lines.filter { !$0.value.description.isEmpty })
+        return Table.properties(
+            [
+                ("id", VisibleText(subscription.id)),
+                ("page", VisibleText(subscription.page)),
+                ("type", VisibleText(subscription.type)),
+                ("condition", VisibleText(conditions.isEmpty ? "none" : conditions.joined(separator: ", "))),
+                ("callback", VisibleText(subscription.transport.callback)),
+                ("state", state(subscription)),
+                ("last failure", VisibleText(subscription.lastFailure ?? "")),
+                ("paused until", subscription.pausedUntil.map(Wording.moment) ?? VisibleText("")),
+                ("pending", VisibleText(String(subscription.pending))),
+                ("next try", nextTry(subscription)),
+                ("dead", VisibleText(String(subscription.dead))),
+                ("old secret until", subscription.previousSecretExpiresAt.map(Wording.moment) ?? VisibleText("")),
+                ("key", VisibleText(subscription.keyID ?? "none")),
+                ("created", Wording.moment(subscription.createdAt)),
+            ], omitsEmpty: true)
     }
 
-    /// `webhook 1-2-… is enabled · 12 deliveries wait; what happened meanwhile is sent too`, `webhook 1-2-… is disabled · no
-    /// delivery waits; what happens from now
-    /// on stays in the log, and is sent when it is enabled`.
+    /// `webhook 1-2-… is enabled · 12 deliveries wait; what happened meanwhile is sent too`.
     static func change(_ subscription: SubscriptionObject) -> String {
         let waiting =
             switch subscription.pending {

@@ -55,6 +55,17 @@ class Overlay:
         """Opens a WebSocket."""
         self.page.evaluate("url => follow(url)", url)
 
+    def hears_by(self, count, stream, feed, tip):
+        """Opens so many streams, and a WebSocket beside them; `tip` makes a tip, which each must tell of."""
+        for _ in range(count):
+            self.listen(stream)
+        assert [message for _, message in self.messages(count)] == [{"type": "connected"}] * count
+        self.follow(feed)
+        self.wait_for("told.some((one) => one.following)", "the feed to open")
+        sent = tip()
+        assert [message["tipId"] for _, message in self.messages(2 * count)[count:]] == [sent["tip"]["id"]] * count
+        self.wait_for("told.some((one) => one.feed)", "the tip on the feed")
+
     def wait_for(self, condition, what, seconds=15.0):
         """Waits for a condition in JavaScript, and says what was told if it isn't met."""
         try:

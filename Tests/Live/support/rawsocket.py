@@ -120,6 +120,13 @@ def upgrade_request(query, path="/", more=""):
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n").encode()
 
 
+def tip_head(server, slug, body):
+    """The head of the request that sends a tip; how much of the body follows is the test's business."""
+    return (
+        f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+
+
 class RawWebSocket(RawSocket):
     """A WebSocket whose every frame is the test's own doing. It answers nothing by itself."""
 

@@ -38,10 +38,7 @@ struct DrainTests {
             $0.configuration.drain.seconds = 10
         } _: { server in
             let wire = try await server.connect()
-            try await wire.send(
-                server.request(
-                    "POST", "/api/v1/pages/main/tips", key: server.admin,
-                    headers: "Content-Type: application/json\r\nContent-Length: 26\r\nExpect: 100-continue\r\n"))
+            try await wire.send(server.tipHead(headers: "Expect: 100-continue\r\n"))
             #expect(try await wire.reply().status == 100)
             try await drain(server)
             try await wire.send(#"{"grossAmountInCents":500}"# + server.request("GET", "/health"))
@@ -130,10 +127,7 @@ struct DrainTests {
             $0.configuration.drain.seconds = 1
         } _: { server in
             let wire = try await server.connect()
-            try await wire.send(
-                server.request(
-                    "POST", "/api/v1/pages/main/tips", key: server.admin,
-                    headers: "Content-Type: application/json\r\nContent-Length: 26\r\nExpect: 100-continue\r\n"))
+            try await wire.send(server.tipHead(headers: "Expect: 100-continue\r\n"))
             #expect(try await wire.reply().status == 100)
             stuck = wire
         }
@@ -152,10 +146,7 @@ struct DrainTests {
             $0.configuration.drain.seconds = 60
         } _: { server in
             let wire = try await server.connect()
-            try await wire.send(
-                server.request(
-                    "POST", "/api/v1/pages/main/tips", key: server.admin,
-                    headers: "Content-Type: application/json\r\nContent-Length: 26\r\n") + "{")
+            try await wire.send(server.tipHead() + "{")
             try await drain(server)
             began = .now
             server.front.cut()

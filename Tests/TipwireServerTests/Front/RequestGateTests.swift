@@ -121,9 +121,7 @@ struct RequestGateTests {
     func expectation() async throws {
         try await TestServer.run { server in
             let wire = try await server.connect()
-            let head = server.request(
-                "POST", "/api/v1/pages/main/tips", key: server.admin,
-                headers: "Content-Type: application/json\r\nContent-Length: 26\r\nExpect: 100-continue\r\n")
+            let head = server.tipHead(headers: "Expect: 100-continue\r\n")
             try await wire.send(head)
             #expect(try await wire.reply().head == "HTTP/1.1 100 Continue\r\n\r\n")
             try await wire.send(#"{"grossAmountInCents":500}"#)

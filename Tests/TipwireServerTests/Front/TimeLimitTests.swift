@@ -11,9 +11,7 @@ struct TimeLimitTests {
     private static let long = TimeAmount.seconds(60)
 
     private func slowBody(_ server: TestServer) -> String {
-        server.request(
-            "POST", "/api/v1/pages/main/tips", key: server.admin,
-            headers: "Content-Type: application/json\r\nContent-Length: 26\r\n") + "{"
+        server.tipHead() + "{"
     }
 
     @Test("A head that doesn't come to its end is cut at the limit", arguments: ["", "GET / HTTP/1.1\r\nHo"])

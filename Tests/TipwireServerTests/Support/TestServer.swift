@@ -126,6 +126,13 @@ struct TestServer {
         return text + headers + "\r\n" + (json ?? "")
     }
 
+    /// The head of a request with a body of 26 bytes, which a tip of $5.00 has: `{"grossAmountInCents":500}`.
+    func tipHead(headers: String = "") -> String {
+        request(
+            "POST", "/api/v1/pages/main/tips", key: admin,
+            headers: "Content-Type: application/json\r\nContent-Length: 26\r\n" + headers)
+    }
+
     /// An open feed.
     func feed(_ query: String, headers: String = "") async throws -> Wire {
         let wire = try await connect()

@@ -64,12 +64,7 @@ struct RetryingTests {
     @Test("One that was read before the attempt that put it off isn't attempted too early")
     func readTooEarly() async throws {
         try await WebhookBench.run { bench in
-            bench.sender.behave { _ in .answer(500) }
-            try await bench.live { life in
-                let webhook = try await life.make()
-                try await life.tip()
-                try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
-            }
+            try await bench.leaveRetry()
             bench.sender.behave { _ in .answer(200) }
             let now = bench.clock.now()
             let reads = Watched(0)
@@ -205,12 +200,7 @@ struct RetryingTests {
     @Test("What retention has removed is a dead letter that isn't attempted again")
     func expired() async throws {
         try await WebhookBench.run { bench in
-            bench.sender.behave { _ in .answer(500) }
-            try await bench.live { life in
-                let webhook = try await life.make()
-                try await life.tip()
-                try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
-            }
+            try await bench.leaveRetry()
             let horizon = bench.clock.now().advanced(milliseconds: 1)
             _ = try await bench.store.prune(olderThan: horizon, keepingBytes: .max, limit: 100)
             bench.clock.advance(milliseconds: 6_000)

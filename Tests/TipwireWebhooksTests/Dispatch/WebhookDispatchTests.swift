@@ -71,11 +71,7 @@ struct WebhookDispatchTests {
     @Test("A disabled webhook keeps what waits; enabled again it gets that, and all that came meanwhile, in order")
     func disabled() async throws {
         try await withWebhooks { life in
-            let gate = Gate()
-            life.sender.behave { _ in
-                try await gate.pass()
-                return .answer(200)
-            }
+            let gate = life.sender.hold()
             let webhook = try await life.make()
             let before = try await life.tip(100)
             _ = try await life.sender.begun(1)
@@ -133,11 +129,7 @@ struct WebhookDispatchTests {
         try await withWebhooks {
             $0.maxPending = 10
         } _: { life in
-            let gate = Gate()
-            life.sender.behave { _ in
-                try await gate.pass()
-                return .answer(200)
-            }
+            let gate = life.sender.hold()
             let webhook = try await life.make()
             let ids = try await life.tip(8)
             _ = try await life.sender.begun(1)

@@ -41,6 +41,16 @@ final class SenderDouble: WebhookSending {
         }
     }
 
+    /// Holds every attempt until the gate that is given back opens; then each is answered 200.
+    func hold() -> Gate {
+        let gate = Gate()
+        behave { _ in
+            try await gate.pass()
+            return .answer(200)
+        }
+        return gate
+    }
+
     func shutdown() async { shutdowns.change { $0 += 1 } }
 
     /// Returns when so many attempts have begun; gives them.

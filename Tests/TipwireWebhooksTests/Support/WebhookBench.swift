@@ -59,6 +59,16 @@ struct WebhookBench: Sendable {
             try await body(life)
         }
     }
+
+    /// One life whose one delivery failed, and waits for another attempt.
+    func leaveRetry() async throws {
+        sender.behave { _ in .answer(500) }
+        try await live { life in
+            let webhook = try await life.make()
+            try await life.tip()
+            try await eventually { life.engine.standing(of: webhook).nextRetry != nil }
+        }
+    }
 }
 
 /// Runs an engine over a store of its own while `body` lasts.
