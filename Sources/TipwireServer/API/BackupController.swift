@@ -103,17 +103,17 @@ private final class Copy: Sendable {
 
     init(of path: String, holding place: Taken.Place) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        var status = stat()
         guard descriptor >= 0 else {
             throw StoreFailing("the copy can't be opened: \(String(cString: strerror(errno)))")
         }
-        guard fstat(descriptor, &status) == 0 else {
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard end >= 0 else {
             close(descriptor)
             throw StoreFailing("the copy can't be read: \(String(cString: strerror(errno)))")
         }
         self.descriptor = descriptor
         self.place = place
-        bytes = Int(status.st_size)
+        bytes = Int(end)
     }
 
     deinit { close(descriptor) }

@@ -1,3 +1,5 @@
+// `Dispatch` for the members of the kernel's structures: which of the C library's modules they belong to depends on the
+// order in which the compiler happens to load them.
 import Dispatch
 import Foundation
 

@@ -146,9 +146,10 @@ public struct Restoration {
 
 extension Restoration {
     private static func header(of file: String) throws -> Data {
-        var status = stat()
-        guard stat(file, &status) == 0 else { throw Refusal(description: "can't read \(file): \(reason())") }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Refusal(description: "\(file) is not a file") }
+        guard access(file, R_OK) == 0 else { throw Refusal(description: "can't read \(file): \(reason())") }
+        let target = URL(fileURLWithPath: file).resolvingSymlinksInPath().path
+        let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+        guard type == .typeRegular else { throw Refusal(description: "\(file) is not a file") }
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: file))
             defer { try? handle.close() }
