@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish
 
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz

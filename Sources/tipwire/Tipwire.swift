@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// The command `tipwire`: the server, and every verb that talks to one.
 ///
-/// All verbs but `serve`, `restore` and `doctor` are clients of the management API and nothing more: what they can do, any
+/// All verbs but `serve`, `restore`, `doctor` and `completion` are clients of the management API and nothing more: what they can do, any
 /// program with a key can do. None of them opens the database.
 @main
 struct Tipwire: AsyncParsableCommand {
@@ -20,5 +20,6 @@ struct Tipwire: AsyncParsableCommand {
             ServeCommand.self, PageCommand.self, AccountCommand.self, KeyCommand.self,
             TipCommand.self, TipsCommand.self, ReplayCommand.self, RefundCommand.self, GoalCommand.self,
             ListenCommand.self, SubscriptionCommand.self, BackupCommand.self, RestoreCommand.self, DoctorCommand.self,
+            CompletionCommand.self,
         ])
 }

@@ -1,6 +1,7 @@
 import os
 import random
 import shutil
+import subprocess
 
 import pytest
 
@@ -155,3 +156,16 @@ def origin():
     origin = Origin()
     yield origin
     origin.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 6 MiB in memory."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"mounting isn't allowed here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -86,6 +86,8 @@ def test_the_api_gives_the_file_to_administrators_alone(server, tmp_path):
     answer = server.get("/api/v1/backup")
     assert answer.status == 200 and answer.content_type == "application/vnd.sqlite3"
     assert answer.headers["Cache-Control"] == "no-store" and "attachment" in answer.headers["Content-Disposition"]
+    head = server.raw("HEAD", "/api/v1/backup", headers={"Authorization": f"Bearer {server.admin}"})
+    assert head.status == 200 and server.stderr.count("a backup is sent") == 1, "a head is told without a copy"
     file = tmp_path / "api.db"
     file.write_bytes(answer.body)
     assert messages(file, slug) == ["kept"]
@@ -108,6 +110,20 @@ def test_one_backup_at_a_time_until_it_is_taken_or_given_up(make_server):
     answer.close()
     first.close()
     eventually(lambda: server.get("/api/v1/backup").status == 200, "the place is free again")
+
+
+def test_a_caller_that_takes_nothing_loses_its_place(make_server):
+    server = make_server("--http-body-seconds", "1")
+    slug = server.page()
+    for _ in range(16):
+        server.batch(slug, [{"grossAmountInCents": 100, "message": "x" * 1000} for _ in range(1000)])
+    first = server.connection()
+    first.request("GET", "/api/v1/backup", headers={"Authorization": f"Bearer {server.admin}"})
+    answer = first.getresponse()
+    assert answer.status == 200
+    eventually(lambda: server.get("/api/v1/backup").status == 200, "the place is free again")
+    answer.close()
+    first.close()
 
 
 def test_an_existing_file_is_replaced_only_by_force(server, tipwire, tmp_path):

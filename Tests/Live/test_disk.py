@@ -23,19 +23,6 @@ def library(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 6 MiB in memory."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"mounting isn't allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def post(server, slug, number):
     return server.post(
         f"/api/v1/pages/{slug}/tips",

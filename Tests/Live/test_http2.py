@@ -123,15 +123,20 @@ def test_a_large_answer_is_taken_at_the_reader_s_pace(server, slug):
 
 @pytest.mark.parametrize("headers", [
     [("connection", "close")], [("transfer-encoding", "chunked")], [("upgrade", "websocket")], [("Upper", "x")],
-    [("content-length", "5")],
+    [("content-length", "5")], [("content-length", "-5")], [("x", "a\nb")], [(":path", "/twice")], [(":unknown", "x")],
 ])
-def test_what_http_2_forbids_ends_the_stream_or_the_connection_and_is_never_a_request(server, headers):
+def test_what_http_2_forbids_ends_its_stream_and_no_other_and_is_never_a_request(server, slug, headers):
     with HTTP2(server) as client:
+        neighbour = client.open("GET", f"{STREAM}?{web.query(token=server.admin, page=slug)}")
+        client.messages(neighbour, 1)
         number = client.open("GET", "/health", headers)
         stream = client.streams[number]
         client.until(lambda: stream.reset is not None or client.goaway or stream.status, "a refusal")
         assert stream.status in (None, 400), stream.status
-    assert server.get("/health", key=None).status == 200
+        assert client.goaway is None
+        tip = server.tip(slug)["tip"]
+        assert client.messages(neighbour, 2)[1]["tipId"] == tip["id"]
+        assert client.call("GET", "/health").status == 200
 
 
 # Time

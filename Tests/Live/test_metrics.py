@@ -67,9 +67,13 @@ def test_every_rule_has_a_test():
     assert [rule for rule in rules if f'alertname="{rule}"' not in tests] == []
 
 
-def test_rules_dashboard_and_documentation_name_what_is_exported(server):
+def test_rules_dashboard_and_documentation_name_what_is_exported(server, secure):
     server.tip(server.page())
     exported = families(server)
+    secure.tip(secure.page())
+    with_tls = families(secure)
+    assert with_tls - exported == {"tipwire_tls_certificate_expiry_timestamp_seconds"} and exported <= with_tls
+    exported = with_tls
     for path in (PACKAGING / "prometheus/alerts.yml", PACKAGING / "prometheus/alerts_test.yml",
                  PACKAGING / "grafana/tipwire.json"):
         names = path.read_text()

@@ -19,6 +19,8 @@ struct BackupController: Sendable {
     /// Bytes that must stay free beside the copy, so that tips go on being stored while it is made.
     private static let reserveBytes = 64 * 1024 * 1024
 
+    private static let headers: HTTPFields = [.contentType: "application/vnd.sqlite3", .cacheControl: "no-store"]
+
     let store: any BackupStore
     let dataFolder: String
     let clock: WallClock
@@ -34,7 +36,10 @@ struct BackupController: Sendable {
     }
 
     func addRoutes(to router: APIRouter) {
-        router.on(.get, "/api/v1/backup", scope: .admin) { _ in try await backup() }
+        router.on(.get, "/api/v1/backup", scope: .admin) { call in
+            // How long it will be is known when it is made, and for a head nothing is.
+            call.request.method == .head ? Response(status: .ok, headers: Self.headers) : try await backup()
+        }
     }
 
     private func backup() async throws -> Response {
@@ -60,9 +65,8 @@ struct BackupController: Sendable {
         let name = "tipwire-\(clock.now().description.prefix(10)).db"
         return Response(
             status: .ok,
-            headers: [
-                .contentType: "application/vnd.sqlite3", .cacheControl: "no-store", .contentLength: "\(copy.bytes)",
-                .contentDisposition: "attachment; filename=\"\(name)\"",
+            headers: Self.headers + [
+                .contentLength: "\(copy.bytes)", .contentDisposition: "attachment; filename=\"\(name)\"",
             ],
             body: ResponseBody(contentLength: copy.bytes) { writer in
                 var offset = 0

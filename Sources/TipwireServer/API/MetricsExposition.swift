@@ -19,6 +19,8 @@ struct MetricsExposition: Sendable {
     let refusals: RefusalCounts
     let responses: ResponseCounts
     let quota: StreamQuota
+    let openSockets: StreamQuota
+    let certificate: ServerCertificate?
     let drain: DrainState
     let maxPending: Int
     let dataFolder: String
@@ -40,6 +42,17 @@ struct MetricsExposition: Sendable {
     }
 
     private func httpMetrics(_ page: inout MetricsPage) {
+        page.gauge("tipwire_sockets", "Open sockets of the main port, of every kind.", openSockets.count)
+        page.gauge("tipwire_sockets_limit", "Most sockets of the main port at a time.", openSockets.maximum)
+        page.counter(
+            "tipwire_sockets_refused_total", "Sockets that were closed as they came, because the limit was reached.",
+            openSockets.refused)
+        if let certificate {
+            page.gauge(
+                "tipwire_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate that is shown ends, in Unix time.",
+                Int(certificate.expiresAt.timeIntervalSince1970))
+        }
         page.counters(
             "tipwire_http_responses_total", "Requests that were answered, streams left out.", label: "status",
             responses.reading)

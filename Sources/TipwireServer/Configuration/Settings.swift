@@ -271,6 +271,26 @@ extension Setting {
         }
     }
 
+    /// What a shell may offer for a value.
+    public enum Values: Sendable, Equatable {
+        case file
+        case folder
+        case oneOf([String])
+        /// Nothing that a shell would know.
+        case other
+    }
+
+    public var values: Values {
+        switch kind {
+        case .text(.path, _): .folder
+        case .optionalPath: .file
+        case .flag: .oneOf(["true", "false"])
+        case .logLevel: .oneOf(Logger.Level.allCases.map(\.rawValue))
+        case .logFormat: .oneOf(LogFormat.allCases.map(\.rawValue))
+        case .text(.host, _), .number, .optionalNumber, .optionalURL, .networks, .origins: .other
+        }
+    }
+
     private var placeholder: String {
         switch kind {
         case .text(.host, _): "ADDRESS"

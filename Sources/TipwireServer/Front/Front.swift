@@ -28,13 +28,13 @@ struct Front: Service {
     /// Binds. Throws `IOError` when the address can't be had.
     ///
     /// - Parameters:
-    ///   - maxConnections: open connections of every kind; one more is closed as it is accepted. It keeps free descriptors
-    ///     for those who are there, and the accept loop from spinning on an error.
+    ///   - quota: open connections of every kind; one more is closed as it is accepted. It keeps free descriptors for those
+    ///     who are there, and the accept loop from spinning on an error.
     ///   - certificate: makes the port speak TLS.
     ///   - sendBufferBytes: `SO_SNDBUF` of each connection: without it the kernel hides megabytes of lag.
     ///   - onDrain: called at once when the shutdown begins.
     static func bind(
-        host: String, port: Int, group: any EventLoopGroup, maxConnections: Int, sendBufferBytes: Int,
+        host: String, port: Int, group: any EventLoopGroup, quota: StreamQuota, sendBufferBytes: Int,
         drainLimit: Duration, certificate: ServerCertificate? = nil,
         onDrain: @escaping @Sendable () -> Void,
         context makeContext: (AsyncStream<HTTPBackend.Value>.Continuation) -> FrontContext
@@ -43,7 +43,6 @@ struct Front: Service {
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
         let context = makeContext(continuation)
         let quiescing = ServerQuiescingHelper(group: group)
-        let quota = StreamQuota(maximum: maxConnections)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.maxMessagesPerRead, value: acceptBurst)

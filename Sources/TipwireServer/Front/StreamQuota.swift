@@ -1,8 +1,10 @@
 import Synchronization
 
-/// Counts open streams against `feed.maxConnections`.
+/// Counts what is open against a limit: streams against `feed.maxConnections`, sockets of every kind against what the
+/// descriptors allow.
 final class StreamQuota: Sendable {
     private let open = Atomic<Int>(0)
+    private let turnedAway = Atomic<Int>(0)
     let maximum: Int
 
     init(maximum: Int) { self.maximum = maximum }
@@ -12,12 +14,15 @@ final class StreamQuota: Sendable {
         let after = open.wrappingAdd(1, ordering: .relaxed).newValue
         guard after <= maximum else {
             open.wrappingSubtract(1, ordering: .relaxed)
+            turnedAway.wrappingAdd(1, ordering: .relaxed)
             return nil
         }
         return StreamPermit(quota: self)
     }
 
     var count: Int { open.load(ordering: .relaxed) }
+    /// How many found no place.
+    var refused: Int { turnedAway.load(ordering: .relaxed) }
 
     fileprivate func giveBack() { open.wrappingSubtract(1, ordering: .relaxed) }
 }

@@ -19,12 +19,17 @@ public struct Doctor {
 
         public let verdict: Verdict
         public let text: String
+
+        public init(verdict: Verdict, text: String) {
+            self.verdict = verdict
+            self.text = text
+        }
     }
 
     /// How far the log may be ahead of the clock: more than clocks are corrected by.
     private static let clockToleranceMilliseconds: Int64 = 60_000
 
-    private let configuration: ServerConfiguration
+    let configuration: ServerConfiguration
     private let clock: WallClock
 
     public init(_ configuration: ServerConfiguration, clock: WallClock = .system) {
@@ -32,8 +37,8 @@ public struct Doctor {
         self.clock = clock
     }
 
-    public func examine() -> [Finding] {
-        var findings: [Finding] = [Finding(verdict: .good, text: "settings: can be used")]
+    public func examine() async -> [Finding] {
+        var findings = settings()
         let folder = configuration.dataFolder
         guard FileManager.default.fileExists(atPath: "\(folder)/tipwire.db") else {
             return findings + [
@@ -48,12 +53,23 @@ public struct Doctor {
                 verdict: .good, text: isRunning ? "server: running on \(folder)" : "server: not running on \(folder)"))
         findings += privacy(of: folder)
         findings += database(in: folder)
+        findings += disk(of: folder)
+        findings += await ports(isRunning: isRunning)
         if let warning = DescriptorLimit.fit(
             maxConnections: configuration.feed.maxConnections, maxAttempts: configuration.webhooks.maxAttempts
         ).warning {
             findings.append(Finding(verdict: .warning, text: "descriptors: \(warning)"))
         }
         return findings
+    }
+
+    private func settings() -> [Finding] {
+        do {
+            try configuration.checkFiles()
+        } catch {
+            return [Finding(verdict: .problem, text: "settings: \(error)")]
+        }
+        return [Finding(verdict: .good, text: "settings: can be used")] + certificate()
     }
 
     /// Keys and tips are the operator's alone.

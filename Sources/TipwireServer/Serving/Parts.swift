@@ -17,8 +17,9 @@ struct Parts: Sendable {
     let clock = WallClock.system
     let eventLoops = MultiThreadedEventLoopGroup.singleton
     let startedAt: Timestamp
-    /// Most sockets of every kind at a time.
-    let maxSockets: Int
+    let certificate: ServerCertificate?
+    /// The sockets of every kind that the main port has open.
+    var openSockets: StreamQuota
     /// What the operator should know, once the server is known to start.
     let warnings: [String]
 
@@ -47,9 +48,12 @@ struct Parts: Sendable {
     let quota: StreamQuota
     let turns: DrainPlan
 
-    init(configuration: ServerConfiguration, store: any Store, logger: Logger) async throws {
+    init(
+        configuration: ServerConfiguration, store: any Store, certificate: ServerCertificate? = nil, logger: Logger
+    ) async throws {
         self.configuration = configuration
         self.store = store
+        self.certificate = certificate
         self.logger = logger
         startedAt = clock.now()
         let publicURL = PublicURL(setting: configuration.server.publicURL)
@@ -109,7 +113,7 @@ struct Parts: Sendable {
                 version: TipwireVersion.text, limits: settings.sending, group: eventLoops),
             clock: SystemDeliveryClock(clock), logger: logger)
         warnings = fitting.warning.map { [$0] } ?? []
-        maxSockets = fitting.maxSockets
+        openSockets = StreamQuota(maximum: fitting.maxSockets)
         quota = StreamQuota(maximum: fitting.maxConnections)
         turns = DrainPlan(quota: quota, seconds: configuration.drain.seconds)
     }
@@ -192,7 +196,8 @@ struct Parts: Sendable {
             exposition: MetricsExposition(
                 metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, webhooks: webhooks,
                 subscriptionQuota: subscriptionQuota, store: store, directory: directory,
-                position: position, refusals: refusals, responses: responses, quota: quota, drain: drain,
+                position: position, refusals: refusals, responses: responses, quota: quota,
+                openSockets: openSockets, certificate: certificate, drain: drain,
                 maxPending: configuration.intake.maxPending, dataFolder: configuration.dataFolder,
                 startedAt: startedAt))
     }

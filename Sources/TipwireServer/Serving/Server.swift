@@ -37,14 +37,15 @@ public struct Server {
         let certificate = try configuration.tls.files.map(ServerCertificate.init(certificate:key:))
         let folder = try DataFolder.open(configuration.dataFolder)
         let store = try SQLiteStore.open(at: folder.database)
-        let parts = try await Parts(configuration: configuration, store: store, logger: logger)
+        let parts = try await Parts(
+            configuration: configuration, store: store, certificate: certificate, logger: logger)
         let setup = Setup(
             directory: parts.directory, store: store, position: parts.position, folder: folder, clock: parts.clock,
             logger: logger)
         let (administrator, isFirstStart) = try await setup.administrator()
         let demoKey = isDemo ? try await setup.demo(owner: administrator.id) : nil
 
-        let front = try await bind(parts, certificate: certificate)
+        let front = try await bind(parts)
         let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
         for warning in parts.warnings { logger.warning("\(warning)") }
@@ -97,13 +98,13 @@ public struct Server {
         logger.info("stopped")
     }
 
-    private func bind(_ parts: Parts, certificate: ServerCertificate?) async throws -> Front {
+    private func bind(_ parts: Parts) async throws -> Front {
         let host = configuration.host
         do {
             return try await Front.bind(
-                host: host, port: configuration.port, group: parts.eventLoops, maxConnections: parts.maxSockets,
+                host: host, port: configuration.port, group: parts.eventLoops, quota: parts.openSockets,
                 sendBufferBytes: configuration.feed.sendBufferBytes,
-                drainLimit: .seconds(configuration.drain.seconds), certificate: certificate,
+                drainLimit: .seconds(configuration.drain.seconds), certificate: parts.certificate,
                 onDrain: { parts.drain.begin() },
                 context: { served in
                     parts.frontContext(responder: parts.responder(), door: parts.door, served: served)
@@ -113,11 +114,12 @@ public struct Server {
         }
     }
 
-    /// A second port with `/metrics` alone.
+    /// A second port with `/metrics` alone, and with room of its own: a full house can be looked into.
     private func bindMetrics(_ parts: Parts, port: Int) async throws -> Front {
         do {
             return try await Front.bind(
-                host: configuration.host, port: port, group: parts.eventLoops, maxConnections: parts.maxSockets,
+                host: configuration.host, port: port, group: parts.eventLoops,
+                quota: StreamQuota(maximum: parts.openSockets.maximum),
                 sendBufferBytes: configuration.feed.sendBufferBytes, drainLimit: .seconds(1), onDrain: {},
                 context: { served in
                     parts.frontContext(responder: parts.metricsResponder(), door: nil, served: served)

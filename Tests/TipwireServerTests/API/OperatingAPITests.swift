@@ -133,6 +133,11 @@ struct OperatingAPITests {
             try? await second.send(server.request("GET", "/health"))
             #expect(await second.rest() == "")
             #expect(!second.hasExpired)
+            try await first.send(server.request("GET", "/metrics", key: server.admin))
+            let page = try await first.reply().body
+            for line in ["tipwire_sockets 1", "tipwire_sockets_limit 1", "tipwire_sockets_refused_total 1"] {
+                #expect(page.contains("\n\(line)\n"), "\(line)")
+            }
             try await first.send(server.request("GET", "/health", headers: "Connection: close\r\n"))
             #expect(try await first.reply().status == 200)
             _ = await first.rest()

@@ -47,7 +47,8 @@ struct TestServer {
         let folder = try TemporaryFolder()
         let base = try SQLiteStore.open(at: folder.path + "/tipwire.db")
         let store = options.store(base)
-        let parts = try await Parts(configuration: options.configuration, store: store, logger: World.quiet)
+        var parts = try await Parts(configuration: options.configuration, store: store, logger: World.quiet)
+        if let most = options.maxSockets { parts.openSockets = StreamQuota(maximum: most) }
         let server = try await TestServer(parts: parts, options: options)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.services.run() }
@@ -74,7 +75,7 @@ struct TestServer {
         admin = try await maker.key(administrator, [.admin])
         front = try await Front.bind(
             host: "127.0.0.1", port: 0, group: parts.eventLoops,
-            maxConnections: options.maxSockets ?? parts.maxSockets,
+            quota: parts.openSockets,
             sendBufferBytes: options.configuration.feed.sendBufferBytes,
             drainLimit: .seconds(options.configuration.drain.seconds), onDrain: { parts.drain.begin() },
             context: { served in

@@ -100,8 +100,27 @@ final class HTTP2Connection: ChannelInboundHandler {
 
     /// No HTTP/2, or the connection is broken. The handler below has told the peer where there was something to tell.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A stream's fault is the stream's alone.
-        if error is NIOHTTP2Errors.StreamError { return }
+        if Self.isOfOneStream(error) { return }
         closeNextTurn(context: context)
+    }
+
+    /// A stream's fault is the stream's alone, which has been reset: its neighbours go on.
+    ///
+    /// The library passes on what it found in a request (RFC 9113, 8.1.1: malformed) and what broke the connection in one
+    /// way. These are all that it finds in a request, and nothing but requests have them.
+    private static func isOfOneStream(_ error: any Error) -> Bool {
+        switch error {
+        case is NIOHTTP2Errors.StreamError,
+            is NIOHTTP2Errors.DuplicatePseudoHeader, is NIOHTTP2Errors.MissingPseudoHeader,
+            is NIOHTTP2Errors.UnknownPseudoHeader, is NIOHTTP2Errors.UnsupportedPseudoHeader,
+            is NIOHTTP2Errors.InvalidPseudoHeaders, is NIOHTTP2Errors.InvalidPseudoHeaderValue,
+            is NIOHTTP2Errors.PseudoHeaderAfterRegularHeader, is NIOHTTP2Errors.EmptyPathHeader,
+            is NIOHTTP2Errors.InvalidHTTP2HeaderFieldName, is NIOHTTP2Errors.InvalidHTTP2HeaderFieldValue,
+            is NIOHTTP2Errors.ForbiddenHeaderField, is NIOHTTP2Errors.TrailersWithoutEndStream,
+            is NIOHTTP2Errors.ContentLengthViolated, is NIOHTTP2Errors.ContentLengthHeadersMismatch,
+            is NIOHTTP2Errors.ContentLengthHeaderNegative, is NIOHTTP2Errors.ContentLengthHeaderMalformedValue:
+            true
+        default: false
+        }
     }
 }

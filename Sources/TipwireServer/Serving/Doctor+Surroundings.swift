@@ -1,0 +1,95 @@
+import Foundation
+import NIOCore
+import NIOPosix
+
+/// What the server stands on and behind: its certificate, its disk and its ports.
+extension Doctor {
+    /// Bytes free on the disk below which it is as good as full.
+    private static let leastFreeBytes = 64 * 1_048_576
+    /// Bytes of the write-ahead log from which somebody must be holding it: SQLite begins it anew long before.
+    private static let largeWALBytes = 256 * 1_048_576
+
+    /// Of files that could be read.
+    func certificate(now: Date = Date()) -> [Finding] {
+        guard let files = configuration.tls.files,
+            let certificate = try? ServerCertificate(certificate: files.certificate, key: files.key)
+        else { return [] }
+        let end = certificate.expiresAt.formatted(.iso8601)
+        let days = certificate.expiresAt.timeIntervalSince(now) / 86_400
+        let finding =
+            if days < 0 {
+                Finding(verdict: .problem, text: "certificate: it ended at \(end), and clients refuse it; renew it")
+            } else if days < Double(ServerCertificate.warningDays) {
+                Finding(verdict: .warning, text: "certificate: it ends at \(end); renew it")
+            } else {
+                Finding(verdict: .good, text: "certificate: good until \(end)")
+            }
+        return [finding]
+    }
+
+    /// - Parameter free: bytes that may still be written; nil where the system doesn't say.
+    func disk(of folder: String, free: (String) -> Int? = ProcessReading.freeBytes) -> [Finding] {
+        var findings: [Finding] = []
+        let held = ProcessReading.fileBytes("\(folder)/tipwire.db") ?? 0
+        let growth = max(0, configuration.retention.bytes - held)
+        if let free = free(folder) {
+            let size = Self.size(free)
+            if free < Self.leastFreeBytes {
+                findings.append(
+                    Finding(
+                        verdict: .problem,
+                        text: "disk: \(size) are free for \(folder); make room, or tips will soon be refused"))
+            } else if free < growth {
+                findings.append(
+                    Finding(
+                        verdict: .warning,
+                        text: "disk: \(size) are free for \(folder), and the log may grow by another "
+                            + "\(Self.size(growth)); make room, or lower retention.bytes"))
+            } else {
+                findings.append(
+                    Finding(verdict: .good, text: "disk: \(size) are free, and the log has room to grow to its limit"))
+            }
+        }
+        if let waiting = ProcessReading.fileBytes("\(folder)/tipwire.db-wal"), waiting > Self.largeWALBytes {
+            findings.append(
+                Finding(
+                    verdict: .warning,
+                    text: "disk: \(Self.size(waiting)) in tipwire.db-wal wait to be taken into the database; a program "
+                        + "that reads tipwire.db for long keeps it so"))
+        }
+        return findings
+    }
+
+    /// The ports that this configuration listens on: free while the server doesn't run, and taken while it does.
+    func ports(isRunning: Bool) async -> [Finding] {
+        var findings: [Finding] = []
+        for port in [configuration.port, configuration.metrics.port].compactMap({ $0 }) where port != 0 {
+            findings.append(await self.port(port, isRunning: isRunning))
+        }
+        return findings
+    }
+
+    private func port(_ port: Int, isRunning: Bool) async -> Finding {
+        let host = configuration.host
+        do {
+            let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: host, port: port).get()
+            try? await channel.close()
+        } catch {
+            if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
+                return Finding(verdict: .good, text: "port: \(port) is taken, as it must be while the server runs")
+            }
+            return Finding(verdict: .problem, text: "port: \(StartupError(binding: host, port: port, error))")
+        }
+        guard isRunning else { return Finding(verdict: .good, text: "port: \(port) is free") }
+        return Finding(
+            verdict: .warning,
+            text: "port: nobody listens on \(host):\(port), so the server runs with other settings than these")
+    }
+
+    private static func size(_ bytes: Int) -> String {
+        let mebibytes = bytes / 1_048_576
+        return mebibytes < 10_240 ? "\(mebibytes) MiB" : "\(mebibytes / 1_024) GiB"
+    }
+}
