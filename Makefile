@@ -4,12 +4,12 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk
 
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run test check fuzz format docs bench release
+.PHONY: help run test check tsan asan fuzz format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -25,14 +25,23 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@echo "Building the tests; the first time takes about six minutes."
 	swift build --build-tests
 	swift test --skip-build --no-parallel
-	@test -x $(VENV)/bin/pytest || { echo "Making $(VENV) for the live tests."; python3 -m venv $(VENV); }
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
+	@scripts/venv $(VENV)
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
 	scripts/fuzz 5
 
 check: ## Lint, then test
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 	$(MAKE) test
+
+tsan: ## Run the live tests against a server that tells of data races (ARGS=Tests/Live/test_drain.py for some of them)
+	@scripts/need $(TEST_NEEDS)
+	@scripts/venv $(VENV)
+	scripts/sanitize thread $(ARGS)
+
+asan: ## The same with a server that tells of bytes that aren't its own
+	@scripts/need $(TEST_NEEDS)
+	@scripts/venv $(VENV)
+	scripts/sanitize address $(ARGS)
 
 fuzz: ## Give random bytes to all that reads strangers' bytes, ten minutes each (SECONDS=60 for a shorter run)
 	@scripts/need $(BUILD_NEEDS) python3

@@ -3,7 +3,12 @@ behaves notices nothing. TIPWIRE_FLOOD_SECONDS makes it last longer than the mom
 
 import contextlib
 import os
+import re
+import shutil
+import subprocess
 import time
+
+import pytest
 
 from support import http as web
 from support.rawsocket import RawSocket, upgrade_request
@@ -64,3 +69,64 @@ def test_a_thousand_stalled_sockets_and_a_thousand_slow_heads_cost_the_others_no
         # They were not spared: what takes nothing is cut, and can come again and resume.
         assert sum(value for name, value in server.samples().items() if "slow_consumers_cut" in name) > 0
     wait_until_closed(server, baseline, seconds=30)
+
+
+# With tools that others have made to bring servers down
+
+
+def installed(name):
+    path = shutil.which(name)
+    if not path:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+@pytest.mark.parametrize("mode", [
+    pytest.param(["-H"], id="slow heads"),
+    pytest.param(["-B", "-s", "4096", "-f", "application/json"], id="slow bodies"),
+    pytest.param(["-X", "-w", "1", "-y", "1", "-z", "1", "-n", "1", "-k", "3"], id="slow readers"),
+])
+def test_slowhttptest_finds_the_service_available_all_the_time(make_server, mode):
+    tool = installed("slowhttptest")
+    server = make_server("--http-head-seconds", "3", "--http-body-seconds", "3", "--auth-max-failures-per-minute", "0")
+    slug = server.page()
+    server.batch(slug, [{"grossAmountInCents": 5, "message": "m" * 800}] * 500)
+    baseline = server.sockets()
+    path = f"/api/v1/pages/{slug}/tips" if "-B" in mode else "/openapi.json"
+    # It has no option for the header that a body needs to be waited for.
+    mode = [*mode, "-m", f"*/*\r\nAuthorization: Bearer {server.admin}"]
+    attack = subprocess.Popen(
+        [tool, *mode, "-c", "500", "-r", "500", "-i", "1", "-x", "16", "-p", "2", "-l", "8", "-u", server.url + path],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        connected = 0
+        while attack.poll() is None:
+            assert server.is_prompt(server.admin, slug)
+            connected = max(connected, server.sockets() - baseline)
+        said = re.sub(r"\x1b\[[0-9;]*m", "", attack.stdout.read())
+    finally:
+        attack.kill()
+        attack.wait()
+        attack.stdout.close()
+    assert connected >= 400, f"the attack never stood: {connected}"
+    available = re.findall(r"service available:\s+(\w+)", said)
+    assert available and set(available) == {"YES"}, said[-2000:]
+    wait_until_closed(server, baseline, seconds=15)
+
+
+def test_wrk_loses_no_tip(make_server, tmp_path):
+    tool = installed("wrk")
+    server = make_server()
+    slug = server.page()
+    script = tmp_path / "tips.lua"
+    script.write_text(
+        'wrk.method = "POST"\nwrk.body = \'{"grossAmountInCents": 5, "message": "flood"}\'\n'
+        f'wrk.headers["Authorization"] = "Bearer {server.admin}"\nwrk.headers["Content-Type"] = "application/json"\n')
+    done = subprocess.run(
+        [tool, "-t", "1", "-c", "200", "-d", "4s", "-s", script, f"{server.url}/api/v1/pages/{slug}/tips"],
+        stdout=subprocess.PIPE, check=True, timeout=60, text=True).stdout
+    assert "Non-2xx" not in done and "Socket errors" not in done, done
+    answered = int(re.search(r"(\d+) requests in", done).group(1))
+    # What was under way when wrk left may have been stored without its answer being counted.
+    stored = server.samples()["tipwire_tips_total"]
+    assert 100 < answered <= stored <= answered + 200, (answered, stored)

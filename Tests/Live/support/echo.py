@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 
+from .memory import resident
 from .server import ROOT
 
 ECHOING = re.compile(r"^Echoing on ws://127\.0\.0\.1:(\d+)/$")
@@ -22,11 +23,7 @@ class Echo:
         self.url = f"ws://127.0.0.1:{self.port}/"
 
     def resident(self):
-        """Resident bytes."""
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        return resident(self.process.pid)
 
     def close(self):
         assert self.process.poll() is None, f"it ended by itself, with status {self.process.returncode}"

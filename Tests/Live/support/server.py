@@ -14,6 +14,7 @@ import time
 from . import http as web
 from .eventstream import STREAM, EventStream
 from .feed import Feed
+from .memory import resident
 from .waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -177,11 +178,7 @@ class Server:
         return count
 
     def resident(self):
-        """Resident bytes."""
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        return resident(self.process.pid)
 
     def samples(self):
         """The metrics as {name with labels: value}."""
