@@ -6,9 +6,11 @@ struct CompletionCommand: ParsableCommand {
         commandName: "completion",
         abstract: "Print the script that makes a shell complete commands, options and settings.",
         discussion: """
-            bash: tipwire completion bash > ~/.local/share/bash-completion/completions/tipwire
-            zsh:  tipwire completion zsh > a folder of $fpath, as _tipwire
-            fish: tipwire completion fish > ~/.config/fish/completions/tipwire.fish
+            bash: mkdir -p ~/.local/share/bash-completion/completions
+                  tipwire completion bash > ~/.local/share/bash-completion/completions/tipwire
+            zsh:  tipwire completion zsh | sudo tee /usr/local/share/zsh/site-functions/_tipwire > /dev/null
+            fish: mkdir -p ~/.config/fish/completions
+                  tipwire completion fish > ~/.config/fish/completions/tipwire.fish
             The Debian package brings all three.
             """)
 

@@ -94,7 +94,7 @@ struct PageCommand: AsyncParsableCommand {
         @Argument(help: "The page.", transform: CommandArguments.slug)
         var slug: Slug
 
-        @Flag(help: "Don't ask.")
+        @Flag(help: "Do not ask; nobody is asked where there is no terminal.")
         var yes = false
 
         func run() async throws {

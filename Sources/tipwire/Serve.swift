@@ -27,6 +27,7 @@ struct ServeCommand: AsyncParsableCommand {
                 arguments: settings, environment: ProcessInfo.processInfo.environment)
             try invocation.configuration.checkFiles()
             if invocation.isCheck {
+                for warning in invocation.warnings { TextOutput.notes.note("warning: \(VisibleText(warning))") }
                 print("The settings are good.")
                 return
             }

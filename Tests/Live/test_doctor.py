@@ -126,7 +126,7 @@ def test_a_proxy_that_passes_all_on_is_praised(server, nginx):
 def test_an_address_that_is_not_this_server_is_told_as_such(server, make_server, nginx):
     server.page()
     gone = examine(server, "--url", f"http://127.0.0.1:{free_port()}")
-    assert gone.problems == {"url"} and "no Tipwire at" in gone.said, gone
+    assert gone.problems == {"url"} and "nobody listens at" in gone.said, gone
     foreign = examine(server, "--url", nginx("return 200 hello;"))
     assert foreign.problems == {"url"} and "not as Tipwire does" in foreign.said, foreign
     other = make_server()

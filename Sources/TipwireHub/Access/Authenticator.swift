@@ -110,7 +110,7 @@ public final class Authenticator: Service {
             try await store.recordKeyUse(batch)
         } catch {
             uses.withLock { $0.unwritten.formUnion(batch.keys) }
-            logger.warning("the last use of keys was not written; it is tried again", metadata: ["error": "\(error)"])
+            logger.warning("the last use of keys was not written", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -25,6 +25,9 @@ public final class TipIntake: Service {
         var isClosed = false
         /// When the last commit failed; nil when it succeeded.
         var failedAt: Timestamp?
+        /// Failures that the log hasn't been told of, and when it last was: with a full disk each tip is one.
+        var untoldFailures = 0
+        var toldAt: Timestamp?
     }
 
     private let store: any LogStore
@@ -33,6 +36,8 @@ public final class TipIntake: Service {
     private let clock: WallClock
     /// Most tips that may wait for a commit. A tip's size is bounded, so this bounds memory too.
     private let maximumWeight: Int
+    /// Between two lines of the log about commits that fail.
+    private static let quietMilliseconds: Int64 = 10_000
     private let metrics: HubMetrics
     private let logger: Logger
 
@@ -129,10 +134,8 @@ public final class TipIntake: Service {
         do {
             commit = try await store.commit(batch.map(\.command), at: clock.now())
         } catch {
-            logger.error("a commit failed; its callers are refused", metadata: ["error": "\(error)"])
             metrics.commitFailures.add(1)
-            let now = clock.now()
-            state.withLock { $0.failedAt = now }
+            tellOfFailure(error, at: clock.now())
             let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
             for waiting in batch { waiting.answer.resume(throwing: refusal) }
             return
@@ -149,6 +152,24 @@ public final class TipIntake: Service {
             }
             waiting.answer.resume(with: result.mapError { $0 })
         }
+    }
+
+    /// The log has each failure of a quiet hour, and of many a line each ten seconds: it may be on the same disk.
+    private func tellOfFailure(_ error: any Error, at now: Timestamp) {
+        let untold = state.withLock { state -> Int? in
+            state.failedAt = now
+            if let toldAt = state.toldAt, now < toldAt.advanced(milliseconds: Self.quietMilliseconds) {
+                state.untoldFailures += 1
+                return nil
+            }
+            state.toldAt = now
+            defer { state.untoldFailures = 0 }
+            return state.untoldFailures
+        }
+        guard let untold else { return }
+        var metadata: Logger.Metadata = ["error": "\(error)"]
+        if untold > 0 { metadata["failed since the last line"] = "\(untold)" }
+        logger.error("a commit failed; its callers are refused", metadata: metadata)
     }
 
     private func appended(by commit: Commit) -> [Event] {

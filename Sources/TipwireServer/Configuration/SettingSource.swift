@@ -108,7 +108,9 @@ extension SettingSource {
         let lines = String(describing: error).split(whereSeparator: \.isNewline)
         let end = lines.firstIndex { $0.hasSuffix(":") || $0.hasSuffix(".") } ?? lines.startIndex
         let reason = lines.isEmpty ? "not YAML" : lines[...end].joined(separator: ", ")
-        return reason.hasSuffix(":") || reason.hasSuffix(".") ? String(reason.dropLast()) : reason
+        let words = reason.hasSuffix(":") || reason.hasSuffix(".") ? String(reason.dropLast()) : reason
+        // A * alone means all, in some settings, and something else in YAML.
+        return words + (words.contains("alias") ? "; put a value that begins with * or & into quotes" : "")
     }
 
     private func refuseUnknown(_ names: [String], in file: String) throws(ConfigurationError) {

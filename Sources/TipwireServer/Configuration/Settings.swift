@@ -258,11 +258,10 @@ extension Setting {
     public var allowed: String {
         switch kind {
         case .text(.host, _): "an address or a host name"
-        case .text(.path, _): "a path"
+        case .text(.path, _), .optionalPath: "a path (~ is no part of one)"
         case .number(let range, _), .optionalNumber(let range, _):
             "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
-        case .optionalPath: "a path"
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
         case .origins: "* or a list of origins such as https://example.com"

@@ -19,6 +19,7 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     private var context: ChannelHandlerContext?
     private var subscriber: Subscriber?
     private var isEnding = false
+    private var outlet = Outlet()
     private(set) var isWritable = true
 
     init(stream: AcceptedStream, framing: StreamFraming, shard: Shard, drain: DrainPlan) {
@@ -29,7 +30,8 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     }
 
     /// Subscribes, then answers: an event committed after the answer was read can't be missed.
-    func begin() {
+    func begin(through outlet: Outlet) {
+        self.outlet = outlet
         guard let context else { preconditionFailure("a stream begins in its pipeline") }
         guard let subscription = stream.subscription else { preconditionFailure("nobody is told farewell this way") }
         isWritable = context.channel.isWritable
@@ -106,7 +108,8 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     // MARK: Outbound
 
     func write(_ bytes: ByteBuffer) {
-        context?.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        guard let context, let rest = outlet.send(bytes, context: context) else { return }
+        context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
     }
 
     func resumed(_ resumption: Resumption, epoch: String) {

@@ -23,6 +23,7 @@ class WebSocketConnection: ChannelInboundHandler {
     private(set) var context: ChannelHandlerContext?
     private(set) var isWritable = true
     private(set) var isClosing = false
+    final var outlet = Outlet()
 
     init(maxMessageBytes: Int) {
         session = WebSocketSession(maxMessageBytes: maxMessageBytes)
@@ -125,7 +126,8 @@ class WebSocketConnection: ChannelInboundHandler {
     // MARK: Outbound
 
     final func send(_ bytes: ByteBuffer) {
-        context?.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        guard let context, let rest = outlet.send(bytes, context: context) else { return }
+        context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
     }
 
     /// Begins the closing handshake, unless it has begun. The peer has `limit` for its part.

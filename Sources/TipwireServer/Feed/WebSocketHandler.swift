@@ -34,7 +34,8 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     }
 
     /// Subscribes, then answers the handshake: an event committed after the answer was read can't be missed.
-    func begin() {
+    func begin(through outlet: Outlet) {
+        self.outlet = outlet
         guard let context else { preconditionFailure("a socket begins in its pipeline") }
         guard case .listen(let subscription) = stream.purpose else {
             if case .farewell(let reason) = stream.purpose {
@@ -111,7 +112,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
 
     var hasUnsent: Bool {
         guard let context else { return true }
-        return !isWritable || (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 > 0
+        return !isWritable || outlet.isHolding(context)
     }
 
     func probe() {

@@ -41,7 +41,7 @@ struct Front: Service {
     ) async throws -> Front {
         // Unbounded, but at most one element for each open connection.
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
-        let context = makeContext(continuation)
+        let context = makeContext(continuation).speaking(plainly: certificate == nil)
         let quiescing = ServerQuiescingHelper(group: group)
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: backlog)

@@ -31,6 +31,14 @@ struct FrontContext: Sendable {
     let backend: HTTPBackend
     let served: AsyncStream<HTTPBackend.Value>.Continuation
     let logger: Logger
+    /// Whether a stream's bytes go onto the wire as they are: there is no TLS.
+    private(set) var isPlain = false
+
+    func speaking(plainly isPlain: Bool) -> FrontContext {
+        var copy = self
+        copy.isPlain = isPlain
+        return copy
+    }
 
     /// Puts HTTP/1.1 into a connection's pipeline.
     func speakHTTP(on channel: any Channel) throws {
@@ -70,7 +78,7 @@ struct FrontContext: Sendable {
             context.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
             try pipeline.addHandlers([EventStreamBody(), handler], position: .before(gate))
             pipeline.removeHandler(context: context, promise: nil)
-            handler.begin()
+            handler.begin(through: Outlet())
         } catch {
             logger.error("a stream could not take its channel over", metadata: ["error": "\(error)"])
             context.close(promise: nil)
@@ -111,7 +119,7 @@ struct FrontContext: Sendable {
             pipeline.removeHandler(context: decoder, promise: nil)
             try context.channel.syncOptions?.setOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))
-            handler.begin()
+            handler.begin(through: isPlain ? Outlet(direct: context) : Outlet())
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])
             context.close(promise: nil)

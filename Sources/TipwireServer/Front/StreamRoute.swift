@@ -89,7 +89,7 @@ struct AcceptedStream: Sendable {
 /// What a connection becomes when it is a stream: the one handler that is left in its pipeline.
 protocol StreamHandler: ChannelInboundHandler where InboundIn == ByteBuffer, OutboundOut == ByteBuffer {
     /// Subscribes and answers the request; called once, in the pipeline.
-    func begin()
+    func begin(through outlet: Outlet)
 }
 
 /// Time and bytes that every stream is given.

@@ -13,11 +13,14 @@ struct DataFolder {
 
     /// Makes the folder if need be, and locks it against another server.
     static func open(_ path: String) throws(StartupError) -> DataFolder {
+        try requireFolder(path)
         do {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw StartupError("can't make the data folder \(path): \(reason()); choose another with --data")
+            let reason = (error as? CocoaError)?.underlying.flatMap { $0 as? POSIXError }?.code.rawValue
+            throw StartupError(
+                "can't make the data folder \(path): \(Self.reason(reason ?? errno)); choose another with --data")
         }
         let lock = Glibc.open("\(path)/tipwire.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
@@ -27,7 +30,29 @@ struct DataFolder {
             throw StartupError(
                 "the data folder \(path) is in use by another tipwire; stop it, or choose another folder with --data")
         }
-        return DataFolder(path: path, lock: lock)
+        let folder = DataFolder(path: path, lock: lock)
+        folder.giveToOwner("\(path)/tipwire.lock")
+        return folder
+    }
+
+    /// What is there must be a folder; nothing may be there.
+    static func requireFolder(_ path: String) throws(StartupError) {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { return }
+        throw StartupError("the data folder \(path) is a file; choose another with --data")
+    }
+
+    /// Makes what root has written here the folder's owner's, who has to go on with it.
+    func giveToOwner(_ file: String) {
+        guard geteuid() == 0, let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let owner = attributes[.ownerAccountID] as? NSNumber,
+            let group = attributes[.groupOwnerAccountID] as? NSNumber
+        else { return }
+        let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        // Of no consequence on a file system that has no owners.
+        _ = fchown(descriptor, owner.uint32Value, group.uint32Value)
     }
 
     /// Whether a server holds the folder at `path`.
@@ -39,7 +64,7 @@ struct DataFolder {
         return flock(lock, LOCK_EX | LOCK_NB) != 0
     }
 
-    private static func reason() -> String { String(cString: strerror(errno)).lowercased() }
+    private static func reason(_ code: Int32 = errno) -> String { String(cString: strerror(code)).lowercased() }
 
     /// The key in a file, nil if there is none that is a key.
     func readKey(_ file: String) -> APIKey? {

@@ -63,13 +63,14 @@ extension Doctor {
     /// The ports that this configuration listens on: free while the server doesn't run, and taken while it does.
     func ports(isRunning: Bool) async -> [Finding] {
         var findings: [Finding] = []
-        for port in [configuration.port, configuration.metrics.port].compactMap({ $0 }) where port != 0 {
-            findings.append(await self.port(port, isRunning: isRunning))
+        for (port, option) in [(configuration.port, "--port"), (configuration.metrics.port ?? 0, "--metrics-port")]
+        where port != 0 {
+            findings.append(await self.port(port, option: option, isRunning: isRunning))
         }
         return findings
     }
 
-    private func port(_ port: Int, isRunning: Bool) async -> Finding {
+    private func port(_ port: Int, option: String, isRunning: Bool) async -> Finding {
         let host = configuration.host
         do {
             let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -80,7 +81,8 @@ extension Doctor {
             if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
                 return Finding(verdict: .good, text: "port: \(port) is taken, as it must be while the server runs")
             }
-            return Finding(verdict: .problem, text: "port: \(StartupError(binding: host, port: port, error))")
+            return Finding(
+                verdict: .problem, text: "port: \(StartupError(binding: host, port: port, option: option, error))")
         }
         guard isRunning else { return Finding(verdict: .good, text: "port: \(port) is free") }
         return Finding(

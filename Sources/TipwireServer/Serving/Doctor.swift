@@ -40,12 +40,13 @@ public struct Doctor {
     public func examine() async -> [Finding] {
         var findings = settings()
         let folder = configuration.dataFolder
-        guard FileManager.default.fileExists(atPath: "\(folder)/tipwire.db") else {
-            return findings + [
-                Finding(
-                    verdict: .problem,
-                    text: "database: there is none in \(folder); name the server's folder with --data")
-            ]
+        let file = "\(folder)/tipwire.db"
+        guard access(file, R_OK) == 0 else {
+            let text =
+                errno == EACCES
+                ? "database: \(file) may not be read by this user; run the doctor as the server's"
+                : "database: there is none in \(folder); name the server's folder with --data"
+            return findings + [Finding(verdict: .problem, text: text)]
         }
         let isRunning = DataFolder.isInUse(folder)
         findings.append(
@@ -74,12 +75,23 @@ public struct Doctor {
 
     /// Keys and tips are the operator's alone.
     private func privacy(of folder: String) -> [Finding] {
-        ["tipwire.db", "admin.key", "demo.key"].compactMap { name in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")
-            guard let mode = attributes?[.posixPermissions] as? Int, mode & 0o077 != 0 else { return nil }
-            return Finding(
-                verdict: .warning, text: "permissions: \(folder)/\(name) can be read by others; chmod 600 it")
-        }
+        // A group may be for the certificate's readers; Debian has one.
+        let secrets =
+            ["tipwire.db", "admin.key", "demo.key"].map { ("\(folder)/\($0)", 0o077) }
+            + [configuration.tls.key].compactMap { $0 }.map { ($0, 0o007) }
+        let missing =
+            FileManager.default.fileExists(atPath: "\(folder)/admin.key")
+            ? []
+            : [
+                Finding(
+                    verdict: .warning, text: "keys: there is no \(folder)/admin.key; the next start makes a new key")
+            ]
+        return missing
+            + secrets.compactMap { file, others in
+                let attributes = try? FileManager.default.attributesOfItem(atPath: file)
+                guard let mode = attributes?[.posixPermissions] as? Int, mode & others != 0 else { return nil }
+                return Finding(verdict: .warning, text: "permissions: \(file) can be read by others; chmod 600 it")
+            }
     }
 
     private func database(in folder: String) -> [Finding] {

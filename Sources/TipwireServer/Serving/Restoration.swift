@@ -109,6 +109,7 @@ public struct Restoration {
             if link(old, name) != 0 { try Self.rename(old, to: name) }
             kept = name
         }
+        folder.giveToOwner(new)
         try Self.rename(new, to: old)
         try Self.sync(folder.path)
         return kept

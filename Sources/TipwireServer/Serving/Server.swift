@@ -46,6 +46,8 @@ public struct Server {
         let demoKey = isDemo ? try await setup.demo(owner: administrator.id) : nil
 
         let front = try await bind(parts)
+        let metrics: Front? =
+            if let port = configuration.metrics.port { try await bindMetrics(parts, port: port) } else { nil }
         let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
         for warning in parts.warnings { logger.warning("\(warning)") }
@@ -60,8 +62,7 @@ public struct Server {
                 certificate.reload(logger: logger)
             },
         ]
-        if let port = configuration.metrics.port {
-            let metrics = try await bindMetrics(parts, port: port)
+        if let metrics {
             logger.info("serving metrics", metadata: ["port": "\(metrics.port)"])
             services.append(metrics)
         }
@@ -125,7 +126,7 @@ public struct Server {
                     parts.frontContext(responder: parts.metricsResponder(), door: nil, served: served)
                 })
         } catch {
-            throw StartupError(binding: configuration.host, port: port, error)
+            throw StartupError(binding: configuration.host, port: port, option: "--metrics-port", error)
         }
     }
 

@@ -34,6 +34,9 @@ extension SQLiteStore {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             return try queue.read { db in
                 guard try Schema.migrator.hasCompletedMigrations(db) else {
+                    guard try Int.fetchOne(db, sql: "PRAGMA page_count") != 0 else {
+                        throw StoreUnusable("the database \(path) is empty: nothing was ever stored in it")
+                    }
                     throw StoreUnusable(
                         "the database \(path) is of an older version; start this version's server on it once")
                 }

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import TipwireCore
 
 /// One call of the management API, or of another one beside it.
@@ -114,8 +115,19 @@ struct ManagementClient: Sendable {
     /// but to the address that was given.
     static var configuration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(connectSeconds)))
+            tlsConfiguration: clientTLS, redirectConfiguration: .disallow,
+            timeout: .init(connect: .seconds(connectSeconds)))
         configuration.connectionPool.retryConnectionEstablishment = false
+        return configuration
+    }
+
+    /// What the machine trusts, and what `SSL_CERT_FILE` names: for a server whose certificate is of one's own making. The
+    /// variable is OpenSSL's, and most programs know it.
+    static var clientTLS: TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if let file = ProcessInfo.processInfo.environment["SSL_CERT_FILE"], !file.isEmpty {
+            configuration.additionalTrustRoots = [.file(file)]
+        }
         return configuration
     }
 

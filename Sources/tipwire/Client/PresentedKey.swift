@@ -37,7 +37,7 @@ struct PresentedKey: Sendable {
         }
         let folder = environment["TIPWIRE_DATA"] ?? "./tipwire-data"
         let path = folder + (folder.hasSuffix("/") ? "" : "/") + "admin.key"
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard access(path, F_OK) == 0 || errno == EACCES else {
             throw Failure(
                 """
                 no key found: give one with --key-file, or in TIPWIRE_KEY, or run this where the server's key file is

@@ -45,7 +45,8 @@ enum TransportFault: Error, Hashable, Sendable {
             "no connection to \(address) within \(ManagementClient.connectSeconds) s; "
                 + "is the address right, and no firewall between?"
         case .answerTimedOut: "no answer from \(address) within \(ManagementClient.answerSeconds) s"
-        case .lost: "\(address) closed the connection without an answer"
+        case .lost:
+            "\(address) closed the connection without an answer" + (address.isSecure ? "" : "; does it speak https?")
         case .tls(let reason): "no safe connection to \(address): \(reason)"
         case .notHTTP: "what listens at \(address) does not answer as Tipwire does; is --server right?"
         case .other(let reason): "cannot reach \(address): \(reason)"

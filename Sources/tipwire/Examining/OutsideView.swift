@@ -47,14 +47,30 @@ struct OutsideView {
             var health = APIRequest(.get, "health")
             health.root = []
             let began = ContinuousClock.now
-            let answer = try await client.call(health)
+            let answer: APIAnswer
+            do {
+                answer = try await client.answer(health)
+            } catch {
+                return [problem(Self.words(for: error, address))]
+            }
             guard String(decoding: answer.body, as: UTF8.self) == "ok\n" else {
                 return [problem("\(address) answers, but not as Tipwire does; does the proxy lead to it?")]
             }
             let took = Self.milliseconds(since: began)
             var request = APIRequest(.get, "pages")
             request.query = [("limit", "1")]
-            let pages = try await client.call(request).decoded(as: ListAnswer<PageObject>.self).data
+            let listed = try await client.answer(request)
+            if listed.status == 401 {
+                return [
+                    problem(
+                        "the key from \(client.key.source) is not known there; does \(address) lead to this server?")
+                ]
+            }
+            guard listed.isSuccess else {
+                let refused = await client.refusal(of: request, listed)
+                return [problem("streams can't be tried: \(refused.message)")]
+            }
+            let pages = try listed.decoded(as: ListAnswer<PageObject>.self).data
             var findings = [good("\(address) answers, in \(took) ms")]
             findings += links(pages.first) + proxies()
             guard let page = pages.first.flatMap({ Slug($0.slug) }) else {
@@ -65,6 +81,16 @@ struct OutsideView {
             return findings
         } catch {
             return [problem(Self.reason(error))]
+        }
+    }
+
+    /// As the client verbs say it, but for what they advise: here the address is a proxy's, or should be.
+    private static func words(for fault: TransportFault, _ address: ServerAddress) -> String {
+        switch fault {
+        case .refused: "nobody listens at \(address); is the proxy there?"
+        case .unknownHost: "the host \(address.host) is not known"
+        case .notHTTP: "what listens at \(address) does not answer as Tipwire does"
+        default: fault.message(address)
         }
     }
 
@@ -98,7 +124,9 @@ struct OutsideView {
                 "\(stream.rawValue) are held back: nothing came for \(Self.patience.components.seconds) s; "
                     + "switch off the proxy's buffering, see docs/proxies.md")
         case .failure(let ending):
-            return problem("\(stream.rawValue) don't come through: \(ending.message(address))")
+            return problem(
+                "\(stream.rawValue) don't come through: \(ending.message(address)); "
+                    + "docs/proxies.md has what a proxy must be told")
         }
     }
 

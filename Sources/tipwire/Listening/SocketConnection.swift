@@ -187,13 +187,13 @@ extension SocketConnection {
     /// What `tls` takes: nil for an address without it.
     static func tls(to address: ServerAddress) throws -> NIOSSLContext? {
         guard address.isSecure else { return nil }
-        var configuration = TLSConfiguration.makeClientConfiguration()
+        var configuration = ManagementClient.clientTLS
         // WebSocket's handshake is HTTP/1.1's; a server that offers HTTP/2 first must not choose it.
         configuration.applicationProtocols = ["http/1.1"]
         do {
             return try NIOSSLContext(configuration: configuration)
         } catch {
-            throw Failure("TLS can't be set up: the system's certificates can't be read")
+            throw Failure("TLS can't be set up: the system's certificates, or those of SSL_CERT_FILE, can't be read")
         }
     }
 }

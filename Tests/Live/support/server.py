@@ -30,7 +30,8 @@ def binary():
 def environment(**more):
     """The environment without any setting of Tipwire's that the developer happens to have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIPWIRE_")}
-    return kept | more
+    # A crash is told by its signal at once; Swift's own report of it takes minutes of reading symbols.
+    return kept | {"SWIFT_BACKTRACE": "enable=no"} | more
 
 
 def fresh(prefix):

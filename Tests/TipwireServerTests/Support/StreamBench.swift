@@ -62,7 +62,7 @@ final class StreamBench {
             drain: DrainPlan(quota: quota, seconds: 30))
         try channel.pipeline.syncOperations.addHandlers(ends, handler)
         try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
-        handler.begin()
+        handler.begin(through: Outlet())
     }
 
     var shard: Shard { fanout.shard(on: channel.eventLoop) }

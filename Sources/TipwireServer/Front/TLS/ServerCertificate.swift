@@ -64,13 +64,15 @@ final class ServerCertificate: Sendable {
     }
 
     private static func load(certificate: String, key: String) throws(CertificateError) -> Loaded {
+        try requireReadable(certificate, named: "tls.certificate")
+        try requireReadable(key, named: "tls.key")
         guard let chain = try? NIOSSLCertificate.fromPEMFile(certificate), let first = chain.first else {
             throw CertificateError(
-                description: "tls.certificate: '\(certificate)' must be a readable PEM file with a certificate")
+                description: "tls.certificate: '\(certificate)' must be a PEM file with a certificate")
         }
         guard let privateKey = try? NIOSSLPrivateKey(file: key, format: .pem) else {
             throw CertificateError(
-                description: "tls.key: '\(key)' must be a readable PEM file with a private key that has no password")
+                description: "tls.key: '\(key)' must be a PEM file with a private key that has no password")
         }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
@@ -83,6 +85,12 @@ final class ServerCertificate: Sendable {
         }
         return Loaded(
             context: context, expiresAt: Date(timeIntervalSince1970: Double(first.notValidAfter)))
+    }
+
+    private static func requireReadable(_ path: String, named setting: String) throws(CertificateError) {
+        guard access(path, R_OK) != 0 else { return }
+        let reason = String(cString: strerror(errno)).lowercased()
+        throw CertificateError(description: "\(setting): '\(path)' can't be read: \(reason)")
     }
 }
 
