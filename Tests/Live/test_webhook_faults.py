@@ -189,6 +189,7 @@ def test_a_hundred_endpoints_that_hang_hold_up_none_of_the_other_nine_hundred(ma
         webhook(server, page.slug, well[place], page.manager)
         if place % 9 == 0:
             webhook(server, page.slug, hanging[place // 9], page.manager)
+    first = time.monotonic()
     for number in range(5):
         began = time.monotonic()
         cursor, = tips(server, page, 1)
@@ -197,9 +198,12 @@ def test_a_hundred_endpoints_that_hang_hold_up_none_of_the_other_nine_hundred(ma
         took = time.monotonic() - began
         # An attempt that hangs takes 15 s. Most of this is the receiver's: nine hundred signatures, each verified twice.
         assert took < 10, f"tip {number + 1}: {took:.1f} s"
+    # The first attempt, and on a machine that took so long for all this a retry and another first one.
+    most = 1 + 2 * int((time.monotonic() - first) / 15)
     for endpoint in hanging:
-        assert len(endpoint.requests(1)) == 1
-    assert server.samples()["tipwire_webhook_attempts_running"] >= 100
+        assert 1 <= len(endpoint.requests(1)) <= most
+    if most == 1:
+        assert server.samples()["tipwire_webhook_attempts_running"] >= 100
     assert server.is_prompt(server.admin, page.slug)
 
 
