@@ -194,6 +194,31 @@ def test_a_restored_server_has_what_the_backup_has_and_tells_every_dialect_reset
     assert doctor.returncode == 0, doctor
 
 
+def test_a_link_to_a_backup_is_followed_and_the_backup_left_as_it_is(make_server, tmp_path):
+    server = make_server()
+    slug = server.page()
+    server.tip(slug, message="kept")
+    file, link = tmp_path / "copy.db", tmp_path / "latest.db"
+    # A name that the server itself once gave to its copies.
+    own = server.data / "tipwire.backup"
+    CommandLine(server).must("backup", str(own))
+    CommandLine(server).must("backup", str(file))
+    assert messages(own, slug) == ["kept"]
+    link.symlink_to(file)
+    before = file.read_bytes()
+    server.close()
+    done = restore(server, link)
+    assert done.returncode == 0, done
+    database = server.data / "tipwire.db"
+    assert not database.is_symlink() and file.read_bytes() == before
+    assert messages(database, slug) == ["kept"]
+    # What an interrupted restore may leave is no backup, and nothing to be removed while it is read.
+    leftover = server.data / "tipwire.db.new"
+    leftover.write_bytes(before)
+    assert_refused(restore(server, leftover), "rename it")
+    assert leftover.read_bytes() == before
+
+
 def test_a_running_server_is_not_restored_under_its_feet(make_server, tmp_path):
     server = make_server()
     file = tmp_path / "copy.db"

@@ -51,7 +51,7 @@ def test_a_thousand_stalled_sockets_and_a_thousand_slow_heads_cost_the_others_no
         heads = slow_heads(server)
         everything.callback(lambda: [connection.close() for connection in heads])
         eventually(lambda: server.samples()['tipwire_connections{kind="feed"}'] >= CROWD, "the stalled sockets")
-        worst = slowest = 0.0
+        worst, slowest = 0, 0.0
         tips, end = 0, time.monotonic() + SECONDS
         while time.monotonic() < end:
             drip(heads, server)

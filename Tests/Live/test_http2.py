@@ -73,7 +73,7 @@ def test_many_requests_at_once_are_answered_each_on_its_stream(client, server, s
         assert stream.status == 201 and json.loads(stream.body)["tip"]["grossAmountInCents"] == index + 1
 
 
-def test_a_hundred_and_first_stream_at_a_time_is_refused_and_the_others_go_on(server, slug):
+def test_a_hundred_and_first_stream_at_a_time_ends_the_connection_that_broke_its_word(server, slug):
     with HTTP2(server) as client:
         path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
         numbers = [client.open("GET", path) for _ in range(100)]
@@ -84,6 +84,7 @@ def test_a_hundred_and_first_stream_at_a_time_is_refused_and_the_others_go_on(se
         client.h2.remote_settings.acknowledge()
         extra = client.open("GET", "/health")
         client.until(lambda: client.streams[extra].reset is not None or client.goaway, "the refusal")
+        assert client.goaway.error_code == 1 and client.streams[extra].status is None
     eventually(lambda: streams(server) == 0, "the streams to be forgotten")
 
 
@@ -100,7 +101,20 @@ def test_expectations_are_met_as_on_http_1(client, server, slug):
         "POST", f"/api/v1/pages/{slug}/tips", [("content-length", "26"), ("expect", "100-continue")], ends=False)
     stream = client.answer(refused)
     assert (stream.status, stream.informational) == (401, [])
-    assert client.call("GET", "/health", [("expect", "a-miracle")]).status == 417
+    for headers, status in (
+        ([("expect", "a-miracle")], 417), ([("content-length", "0"), ("content-length", "0")], 400),
+        ([("content-length", "+0")], 400), ([("x", "y")] * 101, 431), ([("x", "y" * 17_000)], 431),
+        ([("host", "elsewhere")], 400), ([("host", f"127.0.0.1:{client.port}")], 200),
+    ):
+        answer = client.call("GET", "/health", headers)
+        assert answer.status == status and answer.reset is None, headers
+        if status != 200:
+            assert json.loads(answer.body)["error"], "the whole of it, to its end"
+            assert answer.has_ended and len(answer.body) == int(answer.headers["content-length"])
+    for path in ("http://evil.example/health", "/\u00e9", "health"):
+        assert client.call("GET", path.encode()).status == 400, path
+    refused = client.call("GET", STREAM)
+    assert refused.status == 401 and refused.has_ended and json.loads(refused.body)["error"]
     assert client.call("GET", "/health").body == b"ok\n"
 
 
@@ -112,6 +126,31 @@ def test_an_answer_before_the_body_tells_the_client_to_stop_and_costs_only_the_s
     client.until(lambda: client.streams[number].reset is not None, "the reset")
     assert client.streams[number].status == 413 and client.streams[number].reset == 0
     assert client.call("GET", "/health").body == b"ok\n"
+
+
+def test_many_answers_before_their_bodies_cost_only_their_streams(client, server, slug):
+    heads = bearer(server) + [("content-type", "application/json"), ("content-length", "30000000")]
+    numbers = [client.open("POST", f"/api/v1/pages/{slug}/tips", heads, b"x" * 500, ends=False) for _ in range(90)]
+    for number in numbers:
+        # Some is on its way while the answer comes.
+        client.h2.send_data(number, b"x" * 100)
+    client.flush()
+    client.until(lambda: all(client.streams[number].reset is not None for number in numbers), "the resets")
+    assert {(client.streams[number].status, client.streams[number].reset) for number in numbers} == {(413, 0)}
+    assert all(client.streams[number].body for number in numbers)
+    assert client.call("GET", "/health").body == b"ok\n" and client.goaway is None
+
+
+def test_bytes_after_the_end_of_a_stream_end_no_other(server, slug):
+    with HTTP2(server) as client:
+        neighbour = client.open("GET", f"{STREAM}?{web.query(token=server.admin, page=slug)}")
+        client.messages(neighbour, 1)
+        number = client.open("GET", f"{STREAM}?{web.query(token=server.admin, page=slug)}")
+        client.messages(number, 1)
+        client.socket.sendall(bytes([0, 0, 1, 0, 0]) + number.to_bytes(4, "big") + b"x")
+        client.until(lambda: client.streams[number].reset is not None, "the reset")
+        tip = server.tip(slug)["tip"]
+        assert client.messages(neighbour, 2)[1]["tipId"] == tip["id"]
 
 
 def test_a_large_answer_is_taken_at_the_reader_s_pace(server, slug):

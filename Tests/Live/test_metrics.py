@@ -51,6 +51,20 @@ def test_promtool_finds_nothing_to_say(server, promtool):
     assert status == 0 and not said.strip(), said
 
 
+def test_answers_that_no_route_gave_are_counted_too(server):
+    def counted(status):
+        return server.samples()[f'tipwire_http_responses_total{{status="{status}"}}']
+
+    for request, status in (
+            (b"GET /x#y HTTP/1.1\r\nHost: x\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40_000, 431),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: rain\r\n\r\n", 417), (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 501)):
+        before = counted(status)
+        with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+            connection.sendall(request)
+            assert connection.recv(4_096).split()[1] == str(status).encode()
+        assert counted(status) == before + 1, status
+
+
 def test_rules_are_valid_and_fire_when_they_should(promtool):
     status, said = promtool("check", "rules", "alerts.yml")
     assert status == 0, said

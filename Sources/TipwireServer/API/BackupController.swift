@@ -55,7 +55,8 @@ struct BackupController: Sendable {
                 "A backup needs \(needed / 1024 / 1024) MiB free in the server's data folder, where the copy is made; "
                     + "make room first.")
         }
-        let path = "\(dataFolder)/tipwire.backup"
+        // Not a name that anybody would give to a backup.
+        let path = "\(dataFolder)/.tipwire-backup-being-made"
         for leftover in [path, path + "-journal", path + "-wal", path + "-shm"] { unlink(leftover) }
         // Gone as a name whatever happens; what is open stays.
         defer { unlink(path) }

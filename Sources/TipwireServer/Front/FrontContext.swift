@@ -30,6 +30,7 @@ struct FrontContext: Sendable {
     let drain: DrainPlan
     let backend: HTTPBackend
     let served: AsyncStream<HTTPBackend.Value>.Continuation
+    let responses: ResponseCounts
     let logger: Logger
     /// Whether a stream's bytes go onto the wire as they are: there is no TLS.
     private(set) var isPlain = false
@@ -48,8 +49,10 @@ struct FrontContext: Sendable {
 
     /// Puts HTTP/2 into a connection's pipeline.
     func speakHTTP2(on channel: any Channel) throws {
-        let connection = HTTP2Connection(idleLimit: limits.idle)
+        let connection = HTTP2Connection(firstLimit: limits.head, idleLimit: limits.idle)
         var settings = NIOHTTP2Handler.ConnectionConfiguration()
+        // What a client had on its way when its stream was reset is no offence, however many streams there were.
+        settings.maximumRecentlyResetStreams = 10 * HTTP2Connection.maxStreams
         settings.initialSettings = [
             HTTP2Setting(parameter: .maxConcurrentStreams, value: HTTP2Connection.maxStreams),
             HTTP2Setting(parameter: .maxHeaderListSize, value: RequestDecoder.maxHeadBytes),

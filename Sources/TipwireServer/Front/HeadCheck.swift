@@ -6,7 +6,7 @@ import NIOHTTP1
 enum HeadCheck {
     /// Brings the target into origin form, and returns the answer that refuses the head, or nil.
     static func refusal(of head: inout HTTPRequestHead) -> FrontAnswer? {
-        let answer = target(&head) ?? transferCoding(head) ?? expectation(head)
+        let answer = size(head) ?? target(&head) ?? transferCoding(head) ?? length(head) ?? expectation(head)
         return head.method == .HEAD ? answer?.withoutBody : answer
     }
 
@@ -26,6 +26,15 @@ enum HeadCheck {
         }
     }
 
+    /// The decoder of HTTP/1.1 has counted; that of HTTP/2 knows only how long all of a head may be.
+    private static func size(_ head: HTTPRequestHead) -> FrontAnswer? {
+        guard head.version == .http2 else { return nil }
+        let isTooLarge =
+            head.headers.count > RequestDecoder.maxFields || head.uri.utf8.count > RequestDecoder.maxFieldBytes
+            || head.headers.contains { max($0.name.utf8.count, $0.value.utf8.count) > RequestDecoder.maxFieldBytes }
+        return isTooLarge ? refusal(for: .tooLarge) : nil
+    }
+
     // MARK: Where it goes
 
     private static func target(_ head: inout HTTPRequestHead) -> FrontAnswer? {
@@ -36,7 +45,11 @@ enum HeadCheck {
             return bad("The Host header is not a host name or address with an optional port.")
         }
         if head.uri.utf8.contains(UInt8(ascii: "#")) { return bad("The request target must not have a fragment.") }
-        if let (authority, path) = absoluteForm(head.uri) {
+        guard head.uri.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            return bad("The request target has characters that must be percent-encoded.")
+        }
+        // HTTP/2 has the parts of it in fields of their own.
+        if head.version != .http2, let (authority, path) = absoluteForm(head.uri) {
             guard !authority.isEmpty, isAuthority(authority) else {
                 return bad("The request target's host is not a host name or address with an optional port.")
             }
@@ -103,6 +116,16 @@ enum HeadCheck {
         guard values.count == 1, codings.count == 1, codings[0].lowercased() == "chunked" else {
             return FrontAnswer(
                 status: .notImplemented, message: "This server takes no Transfer-Encoding but 'chunked' alone.")
+        }
+        return nil
+    }
+
+    /// HTTP/1.1's decoder refuses all but one number; a proxy between the two must not find another body than we do.
+    private static func length(_ head: HTTPRequestHead) -> FrontAnswer? {
+        let values = head.headers["content-length"]
+        guard head.version == .http2, !values.isEmpty else { return nil }
+        guard values.count == 1, !values[0].isEmpty, values[0].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return bad("The Content-Length header is not one number.")
         }
         return nil
     }

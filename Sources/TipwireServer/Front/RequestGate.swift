@@ -232,7 +232,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    private func answer(_ answer: FrontAnswer, context: ChannelHandlerContext) {
+    private func answer(_ answer: FrontAnswer, isStreams: Bool = false, context: ChannelHandlerContext) {
+        if !isStreams { front.responses.count(answer) }
         state = .done
         expect(within: front.limits.close, context: context)
         if isServing {
@@ -277,7 +278,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             timer?.cancel()
             front.takeOver(stream, context: context, gate: self, hasEncoder: isServing)
         case .success(.answer(let decided)):
-            answer(decided, context: context)
+            answer(decided, isStreams: true, context: context)
         case .success(.accept):
             answer(.shuttingDown, context: context)
         case .failure:

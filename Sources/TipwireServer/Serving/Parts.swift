@@ -140,7 +140,8 @@ struct Parts: Sendable {
                 body: .seconds(Int64(configuration.http.bodySeconds)),
                 idle: .seconds(Int64(configuration.http.idleSeconds))),
             streams: door, fanout: fanout, maxMessageBytes: configuration.feed.maxMessageBytes, drain: turns,
-            backend: HTTPBackend(answering: responder, logger: logger), served: served, logger: logger)
+            backend: HTTPBackend(answering: responder, logger: logger), served: served, responses: responses,
+            logger: logger)
     }
 
     /// Everything that the main port answers.

@@ -35,8 +35,14 @@ public struct Restoration {
     /// Restores the backup in `file`, which is only read.
     ///
     /// Throws `Refusal`, `StoreUnusable` or `StartupError`, and has then left the folder's database as it was.
-    public func run(from file: String) async throws -> Outcome {
+    public func run(from name: String) async throws -> Outcome {
         umask(0o077)
+        // A link would be copied as a link, and what is behind it be changed.
+        let file = URL(fileURLWithPath: name).resolvingSymlinksInPath().path
+        let own = URL(fileURLWithPath: "\(dataFolder)/tipwire.db.new").resolvingSymlinksInPath().path
+        guard file != own else {
+            throw Refusal(description: "\(name) has the name that a restore gives to its own copy; rename it first")
+        }
         // Before the folder is made: a mistyped name must not leave one behind.
         let hasLog = ProcessReading.fileBytes(file + "-wal") ?? 0 > 0
         try SQLiteStore.requireBackup(try Self.header(of: file), hasLog: hasLog, named: file)

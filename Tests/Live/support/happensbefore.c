@@ -6,7 +6,7 @@
  * - Synchronization's Mutex changes hands in the kernel;
  * - an object's last other reference is given up before its holder finds that it is the only one, and changes it in place.
  *
- * Signatures are those of Swift 6.3's runtime (include/swift/Runtime/Concurrency.h, HeapObject.h) and of
+ * For x86-64. Signatures are those of Swift 6.3's runtime (include/swift/Runtime/Concurrency.h, HeapObject.h) and of
  * stdlib/public/Synchronization/Mutex. Whatever a server doesn't use is never looked up. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -70,6 +70,8 @@ static void unlock(unsigned list) { __atomic_clear(&lists[list].is_locked, __ATO
 
 static unsigned place(struct context *context) { return ((uintptr_t)context >> 5) % LISTS; }
 
+static char checked;
+
 static ASYNC void resumed(__attribute__((swift_async_context)) void *address) {
     struct context *context = address;
     unsigned list = place(context);
@@ -82,6 +84,7 @@ static ASYNC void resumed(__attribute__((swift_async_context)) void *address) {
     Resume resume = found->resume;
     free(found);
     after(swift_task_getCurrent());
+    after(&checked);
     __attribute__((musttail)) return resume(address);
 }
 
@@ -115,12 +118,35 @@ void swift_continuation_throwingResumeWithError(void *task, void *error) {
     real(task, error);
 }
 
+/* A checked continuation is resumed within the runtime's library, where nothing can be put in between; so all of them share
+ * one order. What is called here is called with whatever Swift passes, and keeps all of it. */
+
+static void *real_returning, *real_throwing;
+
+__attribute__((used)) static void before_checked(void) { before(&checked); }
+
+__attribute__((constructor)) static void find_checked(void) {
+    real_returning = dlsym(RTLD_NEXT, "$sScC6resume9returningyxn_tF");
+    real_throwing = dlsym(RTLD_NEXT, "$sScC6resume8throwingyq_n_tF");
+}
+
+#define KEEPING(...) \
+    __asm__("push %rdi; push %rsi; push %rdx; push %rcx; push %r8; push %r9; push %rax; push %r10; push %r11\n" \
+            "call before_checked\n" \
+            "pop %r11; pop %r10; pop %rax; pop %r9; pop %r8; pop %rcx; pop %rdx; pop %rsi; pop %rdi\n" __VA_ARGS__)
+
+__attribute__((naked)) void checked_returning(void) __asm__("$sScC6resume9returningyxn_tF");
+void checked_returning(void) { KEEPING("jmp *real_returning(%rip)"); }
+
+__attribute__((naked)) void checked_throwing(void) __asm__("$sScC6resume8throwingyq_n_tF");
+void checked_throwing(void) { KEEPING("jmp *real_throwing(%rip)"); }
+
 /* Mutex: taken and given up without contention it is inlined, and seen. */
 
-#define LOCK "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
-#define UNLOCK "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
 #define SWIFT __attribute__((swiftcall))
 #define SELF __attribute__((swift_context)) void *self
+#define LOCK "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
+#define UNLOCK "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
 
 SWIFT void lock_slow(unsigned thread, SELF) __asm__(LOCK);
 SWIFT void lock_slow(unsigned thread, SELF) {

@@ -87,7 +87,7 @@ struct TestServer {
                 return FrontContext(
                     limits: limits, streams: whole.streams, fanout: whole.fanout,
                     maxMessageBytes: whole.maxMessageBytes, drain: whole.drain, backend: whole.backend,
-                    served: served, logger: whole.logger)
+                    served: served, responses: whole.responses, logger: whole.logger)
             })
         parts.publicURL.settle(on: "http://127.0.0.1:\(front.port)")
         services = ServiceGroup(

@@ -12,6 +12,7 @@ final class HTTP2Connection: ChannelInboundHandler {
     /// Streams that one connection may have open at a time; a client is told so, and one more is refused.
     static let maxStreams = 100
 
+    private let firstLimit: TimeAmount
     private let idleLimit: TimeAmount
     private var context: ChannelHandlerContext?
     private var openStreams = 0
@@ -19,12 +20,17 @@ final class HTTP2Connection: ChannelInboundHandler {
     private var isEnding = false
     private var idleTimer: Scheduled<Void>?
 
-    /// - Parameter idleLimit: how long it may be without a stream.
-    init(idleLimit: TimeAmount) { self.idleLimit = idleLimit }
+    /// - Parameters:
+    ///   - firstLimit: how long it may take to its first stream.
+    ///   - idleLimit: how long it may be without one later.
+    init(firstLimit: TimeAmount, idleLimit: TimeAmount) {
+        self.firstLimit = firstLimit
+        self.idleLimit = idleLimit
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        armIdleTimer(context: context)
+        armIdleTimer(firstLimit, context: context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { leave() }
@@ -64,14 +70,14 @@ final class HTTP2Connection: ChannelInboundHandler {
     private func streamClosed() {
         openStreams -= 1
         guard openStreams == 0, let context else { return }
-        if isEnding { closeNextTurn(context: context) } else { armIdleTimer(context: context) }
+        if isEnding { closeNextTurn(context: context) } else { armIdleTimer(idleLimit, context: context) }
     }
 
     // MARK: Ends
 
-    private func armIdleTimer(context: ChannelHandlerContext) {
+    private func armIdleTimer(_ limit: TimeAmount, context: ChannelHandlerContext) {
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        idleTimer = context.eventLoop.scheduleTask(in: idleLimit) { bound.value.end() }
+        idleTimer = context.eventLoop.scheduleTask(in: limit) { bound.value.end() }
     }
 
     /// Takes no more streams, and closes when those that are open have ended.
@@ -101,6 +107,9 @@ final class HTTP2Connection: ChannelInboundHandler {
     /// No HTTP/2, or the connection is broken. The handler below has told the peer where there was something to tell.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if Self.isOfOneStream(error) { return }
+        // Bytes after the end of a stream, or something that breaks the connection: the library doesn't tell which. What runs
+        // may end, and what is new comes by another connection.
+        if error is NIOHTTP2Errors.BadStreamStateTransition { return end() }
         closeNextTurn(context: context)
     }
 

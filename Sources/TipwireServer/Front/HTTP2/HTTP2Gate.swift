@@ -16,6 +16,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Bytes of an answer that are handed down at once, so that progress shows while a large one is taken.
     private static let pieceBytes = 16 * 1_024
+    private static let host = HTTPField.Name("host")!
 
     private enum State {
         /// The head is awaited. It comes with the stream.
@@ -40,6 +41,8 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
     private let front: FrontContext
     private var state = State.fresh
     private var timer: Scheduled<Void>?
+    /// The client has sent all that it wanted to.
+    private var isRequestWhole = false
     /// The peer has taken some of the answer since the last look.
     private var hasProgressed = false
 
@@ -57,6 +60,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
+        if case .end = part { isRequestWhole = true }
         switch (state, part) {
         case (.fresh, .head(let request)):
             begin(request, context: context)
@@ -81,6 +85,10 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
             return answer(FrontAnswer(status: .badRequest, message: "The request has no path."), context: context)
         }
         head.version = .http2
+        // Said twice in the same words it is said once (RFC 9113, 8.3.1).
+        if let authority = received.authority, received.headerFields[values: Self.host] == [authority] {
+            head.headers.replaceOrAdd(name: "host", value: authority)
+        }
         if let refusal = HeadCheck.refusal(of: &head) {
             return answer(refusal, context: context)
         }
@@ -137,24 +145,34 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
             context.write(wrapOutboundOut(.body(bytes)), promise: promise)
         case .end:
             state = .done
-            context.writeAndFlush(data, promise: promise)
-            // The client needn't send a body that nobody will read (RFC 9113, 8.1).
-            if !exchange.isReceived { reset(.noError, context: context) }
+            writeEnd(data, promise: promise, context: context)
         }
+    }
+
+    /// Ends the answer, and then, if need be, the request: the client needn't send a body that nobody will read (RFC 9113,
+    /// 8.1). Only when the end is gone, since a reset takes with it what waits to be written.
+    private func writeEnd(_ end: NIOAny, promise: EventLoopPromise<Void>?, context: ChannelHandlerContext) {
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        written.futureResult.whenSuccess {
+            let (gate, context) = bound.value
+            if !gate.isRequestWhole { gate.reset(.noError, context: context) }
+        }
+        if let promise { written.futureResult.cascade(to: promise) }
+        context.writeAndFlush(end, promise: written)
     }
 
     private func reset(_ code: NIOHTTP2.HTTP2ErrorCode, context: ChannelHandlerContext) {
         context.triggerUserOutboundEvent(NIOHTTP2FramePayloadToHTTPEvent.reset(code: code), promise: nil)
     }
 
-    private func answer(_ answer: FrontAnswer, context: ChannelHandlerContext) {
-        let isReceived = if case .opening = state { true } else { false }
+    private func answer(_ answer: FrontAnswer, isStreams: Bool = false, context: ChannelHandlerContext) {
+        if !isStreams { front.responses.count(answer) }
         state = .done
         expect(true, context: context)
         context.write(wrapOutboundOut(.head(answer.response)), promise: nil)
         if answer.body.readableBytes > 0 { context.write(wrapOutboundOut(.body(answer.body)), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        if !isReceived { reset(.noError, context: context) }
+        writeEnd(NIOAny(HTTPResponsePart.end(nil)), promise: nil, context: context)
     }
 
     // MARK: Event streams
@@ -179,7 +197,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
             expect(false, context: context)
             front.takeOver(stream, context: context, gate: self)
         case .success(.answer(let decided)):
-            answer(decided, context: context)
+            answer(decided, isStreams: true, context: context)
         case .failure:
             answer(.unavailable, context: context)
         }
