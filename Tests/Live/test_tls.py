@@ -230,8 +230,8 @@ def test_files_that_cant_be_used_are_refused_before_the_start(tmp_path, certific
         ["openssl", "pkey", "-in", certificate.key, "-aes256", "-passout", "pass:x", "-out", encrypted], check=True)
     good, key = str(certificate.certificate), str(certificate.key)
     for options, words in (
-        (["--tls-certificate", good], "--tls-certificate: needs tls.key too"),
-        (["--tls-key", key], "--tls-key: needs tls.certificate too"),
+        (["--tls-certificate", good], "tls.certificate: needs tls.key too"),
+        (["--tls-key", key], "tls.key: needs tls.certificate too"),
         (["--tls-certificate", good, "--tls-key", str(other.key)], "is not the key of the certificate in"),
         (["--tls-certificate", str(tmp_path / "none.pem"), "--tls-key", key], "can't be read: no such file"),
         (["--tls-certificate", key, "--tls-key", key], "must be a PEM file with a certificate"),

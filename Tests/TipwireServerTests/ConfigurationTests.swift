@@ -309,6 +309,8 @@ struct ConfigurationRefusalTests {
             ("--host", "http://a", "is not an address or a host name"),
             ("--host", "", "is not an address or a host name"),
             ("--data", "", "is not a path"),
+            ("--data", "~/tips", "begins with ~; write the whole path"),
+            ("--tls-key", "~", "begins with ~; write the whole path"),
             ("--log-level", "loud", "is not one of trace, debug, info, notice, warning, error, critical"),
             ("--log-format", "xml", "is not one of text, json"),
             (

@@ -80,6 +80,10 @@ extension Setting {
             guard case .text(let text) = value else {
                 throw ConfigurationError("\(spelling): a list is not \(allowed)")
             }
+            // Only a shell knows whose folder ~ is, and it has no say in files and in the environment.
+            if values == .file || values == .folder, text == "~" || text.hasPrefix("~/") {
+                throw ConfigurationError("\(spelling): '\(text.quotable)' begins with ~; write the whole path")
+            }
             guard set(text, in: &configuration) else {
                 throw ConfigurationError("\(spelling): '\(text.quotable)' is not \(allowed)")
             }
@@ -181,9 +185,7 @@ extension Setting.TextRule {
                     (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || others.contains(byte)
                 }
         case .path:
-            // Only a shell knows whose folder ~ is, and it has no say in files and in the environment.
-            return !text.isEmpty && text != "~" && !text.hasPrefix("~/")
-                && !text.unicodeScalars.contains { $0.properties.generalCategory == .control }
+            return !text.isEmpty && !text.unicodeScalars.contains { $0.properties.generalCategory == .control }
         }
     }
 }
@@ -199,17 +201,13 @@ extension ServerConfiguration {
         if let spelling = origins["metrics.port"], let metricsPort = metrics.port, metricsPort == port, port != 0 {
             throw ConfigurationError("\(spelling): '\(metricsPort)' is the main port already (port)")
         }
-        if let spelling = origins["tls.certificate"], tls.certificate != nil, tls.key == nil {
-            throw ConfigurationError("\(spelling): needs tls.key too")
-        }
-        if let spelling = origins["tls.key"], tls.key != nil, tls.certificate == nil {
-            throw ConfigurationError("\(spelling): needs tls.certificate too")
-        }
     }
 
     /// Checks what the files hold that settings name.
     public func checkFiles() throws {
         try DataFolder.requireFolder(dataFolder)
+        if tls.certificate != nil, tls.key == nil { throw ConfigurationError("tls.certificate: needs tls.key too") }
+        if tls.key != nil, tls.certificate == nil { throw ConfigurationError("tls.key: needs tls.certificate too") }
         if let path = webhooks.trustRoots { _ = try TrustRoots(file: path) }
         if let files = tls.files { _ = try ServerCertificate(certificate: files.certificate, key: files.key) }
     }

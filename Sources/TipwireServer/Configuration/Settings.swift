@@ -258,7 +258,7 @@ extension Setting {
     public var allowed: String {
         switch kind {
         case .text(.host, _): "an address or a host name"
-        case .text(.path, _), .optionalPath: "a path (~ is no part of one)"
+        case .text(.path, _), .optionalPath: "a path"
         case .number(let range, _), .optionalNumber(let range, _):
             "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
