@@ -18,6 +18,7 @@
 
 extern void __tsan_acquire(void *) __attribute__((weak));
 extern void __tsan_release(void *) __attribute__((weak));
+extern unsigned __tsan_atomic32_load(const volatile void *, int) __attribute__((weak));
 extern void *swift_task_getCurrent(void) __attribute__((weak));
 
 static void before(void *object) {
@@ -153,7 +154,9 @@ SWIFT void lock_slow(unsigned thread, SELF) {
     static SWIFT void (*real)(unsigned, SELF);
     if (!real) real = (SWIFT void (*)(unsigned, SELF))next(LOCK);
     real(thread, self);
-    after(self);
+    /* Not __tsan_acquire: it takes a lock that was never given up before for one that has no order to tell, also while the
+     * sanitizer is about to write down the first. */
+    if (__tsan_atomic32_load) __tsan_atomic32_load(self, __ATOMIC_ACQUIRE);
 }
 
 SWIFT void unlock_slow(SELF) __asm__(UNLOCK);
