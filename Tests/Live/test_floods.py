@@ -96,7 +96,7 @@ def test_slowhttptest_finds_the_service_available_all_the_time(make_server, mode
     # It has no option for the header that a body needs to be waited for.
     mode = [*mode, "-m", f"*/*\r\nAuthorization: Bearer {server.admin}"]
     attack = subprocess.Popen(
-        [tool, *mode, "-c", "500", "-r", "500", "-i", "1", "-x", "16", "-p", "2", "-l", "8", "-u", server.url + path],
+        [tool, *mode, "-c", "500", "-r", "500", "-i", "1", "-x", "16", "-p", "5", "-l", "8", "-u", server.url + path],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         connected = 0
@@ -123,7 +123,7 @@ def test_wrk_loses_no_tip(make_server, tmp_path):
         'wrk.method = "POST"\nwrk.body = \'{"grossAmountInCents": 5, "message": "flood"}\'\n'
         f'wrk.headers["Authorization"] = "Bearer {server.admin}"\nwrk.headers["Content-Type"] = "application/json"\n')
     done = subprocess.run(
-        [tool, "-t", "1", "-c", "200", "-d", "4s", "-s", script, f"{server.url}/api/v1/pages/{slug}/tips"],
+        [tool, "-t", "1", "-c", "200", "-d", "4s", "--timeout", "20s", "-s", script, f"{server.url}/api/v1/pages/{slug}/tips"],
         stdout=subprocess.PIPE, check=True, timeout=60, text=True).stdout
     assert "Non-2xx" not in done and "Socket errors" not in done, done
     answered = int(re.search(r"(\d+) requests in", done).group(1))
