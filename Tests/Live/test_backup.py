@@ -93,16 +93,22 @@ def test_the_api_gives_the_file_to_administrators_alone(server, tmp_path):
     assert messages(file, slug) == ["kept"]
 
 
-def test_one_backup_at_a_time_until_it_is_taken_or_given_up(make_server):
-    server = make_server()
-    slug = server.page()
+def half_taken(server, slug):
+    """A backup of which nothing but the head has been read: the connection and the answer, both to be closed."""
     # More than the sockets between the two hold.
     for _ in range(16):
         server.batch(slug, [{"grossAmountInCents": 100, "message": "x" * 1000} for _ in range(1000)])
-    first = server.connection()
-    first.request("GET", "/api/v1/backup", headers={"Authorization": f"Bearer {server.admin}"})
-    answer = first.getresponse()
+    connection = server.connection()
+    connection.request("GET", "/api/v1/backup", headers={"Authorization": f"Bearer {server.admin}"})
+    answer = connection.getresponse()
     assert answer.status == 200
+    return connection, answer
+
+
+def test_one_backup_at_a_time_until_it_is_taken_or_given_up(make_server):
+    server = make_server()
+    slug = server.page()
+    first, answer = half_taken(server, slug)
     refused = server.get("/api/v1/backup")
     problem(refused, 409)
     assert "is being made or sent" in refused.json["detail"]
@@ -115,12 +121,7 @@ def test_one_backup_at_a_time_until_it_is_taken_or_given_up(make_server):
 def test_a_caller_that_takes_nothing_loses_its_place(make_server):
     server = make_server("--http-body-seconds", "1")
     slug = server.page()
-    for _ in range(16):
-        server.batch(slug, [{"grossAmountInCents": 100, "message": "x" * 1000} for _ in range(1000)])
-    first = server.connection()
-    first.request("GET", "/api/v1/backup", headers={"Authorization": f"Bearer {server.admin}"})
-    answer = first.getresponse()
-    assert answer.status == 200
+    first, answer = half_taken(server, slug)
     eventually(lambda: server.get("/api/v1/backup").status == 200, "the place is free again")
     answer.close()
     first.close()

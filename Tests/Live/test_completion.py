@@ -1,11 +1,9 @@
 """What the shells make of `tipwire completion`: commands, and the settings that `serve` and `doctor` take."""
 
 import re
-import shutil
 import subprocess
 
-import pytest
-
+from support.proxies import needed
 from support.server import ROOT, binary
 
 
@@ -13,17 +11,6 @@ def script(shell, tmp_path):
     file = tmp_path / f"tipwire.{shell}"
     file.write_text(subprocess.run([binary(), "completion", shell], capture_output=True, text=True, check=True).stdout)
     return file
-
-
-@pytest.fixture
-def shell():
-    def find(name):
-        path = shutil.which(name)
-        if not path:
-            pytest.skip(f"{name} is not installed")
-        return path
-
-    return find
 
 
 def settings():
@@ -67,8 +54,8 @@ def test_bash_offers_every_setting_and_the_values_that_are_words(tmp_path):
     assert in_bash(file, "tipwire", "goal", "adj") == ["adjust"]
 
 
-def test_fish_offers_every_setting_and_the_values_that_are_words(tmp_path, shell):
-    file, fish = script("fish", tmp_path), shell("fish")
+def test_fish_offers_every_setting_and_the_values_that_are_words(tmp_path):
+    file, fish = script("fish", tmp_path), needed("fish")
     for command in ("serve", "doctor"):
         assert settings() <= set(in_fish(fish, file, f"tipwire {command} --", tmp_path))
         assert in_fish(fish, file, f"tipwire {command} --log-level w", tmp_path) == ["warning"]
@@ -77,8 +64,8 @@ def test_fish_offers_every_setting_and_the_values_that_are_words(tmp_path, shell
     assert not settings() & set(in_fish(fish, file, "tipwire page list --", tmp_path))
 
 
-def test_zsh_reads_its_script_and_its_specifications(tmp_path, shell):
-    file, zsh = script("zsh", tmp_path), shell("zsh")
+def test_zsh_reads_its_script_and_its_specifications(tmp_path):
+    file, zsh = script("zsh", tmp_path), needed("zsh")
     # `_arguments` itself reads the specifications: one that it can't use is a complaint on standard error.
     done = subprocess.run(
         [zsh, "-f", "-c", f"""

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from support.proxies import PATHS, free_port, installed
+from support.proxies import PATHS, free_port, installed, is_listening
 from support.server import binary, environment
 from support.waiting import eventually
 
@@ -85,11 +85,7 @@ def nginx(tmp_path):
             [installed("nginx"), "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"],
             stdin=subprocess.DEVNULL, env={"PATH": PATHS}))
 
-        def listens():
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        eventually(listens, "nginx to listen")
+        eventually(lambda: is_listening(port), "nginx to listen")
         return f"http://127.0.0.1:{port}"
 
     yield make

@@ -257,10 +257,11 @@ parameters = {{ "path.slug" = "demo", "path.id" = "{goal}" }}
     # Left out: what would end the run's own key, page, goal and webhook, what never ends, and what is for browsers.
     excluded = [word for name in ("eventHook", "ready", "revokeKey", "deletePage", "removeGoal", "deleteSubscription")
                 for word in ("--exclude-operation-id", name)]
+    # One worker: Hypothesis moves Python's recursion limit for all threads, and a parse in another one ends in a SystemError.
     done = subprocess.run(
         [program, f"--config-file={settings}", "run", f"{server.url}/openapi.json",
          "--header", f"Authorization: Bearer {server.key('admin')}", "--checks", CHECKS,
-         "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", str(SEED), "--workers", "2",
+         "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", str(SEED), "--workers", "1",
          *excluded, "--exclude-tag", "Dashboard", "--request-timeout", "10", "--no-color"],
         text=True, capture_output=True, timeout=240, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

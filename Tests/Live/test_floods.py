@@ -4,13 +4,13 @@ behaves notices nothing. TIPWIRE_FLOOD_SECONDS makes it last longer than the mom
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 import time
 
 import pytest
 
 from support import http as web
+from support.proxies import needed
 from support.rawsocket import RawSocket, upgrade_request
 from support.server import wait_until_closed
 from support.waiting import eventually
@@ -74,20 +74,13 @@ def test_a_thousand_stalled_sockets_and_a_thousand_slow_heads_cost_the_others_no
 # With tools that others have made to bring servers down
 
 
-def installed(name):
-    path = shutil.which(name)
-    if not path:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 @pytest.mark.parametrize("mode", [
     pytest.param(["-H"], id="slow heads"),
     pytest.param(["-B", "-s", "4096", "-f", "application/json"], id="slow bodies"),
     pytest.param(["-X", "-w", "1", "-y", "1", "-z", "1", "-n", "1", "-k", "3"], id="slow readers"),
 ])
 def test_slowhttptest_finds_the_service_available_all_the_time(make_server, mode):
-    tool = installed("slowhttptest")
+    tool = needed("slowhttptest")
     server = make_server("--http-head-seconds", "3", "--http-body-seconds", "3", "--auth-max-failures-per-minute", "0")
     slug = server.page()
     server.batch(slug, [{"grossAmountInCents": 5, "message": "m" * 800}] * 500)
@@ -115,7 +108,7 @@ def test_slowhttptest_finds_the_service_available_all_the_time(make_server, mode
 
 
 def test_wrk_loses_no_tip(make_server, tmp_path):
-    tool = installed("wrk")
+    tool = needed("wrk")
     server = make_server()
     slug = server.page()
     script = tmp_path / "tips.lua"

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from support import http as web
+from support.proxies import free_port
 from support.server import ROOT
 from support.waiting import eventually
 
@@ -199,12 +200,6 @@ def test_the_process_is_measured_as_the_kernel_sees_it(make_server):
     free = shutil.disk_usage(server.data).free
     assert abs(samples["tipwire_disk_free_bytes"] - free) < 0.2 * free
     assert samples["tipwire_draining"] == 0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_a_real_prometheus_scrapes_it(make_server, tmp_path):

@@ -20,11 +20,12 @@ struct DataFolder {
         } catch {
             let reason = (error as? CocoaError)?.underlying.flatMap { $0 as? POSIXError }?.code.rawValue
             throw StartupError(
-                "can't make the data folder \(path): \(Self.reason(reason ?? errno)); choose another with --data")
+                "can't make the data folder \(path): \(SystemReason.text(reason ?? errno)); choose another with --data")
         }
         let lock = Glibc.open("\(path)/tipwire.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
-            throw StartupError("can't write to the data folder \(path): \(reason()); choose another with --data")
+            throw StartupError(
+                "can't write to the data folder \(path): \(SystemReason.text()); choose another with --data")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             throw StartupError(
@@ -64,8 +65,6 @@ struct DataFolder {
         return flock(lock, LOCK_EX | LOCK_NB) != 0
     }
 
-    private static func reason(_ code: Int32 = errno) -> String { String(cString: strerror(code)).lowercased() }
-
     /// The key in a file, nil if there is none that is a key.
     func readKey(_ file: String) -> APIKey? {
         guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return nil }
@@ -77,12 +76,12 @@ struct DataFolder {
         let temporary = "\(file).new"
         unlink(temporary)
         let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StartupError("can't write \(file): \(Self.reason())") }
+        guard descriptor >= 0 else { throw StartupError("can't write \(file): \(SystemReason.text())") }
         let bytes = Array((key.reveal() + "\n").utf8)
         let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
         close(descriptor)
         guard isWritten, rename(temporary, file) == 0 else {
-            throw StartupError("can't write \(file): \(Self.reason())")
+            throw StartupError("can't write \(file): \(SystemReason.text())")
         }
     }
 }

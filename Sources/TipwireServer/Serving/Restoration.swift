@@ -152,10 +152,10 @@ public struct Restoration {
 // MARK: - Files
 
 extension Restoration {
+    /// - Parameter file: not a link.
     private static func header(of file: String) throws -> Data {
-        guard access(file, R_OK) == 0 else { throw Refusal(description: "can't read \(file): \(reason())") }
-        let target = URL(fileURLWithPath: file).resolvingSymlinksInPath().path
-        let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
+        guard access(file, R_OK) == 0 else { throw Refusal(description: "can't read \(file): \(SystemReason.text())") }
+        let type = try? FileManager.default.attributesOfItem(atPath: file)[.type] as? FileAttributeType
         guard type == .typeRegular else { throw Refusal(description: "\(file) is not a file") }
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: file))
@@ -182,16 +182,16 @@ extension Restoration {
 
     private static func rename(_ file: String, to name: String) throws {
         guard Glibc.rename(file, name) == 0 else {
-            throw Refusal(description: "can't rename \(file) to \(name): \(reason())")
+            throw Refusal(description: "can't rename \(file) to \(name): \(SystemReason.text())")
         }
     }
 
     private static func sync(_ path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Refusal(description: "can't open \(path): \(reason())") }
+        guard descriptor >= 0 else { throw Refusal(description: "can't open \(path): \(SystemReason.text())") }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw Refusal(description: "can't sync \(path) to disk: \(reason())") }
+        guard fsync(descriptor) == 0 else {
+            throw Refusal(description: "can't sync \(path) to disk: \(SystemReason.text())")
+        }
     }
-
-    private static func reason() -> String { String(cString: strerror(errno)).lowercased() }
 }

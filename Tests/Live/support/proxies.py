@@ -7,6 +7,8 @@ import socket
 import ssl
 import subprocess
 
+import pytest
+
 from .server import ROOT
 from .waiting import eventually
 
@@ -26,10 +28,23 @@ def installed(program):
     return shutil.which(program, path=PATHS)
 
 
+def needed(program):
+    """Where it is; without it the test is skipped."""
+    path = installed(program)
+    if not path:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def replaced(text, changes):
@@ -74,8 +89,7 @@ class Proxy:
 
     def is_listening(self):
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return is_listening(self.port)
 
     def write(self, name, text):
         (self.folder / name).write_text(text)

@@ -32,7 +32,6 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private struct Exchange {
-        var isReceived = false
         var hasResponseBegun = false
         /// The client holds the body back until it is told to send it.
         var awaitsContinue = false
@@ -65,10 +64,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
         case (.fresh, .head(let request)):
             begin(request, context: context)
         case (.busy(var exchange), _):
-            if case .end = part {
-                exchange.isReceived = true
-                if !exchange.hasResponseBegun { expect(false, context: context) }
-            }
+            if case .end = part, !exchange.hasResponseBegun { expect(false, context: context) }
             exchange.awaitsContinue = false
             state = .busy(exchange)
             context.fireChannelRead(data)

@@ -89,8 +89,7 @@ final class ServerCertificate: Sendable {
 
     private static func requireReadable(_ path: String, named setting: String) throws(CertificateError) {
         guard access(path, R_OK) != 0 else { return }
-        let reason = String(cString: strerror(errno)).lowercased()
-        throw CertificateError(description: "\(setting): '\(path)' can't be read: \(reason)")
+        throw CertificateError(description: "\(setting): '\(path)' can't be read: \(SystemReason.text())")
     }
 }
 
