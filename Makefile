@@ -6,6 +6,8 @@ SHELL := /bin/bash
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
 TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk
 
+BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1
+
 VENV := .venv
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
@@ -25,7 +27,7 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@echo "Building the tests; the first time takes about six minutes."
 	swift build --build-tests
 	swift test --skip-build --no-parallel
-	@scripts/venv $(VENV)
+	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
 	scripts/fuzz 5
 
@@ -35,12 +37,12 @@ check: ## Lint, then test
 
 tsan: ## Run the live tests against a server that tells of data races (ARGS=Tests/Live/test_drain.py for some of them)
 	@scripts/need $(TEST_NEEDS)
-	@scripts/venv $(VENV)
+	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	scripts/sanitize thread $(ARGS)
 
 asan: ## The same with a server that tells of bytes that aren't its own
 	@scripts/need $(TEST_NEEDS)
-	@scripts/venv $(VENV)
+	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	scripts/sanitize address $(ARGS)
 
 fuzz: ## Give random bytes to all that reads strangers' bytes, ten minutes each (SECONDS=60 for a shorter run)
@@ -56,11 +58,12 @@ docs: ## Write the table of settings into docs/configuration.md, from the progra
 	scripts/settings-table .build/debug/tipwire docs/configuration.md
 	scripts/render-documents docs/reference
 
-bench: ## Measure intake, fan-out and webhooks, the first two beside peers (see Benchmarks/README.md; ARGS="--quick" for a short run)
-	@scripts/need $(BUILD_NEEDS)
+bench: ## Measure intake, fan-out and webhooks, the first two beside peers, into Benchmarks/RESULTS.md (ARGS="--quick" for a short run)
+	@scripts/need $(BENCH_NEEDS)
+	@scripts/venv .venv-bench Benchmarks/requirements.txt
 	swift build -c release --product tipwire
 	swift build -c release --product tipwire-bench
-	.build/release/tipwire-bench $(ARGS)
+	.build/release/tipwire-bench --results Benchmarks/RESULTS.md $(ARGS)
 
 release: ## Build what is shipped into .build-static: tipwire, stripped, with Swift linked in, a .deb, and checksums
 	@scripts/need $(BUILD_NEEDS) binutils dpkg

@@ -53,10 +53,16 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
+        // The kernel's io_uring, of which only sending is needed; a library for it would be larger than this use.
+        .target(name: "CTipwireRing"),
+        // How bytes that are ready get into sockets.
+        .target(
+            name: "TipwireSending",
+            dependencies: ["CTipwireRing", .product(name: "NIOCore", package: "swift-nio")]),
         .target(
             name: "TipwireHub",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -77,7 +83,7 @@ let package = Package(
         .target(
             name: "TipwireServer",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireWebhooks",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireWebhooks",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -121,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "tipwire-bench",
             dependencies: [
-                "TipwireCore", "TipwireWire", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TipwireCore", "TipwireWire", "TipwireSending", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/tipwire-bench"),
         // What the tests of several targets share.
@@ -144,9 +151,16 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         .testTarget(
+            name: "TipwireSendingTests",
+            dependencies: [
+                "TipwireSending", "TipwireTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .testTarget(
             name: "TipwireHubTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireTestSupport",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -169,8 +183,8 @@ let package = Package(
         .testTarget(
             name: "TipwireServerTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireWebhooks", "TipwireServer",
-                "TipwireTestSupport",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireWebhooks",
+                "TipwireServer", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -3,8 +3,15 @@ import Foundation
 
 /// The whole benchmark, or the part that was asked for.
 struct RunCommand: ParsableCommand {
-    enum Suite: String, CaseIterable, ExpressibleByArgument { case intake, fanout, eventsub, webhooks, pending }
-    enum Peer: String, CaseIterable, ExpressibleByArgument { case floor, nchan, websockets, disk, sqlite, all, none }
+    enum Suite: String, CaseIterable, ExpressibleByArgument {
+        case intake, fanout, eventsub, webhooks, pending, storm, start
+    }
+    enum Peer: String, CaseIterable, ExpressibleByArgument {
+        case calls = "tipwire-calls"
+        case floor
+        case floorRing = "floor-ring"
+        case nchan, socketify, websockets, disk, sqlite, all, none
+    }
 
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Runs the series and prints tables; exits 1 if a server did something wrong.")
@@ -13,15 +20,18 @@ struct RunCommand: ParsableCommand {
     @Option(
         help: """
             Only this suite; may be given several times (default: all). eventsub is the part of fanout that compares \
-            EventSub with the feed, without peers; webhooks are those that are delivered, pending those that wait.
+            EventSub with the feed, without peers; webhooks are those that are delivered, pending those that wait; storm \
+            is everyone's return, start that of a server with a long log.
             """)
     var only: [Suite] = []
     @Option(
         help: """
-            A peer to compare with; may be given several times (default: floor, nchan, disk, sqlite). floor, nchan and \
-            websockets take part in the fan-out, disk and sqlite in the intake.
+            A peer to compare with; may be given several times (default: all). disk and sqlite take part in the \
+            intake, the others in the fan-out; tipwire-calls is Tipwire with io_uring forbidden.
             """)
-    var peer: [Peer] = [.floor, .nchan, .disk, .sqlite]
+    var peer: [Peer] = [.all]
+    @Option(help: "The Python that socketify and websockets run on (default: .venv-bench's if it is there).")
+    var python: String?
     @Option(help: "Rounds; medians with least and greatest are told (default: 3, with --quick 1).") var rounds: Int?
     @Option(
         help: """
@@ -42,6 +52,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Where logs and databases go, on the disk that is to be measured (default: .build, else TMPDIR).")
     var scratch: String?
     @Option(help: "Writes every measurement to this file.") var json: String?
+    @Option(help: "Writes the tables to this file, as Markdown.") var results: String?
 
     func validate() throws {
         if let rounds, rounds < 1 { throw ValidationError("--rounds must be 1 or more") }
@@ -66,7 +77,13 @@ struct RunCommand: ParsableCommand {
             ).run(launcher, into: &report)
         }
         if runs(.fanout) || runs(.eventsub) {
-            let peers: [any Contender] = runs(.fanout) ? [Floor(), Nchan(), PythonWebSockets()] : []
+            let calls = tipwire.map { [$0.withoutRing as any Contender] } ?? []
+            let peers: [any Contender] =
+                runs(.fanout)
+                ? calls + [
+                    Floor(), Floor(isRing: true), Nchan(), Socketify(python: interpreter),
+                    PythonWebSockets(python: interpreter),
+                ] : []
             let contenders = [tipwire].compactMap { $0 } + peers.filter { wants($0.name, $0.obstacle, &report) }
             let loads = try loads(limit, &report)
             FanoutSeries(contenders: contenders, loads: loads, rounds: roundCount).run(launcher, into: &report)
@@ -76,13 +93,24 @@ struct RunCommand: ParsableCommand {
                 tipwire: tipwire, deliveries: runs(.webhooks) ? WebhookLoad(tips: quick ? 60 : 500) : nil,
                 pending: runs(.pending) ? .usual(isShort: quick) : nil, rounds: roundCount
             ).run(launcher, into: &report)
+            RecoverySeries(
+                tipwire: tipwire, storm: runs(.storm) ? .usual(isShort: quick) : nil,
+                start: runs(.start) ? StartRun(events: quick ? 20_000 : 1_000_000, starts: roundCount) : nil,
+                rounds: roundCount
+            ).run(launcher, into: &report)
         }
         report.printTables()
         if let json { try report.writeJSON(to: json) }
+        if let results { try report.writeMarkdown(to: results) }
         if report.hasFaults { throw ExitCode.failure }
     }
 
     private func runs(_ suite: Suite) -> Bool { only.isEmpty || only.contains(suite) }
+
+    private var interpreter: Python {
+        let own = ".venv-bench/bin/python3"
+        return Python(program: python ?? (FileManager.default.isExecutableFile(atPath: own) ? own : "python3"))
+    }
 
     private var roundCount: Int { rounds ?? (quick ? 1 : 3) }
 
@@ -147,10 +175,36 @@ struct RunCommand: ParsableCommand {
             "placement",
             launcher.pinned.map { "server on processor \($0.server), client on processor \($0.client)" }
                 ?? "not pinned: server and client share the processors")
+        report.fact("date", Date().formatted(.iso8601.year().month().day()))
+        report.fact("versions", versions)
         report.fact("rounds", "\(roundCount), servers in turns; median (least–greatest); ratios within a round")
         report.fact("descriptors", "\(limit)")
         if quick { report.note("a quick run: far too short for figures to be quoted") }
         let load = ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ").first
         report.fact("load before", "\(load ?? "?")")
+    }
+
+    /// Of what is measured, as far as it can be asked.
+    private var versions: String {
+        func answer(_ program: String, _ arguments: [String]) -> String? {
+            guard let path = program.contains("/") ? program : Launcher.program(program) else { return nil }
+            let process = Process()
+            let output = Pipe()
+            process.executableURL = URL(fileURLWithPath: path)
+            process.arguments = arguments
+            process.standardOutput = output
+            process.standardError = output
+            guard (try? process.run()) != nil else { return nil }
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            process.waitUntilExit()
+            return text.split(separator: "\n").first.map(String.init)
+        }
+        let tipwire = answer(binary, ["--version"]).map { "Tipwire \($0)" }
+        let nginx = answer("nginx", ["-v"])?.split(separator: "/").last.map { "nginx \($0)" }
+        let nchan = answer("dpkg-query", ["-W", "-f", "${Version}", "libnginx-mod-nchan"]).map { "Nchan \($0)" }
+        let packages = ["socketify", "websockets"].map { name in
+            interpreter.version(of: name).map { "\(name) \($0)" }
+        }
+        return ([tipwire, nginx, nchan] + packages).compactMap { $0 }.joined(separator: ", ")
     }
 }

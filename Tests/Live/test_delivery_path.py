@@ -14,6 +14,7 @@ import pytest
 
 from conftest import SEED
 from support import http as web
+from support import eventsub
 from support.eventstream import STREAM
 from support.rawsocket import RawWebSocket, RawSocket, TEXT, close_frame, frame
 from support.waiting import eventually
@@ -72,6 +73,22 @@ class Feed:
             self.expected.take(payload.decode())
 
 
+class Subscription(Feed):
+    """EventSub: what each is sent begins with its own subscription, and goes on with what all share."""
+
+    def __init__(self, server, slug, **more):
+        self.expected = Expected(slug)
+        self.data = eventsub.subscribe(server, server.key("Funplace::eventsub", pages=[slug]))
+        self.socket = RawWebSocket(server.port, eventsub.connection(self.data), **more)
+
+    def read(self):
+        _, opcode, payload = self.socket.next()
+        if opcode == TEXT:
+            message = json.loads(payload)
+            assert json.dumps(message["subscription"]) == json.dumps(self.data)
+            self.expected.take(payload.decode())
+
+
 class Stream:
     def __init__(self, server, slug, **more):
         self.expected = Expected(slug)
@@ -87,6 +104,9 @@ class Stream:
         for line in chunk.decode().splitlines():
             if line.startswith("data: ") and '"tip:received"' in line:
                 self.expected.take(line)
+
+
+KINDS = {Feed: "feed", Stream: "sse", Subscription: "eventsub"}
 
 
 def leave(connection, choice):
@@ -143,10 +163,11 @@ def test_no_event_reaches_a_socket_that_has_another_s_number(make_server, form):
     assert ends[0] > 200 and read[0] > 200, (ends, read)
 
 
-@pytest.mark.parametrize("form", [Feed, Stream])
-def test_what_the_kernel_takes_in_pieces_arrives_whole_and_in_order(make_server, form):
+@pytest.mark.parametrize("use", ["auto", "never"])
+@pytest.mark.parametrize("form", [Feed, Stream, Subscription])
+def test_what_the_kernel_takes_in_pieces_arrives_whole_and_in_order(make_server, form, use):
     # The kernel makes at least twice of it, and takes a message of this size seldom as a whole.
-    server = make_server("--feed-send-buffer-bytes", "4096", "--feed-max-lag-seconds", "60")
+    server = make_server("--feed-send-buffer-bytes", "4096", "--feed-max-lag-seconds", "60", "--feed-io-uring", use)
     slug = server.page()
     own = random.Random(SEED)
     readers = [form(server, slug, receive_buffer=own.choice([2_304, 4_096, 8_192])) for _ in range(20)]
@@ -173,5 +194,5 @@ def test_what_the_kernel_takes_in_pieces_arrives_whole_and_in_order(make_server,
     for reader in [*readers, quick]:
         reader.read()
         reader.socket.close()
-    eventually(lambda: server.samples()[f'tipwire_connections{{kind="{"sse" if form is Stream else "feed"}"}}'] == 0,
+    eventually(lambda: server.samples()[f'tipwire_connections{{kind="{KINDS[form]}"}}'] == 0,
                "the connections to be gone")

@@ -394,13 +394,13 @@ def test_the_text_log_has_one_line_an_entry_whatever_clients_send(make_server):
     assert not [line for line in server.stderr.splitlines() if line.startswith("FORGED")]
 
 
-def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_server, monkeypatch):
+def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_server):
     server = make_server("--feed-max-connections", "5000", log_level="info", start=False)
     # A shell lowers the limit, so that this process keeps its own.
     wrapper = server.data.parent / "limited"
     wrapper.write_text(f"#!/bin/sh\nulimit -n 400\nexec '{binary()}' \"$@\"\n")
     wrapper.chmod(0o755)
-    monkeypatch.setenv("TIPWIRE_BINARY", str(wrapper))
+    server.program = wrapper
     server.start()
     feeds, refused = [], None
     try:

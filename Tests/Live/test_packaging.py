@@ -139,9 +139,7 @@ def test_the_unit_lets_every_system_call_through_that_the_server_makes(analyze, 
     wrapper = tmp_path / "traced"
     wrapper.write_text(f"#!/bin/sh\nexec {strace} -D -f -qq -o {tmp_path}/trace {binary()} \"$@\"\n")
     wrapper.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIPWIRE_BINARY", str(wrapper))
-        server = Server(tmp_path / "data", log_level="info").start()
+    server = Server(tmp_path / "data", log_level="info", program=wrapper).start()
     with server:
         slug = server.page()
         with server.feed(server.admin, "activity-feed", slug) as feed:

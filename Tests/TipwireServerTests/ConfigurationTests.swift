@@ -52,6 +52,7 @@ extension Setting {
         case .origins: "https://tips.example,http://localhost:3000"
         case .logLevel: "trace"
         case .logFormat: "json"
+        case .ringUse: "never"
         }
     }
 }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Glibc
+import NIOCore
+import TipwireSending
 
 /// The floor itself, started by `Floor`.
 struct FloorServerCommand: ParsableCommand {
@@ -8,9 +10,10 @@ struct FloorServerCommand: ParsableCommand {
         shouldDisplay: false)
 
     @Option var form: StreamForm
+    @Flag var ring = false
 
     func run() throws {
-        let server = try FloorServer(giving: form)
+        let server = try FloorServer(giving: form, sender: ring ? SendingWay.ring.makeSender { _ in } : nil)
         writeLine("port \(server.port)")
         try server.run()
     }
@@ -24,6 +27,8 @@ struct FloorServerCommand: ParsableCommand {
 final class FloorServer {
     let port: UInt16
     private let form: StreamForm
+    /// Sends to many by one system call; nil for one each.
+    private let sender: (any SocketSender)?
     private let listener: Int32
     private let poller: Poller
     private var subscribers: [Int32] = []
@@ -35,8 +40,9 @@ final class FloorServer {
 
     private static let done = Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8)
 
-    init(giving form: StreamForm) throws {
+    init(giving form: StreamForm, sender: (any SocketSender)?) throws {
         self.form = form
+        self.sender = sender
         _ = Processors.raiseDescriptorLimit()
         (listener, port) = try Socket.listening()
         poller = try Poller()
@@ -89,6 +95,12 @@ final class FloorServer {
 
     private func fanOut(_ body: ArraySlice<UInt8>) {
         let frame = framed(body)
+        if let sender {
+            let parcel = sender.hold(ByteBuffer(bytes: frame))
+            for descriptor in subscribers { sender.send(parcel, to: descriptor, recipient: Int(descriptor)) }
+            for shortfall in sender.finish() { shutdown(Int32(shortfall.recipient), Int32(SHUT_RDWR)) }
+            return
+        }
         frame.withUnsafeBytes { bytes in
             for descriptor in subscribers {
                 let sent = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))

@@ -4,20 +4,13 @@ import Foundation
 struct PythonWebSockets: Contender {
     let name = "websockets"
     let forms: Set<StreamForm> = [.webSocket]
+    let python: Python
 
-    var obstacle: String? {
-        let check = Process()
-        check.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        check.arguments = ["python3", "-c", "import websockets.asyncio.server"]
-        check.standardError = FileHandle.nullDevice
-        guard (try? check.run()) != nil else { return "no python3" }
-        check.waitUntilExit()
-        return check.terminationStatus == 0 ? nil : "not installed (pip install websockets)"
-    }
+    var obstacle: String? { python.obstacle(importing: "websockets.asyncio.server", advice: "pip install websockets") }
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
         let errors = try launcher.folder().appendingPathComponent("stderr")
-        let process = try launcher.spawn(["python3", "-c", Self.script], errors: errors)
+        let process = try launcher.spawn([python.program, "-c", Self.script], errors: errors)
         let ports = try process.line(startingWith: "ports ", within: 20).split(separator: " ").compactMap { UInt16($0) }
         guard ports.count == 2 else { throw BenchError("websockets: no ports") }
         let endpoint = Endpoint(

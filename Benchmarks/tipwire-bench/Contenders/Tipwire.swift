@@ -2,7 +2,7 @@ import Foundation
 
 /// The server of this repository, started as anybody would start it.
 struct Tipwire: Contender {
-    let name = "tipwire"
+    var name = "tipwire"
     let forms = Set(StreamForm.allCases)
     var binary: String
     /// Further options of `tipwire serve`.
@@ -23,6 +23,14 @@ struct Tipwire: Contender {
             },
             numbering: form == .eventStream ? .poster(log: { try Self.tipOrder(api) }) : .server)
         return RunningServer(process: process, endpoint: endpoint)
+    }
+
+    /// The same server with io_uring forbidden, as in many containers.
+    var withoutRing: Tipwire {
+        var copy = self
+        copy.name = "tipwire-calls"
+        copy.options.append("--feed-io-uring=never")
+        return copy
     }
 
     /// Limits that are there for strangers' sake.

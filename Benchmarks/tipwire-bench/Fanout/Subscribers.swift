@@ -27,6 +27,8 @@ final class Subscribers {
     private(set) var opened = 0
     /// What each of them asks for; all are there before the first is opened.
     var paths: [String] = []
+    /// Whether each is told where its stream begins before the first event.
+    var isGreeted = false
     /// Whether each delivery is timed. Only then is the clock read.
     var isTiming = false
 
@@ -148,6 +150,7 @@ final class Subscribers {
                 log.deliver(sequence, size: size, position: records[index].position, at: now)
                 records[index].position += 1
             case .ping(let payload): pong(bytes[payload], index)
+            case .foreign where isGreeted && records[index].position == 0: break
             case .foreign: log.fault("connection \(index) got a message that is no event")
             case .closed(let code): return lose(index, "closed with \(code)")
             case .broken(let what): return lose(index, "\(what)")

@@ -128,9 +128,12 @@ extension EventMessage {
 
     /// The sequence number of the last cursor in an answer of Tipwire's API.
     static func lastCursor(in answer: [UInt8]) -> Int64? {
+        lastCursorText(in: answer)?.split(separator: "-").last.flatMap { Int64($0) }
+    }
+
+    static func lastCursorText(in answer: [UInt8]) -> String? {
         let text = String(decoding: answer, as: UTF8.self)
         guard let range = text.range(of: #""cursor":""#, options: .backwards) else { return nil }
-        let cursor = text[range.upperBound...].prefix { $0 != "\"" }
-        return cursor.split(separator: "-").last.flatMap { Int64($0) }
+        return String(text[range.upperBound...].prefix { $0 != "\"" })
     }
 }

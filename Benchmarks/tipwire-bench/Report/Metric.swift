@@ -6,6 +6,8 @@ enum Metric: String, CaseIterable, Codable {
     case webhookRate, webhookCPU, webhookConnections
     case pendingBytes, restingMemory, begunMemory, waitingMemory, restartedMemory
     case waitingCPU, emptyStart, pendingStart, stopSeconds
+    case stormSeconds, stormCPU, quietP99, stormP99, catchUpReads
+    case longLogStart, longLogMemory
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
@@ -21,6 +23,11 @@ enum Metric: String, CaseIterable, Codable {
         .pendingBytes, .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .waitingCPU, .pendingStart,
         .emptyStart, .stopSeconds,
     ]
+
+    /// The rows of the table of those who come back at once.
+    static let storm: [Metric] = [.stormSeconds, .stormCPU, .catchUpReads, .quietP99, .stormP99]
+    /// The rows of the table of a start with a long log.
+    static let start: [Metric] = [.longLogStart, .longLogMemory]
 
     var label: String {
         switch self {
@@ -53,7 +60,25 @@ enum Metric: String, CaseIterable, Codable {
         case .waitingCPU: "waiting:       server CPU ms/s"
         case .pendingStart: "start:         s to the 'listening' line with all waiting"
         case .emptyStart: "               s with none waiting"
+        case .stormSeconds: "s until all have what they missed"
+        case .stormCPU: "server CPU µs/socket"
+        case .catchUpReads: "reads of the log"
+        case .quietP99: "tip to another page before: p99 ms"
+        case .stormP99: "tip to another page meanwhile: p99 ms"
+        case .longLogStart: "ms to the 'listening' line"
+        case .longLogMemory: "MiB at rest"
         case .stopSeconds: "end:           s from SIGTERM with all waiting"
+        }
+    }
+
+    /// What it is called outside of its table.
+    var name: String {
+        switch self {
+        case .lockstepCPU: "one at a time, server CPU µs/delivery"
+        case .burstCPU: "16 in flight, server CPU µs/delivery"
+        case .pacedP99: "10 a second, p99 ms"
+        case .idleBytes: "idle bytes"
+        default: label
         }
     }
 
@@ -63,9 +88,10 @@ enum Metric: String, CaseIterable, Codable {
     func text(_ value: Double) -> String {
         switch self {
         case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond, .webhookRate,
-            .webhookConnections:
+            .webhookConnections, .catchUpReads:
             Self.grouped(value)
-        case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory: Self.decimal(value / 1_048_576, 1)
+        case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .longLogMemory:
+            Self.decimal(value / 1_048_576, 1)
         case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes: Self.decimal(value, 1)
         default: Self.decimal(value, 2)
         }

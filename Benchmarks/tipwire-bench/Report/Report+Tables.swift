@@ -1,38 +1,44 @@
-/// The report as text, 80 to 160 columns wide.
+/// The first row is the head. The first column stands to the left, all others to the right.
+typealias Table = [[String]]
+
+/// The report as text, 80 to 200 columns wide.
 extension Report {
     func printTables() {
         writeLine("")
         for fact in facts { writeLine("\(fact.name): \(fact.value)") }
-        printIntake()
-        printIntake(.intakeWithGoals, "intake, three goals")
-        printIntake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")
-        for suite in Self.fanoutSuites { printFigures(Metric.fanout, suite) }
-        printFigures(Metric.webhooks, .webhooks)
-        printFigures(Metric.pending, .pending)
+        for table in tables { print(table) }
         printAims()
-        printNotes()
+        writeLine("")
+        for line in remarks { writeLine(line) }
+    }
+
+    var tables: [Table] {
+        [intake(), intake(.intakeWithGoals, "intake, three goals")].compactMap { $0 }
+            + [intake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")].compactMap { $0 }
+            + Self.fanoutSuites.flatMap { figures(Metric.fanout, $0) } + figures(Metric.webhooks, .webhooks)
+            + figures(Metric.pending, .pending) + figures(Metric.storm, .storm) + figures(Metric.start, .start)
     }
 
     private static let fanoutSuites = [Sample.Suite.webSockets, .eventSub, .eventStreams]
 
     /// A table for each setting of a suite, with a row for each figure.
-    private func printFigures(_ metrics: [Metric], _ suite: Sample.Suite) {
+    private func figures(_ metrics: [Metric], _ suite: Sample.Suite) -> [Table] {
         let servers = servers(suite)
         let yardsticks = yardsticks(suite)
-        for (setting, label) in settings(suite) {
+        return settings(suite).map { setting, label in
             var rows = [[label] + servers + yardsticks.map { "÷ \($0.name)" }]
             for metric in metrics {
                 let figures = servers.map { text(spread(metric, suite, setting, $0), metric) }
                 let ratios = yardsticks.map { metric.isComparable ? text(ratio(metric, suite, setting, to: $0)) : "" }
                 rows.append([metric.label] + figures + ratios)
             }
-            printTable(rows)
+            return rows
         }
     }
 
-    private func printIntake() {
+    private func intake() -> Table? {
         let servers = servers(.intake)
-        guard !servers.isEmpty else { return }
+        guard !servers.isEmpty else { return nil }
         let yardsticks = yardsticks(.intake)
         var rows: [[String]] = []
         if let subject, servers.contains(subject) {
@@ -49,12 +55,12 @@ extension Report {
                 rows.append([label] + figures)
             }
         }
-        printTable(rows)
+        return rows
     }
 
     /// Only the subject has goals: each figure stands beside its ratio to the same without them.
-    private func printIntake(_ suite: Sample.Suite, _ title: String) {
-        guard let subject, let without = yardsticks(suite).first else { return }
+    private func intake(_ suite: Sample.Suite, _ title: String) -> Table? {
+        guard let subject, let without = yardsticks(suite).first else { return nil }
         var rows = [[title] + Metric.intake.flatMap { [$0.label, "÷ \(without.name)"] }]
         for (setting, label) in settings(suite) {
             let cells = Metric.intake.flatMap { metric in
@@ -65,31 +71,35 @@ extension Report {
             }
             rows.append([label] + cells)
         }
-        printTable(rows)
+        return rows
     }
 
-    private func printNotes() {
-        writeLine("")
-        for note in notes { writeLine("note: \(note)") }
-        let faulty = samples.filter { $0.fault != nil }
-        for sample in faulty {
-            writeLine("FAULT: \(sample.server), \(sample.label), round \(sample.round): \(sample.fault ?? "")")
+    /// What has to be known beside the figures: what was left out, what went wrong, what was verified.
+    var remarks: [String] {
+        let faults = samples.filter { $0.fault != nil }.map { sample in
+            "FAULT: \(sample.server), \(sample.label), round \(sample.round): \(sample.fault ?? "")"
         }
-        guard faulty.isEmpty else { return }
-        printVerified()
+        return notes.map { "note: \($0)" } + (faults.isEmpty ? verified : faults)
     }
 
-    private func printVerified() {
+    private var verified: [String] {
+        var lines: [String] = []
         if Self.fanoutSuites.contains(where: { !servers($0).isEmpty }) {
-            writeLine("Verified: every socket got every event, once and in order.")
+            lines.append("Verified: every socket got every event, once and in order.")
         }
         if let subject, servers(.intake).contains(subject) {
-            writeLine(
+            lines.append(
                 "Verified: the log holds as many tips as were acknowledged, in one unbroken sequence, and the goals the "
                     + "money of them.")
         }
-        if !servers(.webhooks).isEmpty { writeLine("Verified: every webhook got every tip, in order.") }
-        if !servers(.pending).isEmpty { writeLine("Verified: every delivery that waited still did after a new start.") }
+        if !servers(.webhooks).isEmpty { lines.append("Verified: every webhook got every tip, in order.") }
+        if !servers(.pending).isEmpty {
+            lines.append("Verified: every delivery that waited still did after a new start.")
+        }
+        if !servers(.storm).isEmpty {
+            lines.append("Verified: everyone who came back got what was missed and what came next, once and in order.")
+        }
+        return lines
     }
 
     private func text(_ spread: Spread?, _ metric: Metric) -> String { text(spread) { metric.text($0) } }
@@ -101,8 +111,7 @@ extension Report {
         return "\(median) (\(number(spread.least))–\(number(spread.greatest)))"
     }
 
-    /// The first column to the left, all others to the right.
-    private func printTable(_ rows: [[String]]) {
+    private func print(_ rows: Table) {
         writeLine("")
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         for (number, row) in rows.enumerated() {

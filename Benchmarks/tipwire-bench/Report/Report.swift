@@ -13,6 +13,8 @@ struct Sample: Codable {
         case eventStreams = "fanout-sse"
         case webhooks
         case pending = "webhooks-pending"
+        case storm
+        case start
     }
 
     var suite: Suite
@@ -69,10 +71,15 @@ struct Report {
 
     /// The subject's figure divided by another, round by round: both had the same machine at the same time.
     func ratio(_ metric: Metric, _ suite: Sample.Suite, _ setting: Int, to yardstick: Yardstick) -> Spread? {
-        guard let subject else { return nil }
+        subject.flatMap { ratio(metric, suite, setting, of: $0, to: yardstick) }
+    }
+
+    func ratio(
+        _ metric: Metric, _ suite: Sample.Suite, _ setting: Int, of server: String, to yardstick: Yardstick
+    ) -> Spread? {
         let others = values(metric, yardstick.suite, setting, yardstick.server)
         return Spread(
-            values(metric, suite, setting, subject).compactMap { round, value in
+            values(metric, suite, setting, server).compactMap { round, value in
                 guard let other = others[round], other > 0 else { return nil }
                 return value / other
             })

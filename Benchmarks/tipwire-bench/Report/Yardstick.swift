@@ -16,7 +16,7 @@ extension Report {
 
     private static func own(_ suite: Sample.Suite, _ subject: String) -> Yardstick? {
         switch suite {
-        case .intake, .webSockets, .webhooks, .pending: nil
+        case .intake, .webSockets, .webhooks, .pending, .storm, .start: nil
         case .intakeWithGoals, .intakeWithChains: Yardstick(name: "no goals", suite: .intake, server: subject)
         case .eventSub, .eventStreams: Yardstick(name: "WebSockets", suite: .webSockets, server: subject)
         }

@@ -10,13 +10,18 @@ public enum TextRules {
             count += 1
             if count > limit { return "must be at most \(limit) characters long" }
             if scalar == "\n", newlines { continue }
-            if scalar.properties.generalCategory == .control {
+            if isControl(scalar) {
                 return newlines
                     ? "must not contain control characters other than newline"
                     : "must not contain control characters"
             }
         }
         return nil
+    }
+
+    /// Of the general category Cc, whose members the standard promises never to change: C0, DEL and C1.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
     }
 
     /// Whether there is nothing to see in `text`.

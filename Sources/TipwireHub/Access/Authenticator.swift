@@ -47,11 +47,25 @@ public final class Authenticator: Service {
             }
             return .failure(.invalid)
         }
+        noteUse(of: record, at: now)
+        return .success(Principal(key: record))
+    }
+
+    /// Who has this key; nil for one that is no good, which is nobody's failure yet: whoever asks leaves the judgement to
+    /// `principal(key:address:)`.
+    public func holder(ofKey text: String) -> Principal? {
+        let now = clock.now()
+        guard let key = APIKey(text), let record = directory.look({ $0.record(of: key) }), !record.isExpired(at: now)
+        else { return nil }
+        noteUse(of: record, at: now)
+        return Principal(key: record)
+    }
+
+    private func noteUse(of record: KeyRecord, at now: Timestamp) {
         uses.withLock { uses in
             uses.latest[record.id] = now
             uses.unwritten.insert(record.id)
         }
-        return .success(Principal(key: record))
     }
 
     /// The account behind a browser session, with the rights of its person.
@@ -73,11 +87,17 @@ public final class Authenticator: Service {
 
     /// Whether the credential that made this principal is still good.
     public func isValid(_ principal: Principal) async throws -> Bool {
-        let now = clock.now()
         switch principal.credential {
-        case .key(let id): return directory.look { view in view.key(id).map { !$0.isExpired(at: now) } ?? false }
-        case .session(let hash): return try await store.session(hash, at: now) != nil
+        case .key: return isGood(principal)
+        case .session(let hash): return try await store.session(hash, at: clock.now()) != nil
         }
+    }
+
+    /// Whether the key that made this principal is still good. Of a session only the store knows; here it isn't.
+    public func isGood(_ principal: Principal) -> Bool {
+        guard case .key(let id) = principal.credential else { return false }
+        let now = clock.now()
+        return directory.look { view in view.key(id).map { !$0.isExpired(at: now) } ?? false }
     }
 
     /// The account that the first start makes, and that may administer the server.

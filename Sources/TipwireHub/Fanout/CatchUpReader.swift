@@ -42,26 +42,39 @@ public final class CatchUpReader: Service {
     private let directory: Directory
     private let encoder: EventEncoder
     private let logger: Logger
-    private let stretches = StretchCache()
+    private let metrics: HubMetrics
+    private let stretches: StretchCache
     private let isStopping = Atomic<Bool>(false)
     /// Unbounded by itself; bounded by its writers: a listener has at most one request in it, and a departed one's is
     /// passed over at once.
     private let requests: AsyncStream<Request>
     private let continuation: AsyncStream<Request>.Continuation
 
-    public init(store: any LogStore, directory: Directory, encoder: EventEncoder, logger: Logger) {
+    /// - Parameter sharing: how long a stretch that ends with the log is given to others who stand where it begins. What it
+    ///   lacks by then they read next, so a little of it is never wrong; much would make them walk in small steps.
+    public init(
+        store: any LogStore, directory: Directory, encoder: EventEncoder, metrics: HubMetrics, logger: Logger,
+        sharing: Duration = .seconds(1)
+    ) {
         self.store = store
+        self.metrics = metrics
+        stretches = StretchCache(sharing: sharing)
         self.directory = directory
         self.encoder = encoder
         self.logger = logger
         (requests, continuation) = AsyncStream.makeStream()
     }
 
-    /// - Parameter done: called on any thread, with nil when the log could not be read.
+    /// - Parameter done: called on any thread, perhaps at once, with nil when the log could not be read.
     func read(
         after sequence: Int64, key: SubscriberGroup.Key, done: @escaping @Sendable (Answer?) -> Void
     ) -> Ticket {
         let ticket = Ticket()
+        // A crowd that comes back to one place is served by the first one's read, without a task for each.
+        if let known = stretches[self.key(key, after: sequence)] {
+            done(known)
+            return ticket
+        }
         continuation.yield(Request(after: sequence, key: key, ticket: ticket, done: done))
         return ticket
     }
@@ -96,24 +109,26 @@ public final class CatchUpReader: Service {
     /// Reads again when the audience has grown meanwhile: a page that was made, and tipped to, during the read would
     /// otherwise be missing from a stretch that says it is complete.
     private func read(_ request: Request) async throws -> Answer {
-        func key() -> StretchCache.Key {
-            directory.look { view in
-                StretchCache.Key(
-                    dialect: request.key.dialect, pages: request.key.audience.pages(in: view), after: request.after,
-                    pagesVersion: view.pagesVersion)
-            }
-        }
-        var before = key()
+        var before = key(request.key, after: request.after)
         while true {
             let answer = try await stretch(before)
-            let now = key()
+            let now = key(request.key, after: request.after)
             if now.pages.isSubset(of: before.pages) { return answer }
             before = now
         }
     }
 
+    private func key(_ group: SubscriberGroup.Key, after sequence: Int64) -> StretchCache.Key {
+        directory.look { view in
+            StretchCache.Key(
+                dialect: group.dialect, pages: group.audience.pages(in: view), after: sequence,
+                pagesVersion: view.pagesVersion)
+        }
+    }
+
     private func stretch(_ key: StretchCache.Key) async throws -> Answer {
         if let known = stretches[key] { return known }
+        metrics.catchUpReads.add(1)
         let slice = try await store.events(after: key.after, pages: .some(key.pages), limit: Self.stretchEvents)
         let entries = encoder.encode(slice.events).compactMap { $0.bytes(in: key.dialect) }
         let answer = Answer(
@@ -126,8 +141,8 @@ public final class CatchUpReader: Service {
 
 /// The stretches that were read last, for the many who resume from one position.
 ///
-/// A stretch never goes stale: the log below its end doesn't change but by retention and the deletion of a page, and a
-/// deleted page makes another key.
+/// A stretch never goes wrong: the log below its end doesn't change but by retention and the deletion of a page, and a
+/// deleted page makes another key. One that ends with the log goes stale, as the log goes on.
 private final class StretchCache: Sendable {
     /// Bytes of the stretches kept.
     static let maximumBytes = 16 * 1024 * 1024
@@ -142,27 +157,39 @@ private final class StretchCache: Sendable {
         let pagesVersion: Int
     }
 
+    private struct Kept {
+        let answer: CatchUpReader.Answer
+        let since: ContinuousClock.Instant
+    }
+
     private struct State {
-        var answers: [Key: CatchUpReader.Answer] = [:]
+        var answers: [Key: Kept] = [:]
         /// Oldest first.
         var order: [Key] = []
         var bytes = 0
     }
 
     private let state = Mutex(State())
+    private let sharing: Duration
 
-    subscript(key: Key) -> CatchUpReader.Answer? { state.withLock { $0.answers[key] } }
+    init(sharing: Duration) { self.sharing = sharing }
+
+    subscript(key: Key) -> CatchUpReader.Answer? {
+        guard let kept = state.withLock({ $0.answers[key] }) else { return nil }
+        return kept.answer.isWhole || kept.since.duration(to: .now) < sharing ? kept.answer : nil
+    }
 
     func keep(_ answer: CatchUpReader.Answer, for key: Key) {
-        // The end of the log is where the next reader finds more: only a whole stretch is worth keeping.
-        guard answer.isWhole else { return }
         state.withLock { state in
-            guard state.answers.updateValue(answer, forKey: key) == nil else { return }
-            state.order.append(key)
+            if let old = state.answers.updateValue(Kept(answer: answer, since: .now), forKey: key) {
+                state.bytes -= Self.size(old.answer)
+            } else {
+                state.order.append(key)
+            }
             state.bytes += Self.size(answer)
             while state.bytes > Self.maximumBytes || state.order.count > Self.maximumStretches {
                 guard let removed = state.answers.removeValue(forKey: state.order.removeFirst()) else { break }
-                state.bytes -= Self.size(removed)
+                state.bytes -= Self.size(removed.answer)
             }
         }
     }

@@ -1,5 +1,6 @@
 import NIOCore
 import TipwireCore
+import TipwireSending
 
 /// Every listener of this process: one shard for each event loop, one hop per batch to each.
 public final class Fanout: Sendable, AccessEnforcing {
@@ -31,8 +32,10 @@ public final class Fanout: Sendable, AccessEnforcing {
     private let shardIndex: [ObjectIdentifier: Int]
     private let ticks: [RepeatedTask]
 
+    /// - Parameter makeSender: makes what each loop sends a batch by; called on the loop.
     public init(
-        eventLoops: [any EventLoop], settings: Settings, log: LogPosition, reader: CatchUpReader, clock: WallClock
+        eventLoops: [any EventLoop], settings: Settings, log: LogPosition, reader: CatchUpReader, clock: WallClock,
+        makeSender: @escaping @Sendable () -> any SocketSender = { CallSender() }
     ) {
         start = log.bounds.head
         let limits = Shard.Settings(
@@ -44,7 +47,7 @@ public final class Fanout: Sendable, AccessEnforcing {
         shards = eventLoops.enumerated().map { index, eventLoop in
             let shard = Shard(
                 eventLoop: eventLoop, index: index, count: count, settings: limits, log: log, reader: reader,
-                clock: clock)
+                clock: clock, makeSender: makeSender)
             return (eventLoop, NIOLoopBoundBox.makeBoxSendingValue(shard, as: Shard.self, eventLoop: eventLoop))
         }
         shardIndex = Dictionary(

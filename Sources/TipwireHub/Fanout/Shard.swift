@@ -1,5 +1,6 @@
 import NIOCore
 import TipwireCore
+import TipwireSending
 
 /// The listeners of one event loop. Touched on that loop only.
 public final class Shard {
@@ -18,14 +19,15 @@ public final class Shard {
     private let clock: WallClock
 
     private var subscribers: [Subscriber] = []
-    private var groups: [SubscriberGroup.Key: SubscriberGroup] = [:]
-    private var groupsByPage: [Page.ID: [SubscriberGroup]] = [:]
-    private var groupsByOwner: [Account.ID: [SubscriberGroup]] = [:]
+    private var groups = SubscriberGroups()
     /// Everything up to here has been offered to this loop's listeners.
     private var position: Int64
     private var nextID: Int64
     private let idStride: Int64
     private let allocator = ByteBufferAllocator()
+    private let makeSender: @Sendable () -> any SocketSender
+    /// Made on the loop, by the first batch: a ring belongs to its thread.
+    private lazy var sender = makeSender()
     /// Seconds since this shard began; the time base of idle and stall limits.
     private var now: UInt32 = 0
     private let began = NIODeadline.now()
@@ -35,13 +37,14 @@ public final class Shard {
     ///   - index: this shard's place among `count`; ids of connections interleave, so that no two shards share one.
     init(
         eventLoop: any EventLoop, index: Int, count: Int, settings: Settings, log: LogPosition, reader: CatchUpReader,
-        clock: WallClock
+        clock: WallClock, makeSender: @escaping @Sendable () -> any SocketSender
     ) {
         self.eventLoop = eventLoop
         self.settings = settings
         self.log = log
         self.reader = reader
         self.clock = clock
+        self.makeSender = makeSender
         position = log.bounds.head
         nextID = Int64(index + 1)
         idStride = Int64(count)
@@ -52,7 +55,7 @@ public final class Shard {
     /// Takes a listener in. From here on it gets every event that is committed later, none twice.
     public func subscribe(_ subscription: Subscription, sink: any SubscriberSink) -> Subscriber {
         let key = SubscriberGroup.Key(dialect: subscription.dialect, audience: subscription.audience)
-        let group = group(for: key)
+        let group = groups.group(for: key)
         let head = log.bounds.head
         let delivery: Delivery
         switch subscription.start {
@@ -96,7 +99,7 @@ public final class Shard {
         swapRemove(subscriber.shardIndex, from: &subscribers) { $0.shardIndex = $1 }
         let group = subscriber.group
         swapRemove(subscriber.groupIndex, from: &group.subscribers) { $0.groupIndex = $1 }
-        if group.subscribers.isEmpty { drop(group) }
+        if group.subscribers.isEmpty { groups.drop(group) }
         statistics[subscriber.kind].connections -= 1
     }
 
@@ -145,62 +148,22 @@ public final class Shard {
 
     /// Offers a batch to every listener that it concerns: one write each, whatever the batch holds.
     func deliver(_ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil) {
-        var touched: [SubscriberGroup] = []
-        for event in events {
-            for group in groupsByPage[event.page.id] ?? [] { add(event, to: group, touched: &touched) }
-            for group in groupsByOwner[event.page.owner] ?? [] {
-                if case .owner(_, let limit?) = group.key.audience, !limit.contains(event.page.id) { continue }
-                add(event, to: group, touched: &touched)
+        let touched = groups.sort(events)
+        var turn = DeliveryTurn(sender: sender, now: now, limits: settings.delivery, allocator: allocator)
+        for group in touched {
+            let kind = group.key.dialect.kind
+            statistics[kind] = statistics[kind] + turn.offer(to: group)
+        }
+        for (subscriber, rest) in turn.finish() {
+            switch rest {
+            case .bytes(let bytes): subscriber.sink?.write(bytes)
+            case .entries(let entries): write(entries, to: subscriber)
+            case .cut(let reason): cut(subscriber, reason)
             }
         }
-        for group in touched { offerPending(of: group) }
         position = through
         // Once for the batch, after the last write: what each delivery took would cost a clock reading for each.
         if let committedAt, !touched.isEmpty { statistics.latency.observe(committedAt.duration(to: .now)) }
-    }
-
-    private func add(_ event: EncodedEvent, to group: SubscriberGroup, touched: inout [SubscriberGroup]) {
-        guard let bytes = event.bytes(in: group.key.dialect) else { return }
-        if group.pending.isEmpty { touched.append(group) }
-        group.pending.append((event.sequence, bytes))
-    }
-
-    private func offerPending(of group: SubscriberGroup) {
-        let entries = group.pending
-        // Where each listener puts something of its own before an entry, there is nothing to join for all.
-        let isShared = group.key.dialect.isShared
-        let joined = isShared ? group.joined(allocator: allocator) : ByteBuffer()
-        group.pending.removeAll(keepingCapacity: true)
-        let first = entries[0].sequence
-        let last = entries[entries.count - 1].sequence
-        let size = isShared ? joined.readableBytes : entries.reduce(0) { $0 + $1.bytes.readableBytes }
-        let separate = isShared ? [] : entries.map(\.bytes)
-        var share = ShardStatistics.Share()
-        var cut: [(Subscriber, Delivery.Cut)] = []
-        // A copy of the array: a failing write may take its subscriber out of it.
-        let subscribers = group.subscribers
-        for subscriber in subscribers {
-            guard let sink = subscriber.sink else { continue }
-            let action = subscriber.delivery.offer(
-                first: first, last: last, bytes: size, isWritable: sink.isWritable, now: now,
-                limits: settings.delivery)
-            switch action {
-            case .writeAll:
-                if isShared { sink.write(joined) } else { sink.write(each: separate) }
-                subscriber.deliveries += entries.count
-                share.deliveries += entries.count
-                share.bytes += size
-            case .write(let above):
-                write(entries.filter { $0.sequence > above }.map(\.bytes), to: subscriber)
-            case .hold:
-                break
-            case .cut(let reason):
-                cut.append((subscriber, reason))
-            }
-        }
-        let kind = group.key.dialect.kind
-        statistics[kind] = statistics[kind] + share
-        for (subscriber, reason) in cut { self.cut(subscriber, reason) }
     }
 
     private func write(_ entries: [ByteBuffer], to subscriber: Subscriber) {
@@ -209,10 +172,7 @@ public final class Shard {
         subscriber.deliveries += entries.count
         statistics[subscriber.kind].deliveries += entries.count
         statistics[subscriber.kind].bytes += size
-        guard subscriber.subscription.dialect.isShared else { return sink.write(each: entries) }
-        var joined = allocator.buffer(capacity: size)
-        for entry in entries { joined.writeImmutableBuffer(entry) }
-        sink.write(joined)
+        sink.write(sink.message(of: entries))
     }
 
     // MARK: Catching up
@@ -367,31 +327,6 @@ public final class Shard {
             }
         }
         return nil
-    }
-
-    // MARK: Groups
-
-    private func group(for key: SubscriberGroup.Key) -> SubscriberGroup {
-        if let group = groups[key] { return group }
-        let group = SubscriberGroup(key: key)
-        groups[key] = group
-        switch key.audience {
-        case .page(let page): groupsByPage[page, default: []].append(group)
-        case .owner(let account, _): groupsByOwner[account, default: []].append(group)
-        }
-        return group
-    }
-
-    private func drop(_ group: SubscriberGroup) {
-        groups[group.key] = nil
-        switch group.key.audience {
-        case .page(let page):
-            groupsByPage[page]?.removeAll { $0 === group }
-            if groupsByPage[page]?.isEmpty == true { groupsByPage[page] = nil }
-        case .owner(let account, _):
-            groupsByOwner[account]?.removeAll { $0 === group }
-            if groupsByOwner[account]?.isEmpty == true { groupsByOwner[account] = nil }
-        }
     }
 
     private func swapRemove(

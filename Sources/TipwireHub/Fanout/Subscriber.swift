@@ -67,10 +67,15 @@ public protocol SubscriberSink: AnyObject {
     var isWritable: Bool { get }
     /// Whether bytes that were written here have not left this process yet.
     var hasUnsent: Bool { get }
+    /// Where bytes may be sent past the sink in this turn of the loop; nil if they have to be written to it. Asked before each
+    /// message; what the socket doesn't take of it is written to the sink, and nothing before that.
+    var openDescriptor: NIOBSDSocket.Handle? { get }
     /// Sends bytes of the sink's dialect at once.
     func write(_ bytes: ByteBuffer)
-    /// Sends entries of a dialect in which each listener has something of its own to put before them.
-    func write(each entries: [ByteBuffer])
+    /// Entries of the fan-out as the listener gets them, joined.
+    func message(of entries: [ByteBuffer]) -> ByteBuffer
+    /// What a listener puts before an entry of so many bytes, in a dialect in which that is each one's own.
+    func opening(beforeEntryOf count: Int) -> ByteBuffer
     /// Says where the stream begins. Comes before any event, and only to who asked for a start.
     func resumed(_ resumption: Resumption, epoch: String)
     /// Asks the peer for a sign of life, or where none can come gives it one.
@@ -82,9 +87,16 @@ public protocol SubscriberSink: AnyObject {
 extension SubscriberSink {
     public var hasUnsent: Bool { !isWritable }
 
-    public func write(each entries: [ByteBuffer]) {
-        write(entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) })
+    public var openDescriptor: NIOBSDSocket.Handle? { nil }
+
+    public func message(of entries: [ByteBuffer]) -> ByteBuffer {
+        if entries.count == 1 { return entries[0] }
+        var message = ByteBufferAllocator().buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
+        for entry in entries { message.writeImmutableBuffer(entry) }
+        return message
     }
+
+    public func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
 }
 
 /// One listener: an object of its event loop, without a task, a lock or a queue of its own.
@@ -127,27 +139,4 @@ public final class Subscriber {
     }
 
     var kind: Dialect.Kind { subscription.dialect.kind }
-}
-
-/// Listeners of one audience and dialect on one event loop, who get the same bytes at the same time.
-final class SubscriberGroup {
-    struct Key: Hashable {
-        let dialect: Dialect
-        let audience: Audience
-    }
-
-    let key: Key
-    var subscribers: [Subscriber] = []
-    /// The entries of the batch being delivered.
-    var pending: [(sequence: Int64, bytes: ByteBuffer)] = []
-
-    init(key: Key) { self.key = key }
-
-    /// The pending entries as one run of bytes; of a single one its own, uncopied.
-    func joined(allocator: ByteBufferAllocator) -> ByteBuffer {
-        if pending.count == 1 { return pending[0].bytes }
-        var joined = allocator.buffer(capacity: pending.reduce(0) { $0 + $1.bytes.readableBytes })
-        for entry in pending { joined.writeImmutableBuffer(entry.bytes) }
-        return joined
-    }
 }

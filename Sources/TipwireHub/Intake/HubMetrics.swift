@@ -58,6 +58,7 @@ public final class HubMetrics: Sendable {
     public let tipsRefunded = Counter()
     public let goalsCompleted = Counter()
     public let intakeRefused = Counter()
+    public let catchUpReads = Counter()
     public let commitFailures = Counter()
     public let commitSeconds = DurationHistogram()
     public let eventsPruned = Counter()

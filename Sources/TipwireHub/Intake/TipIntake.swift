@@ -14,9 +14,12 @@ public final class TipIntake: Service {
     /// command may exceed it, and then has a commit to itself.
     static let commitWeight = 1_024
 
+    /// What a command came to.
+    public typealias Outcome = Result<[LogAnswer], any Error>
+
     private struct Waiting {
         let command: LogCommand
-        let answer: CheckedContinuation<[LogAnswer], any Error>
+        let answer: @Sendable (Outcome) -> Void
     }
 
     private struct State {
@@ -64,20 +67,26 @@ public final class TipIntake: Service {
     /// Throws `LogRefusal` when the log has a reason against it and `IntakeRefusal` when it was not looked at. Cancelling
     /// the caller doesn't take a command back: it may have been committed already.
     public func submit(_ command: LogCommand) async throws -> [LogAnswer] {
-        try await withCheckedThrowingContinuation { answer in
-            let refusal: IntakeRefusal? = state.withLock { state in
-                if state.isClosed { return .closed }
-                if state.weight + command.weight > maximumWeight { return .full }
-                state.waiting.append(Waiting(command: command, answer: answer))
-                state.weight += command.weight
-                return nil
-            }
-            if let refusal {
-                metrics.intakeRefused.add(1)
-                answer.resume(throwing: refusal)
-            } else {
-                continuation.yield()
-            }
+        try await withCheckedThrowingContinuation { continuation in
+            submit(command) { continuation.resume(with: $0) }
+        }
+    }
+
+    /// The same for who has no task to wait in. `answer` is called once, here or on the intake's own thread, which it must not
+    /// hold up.
+    public func submit(_ command: LogCommand, answer: @escaping @Sendable (Outcome) -> Void) {
+        let refusal: IntakeRefusal? = state.withLock { state in
+            if state.isClosed { return .closed }
+            if state.weight + command.weight > maximumWeight { return .full }
+            state.waiting.append(Waiting(command: command, answer: answer))
+            state.weight += command.weight
+            return nil
+        }
+        if let refusal {
+            metrics.intakeRefused.add(1)
+            answer(.failure(refusal))
+        } else {
+            continuation.yield()
         }
     }
 
@@ -137,7 +146,7 @@ public final class TipIntake: Service {
             metrics.commitFailures.add(1)
             tellOfFailure(error, at: clock.now())
             let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
-            for waiting in batch { waiting.answer.resume(throwing: refusal) }
+            for waiting in batch { waiting.answer(.failure(refusal)) }
             return
         }
         state.withLock { $0.failedAt = nil }
@@ -150,7 +159,7 @@ public final class TipIntake: Service {
             if case .success(let answers) = result {
                 metrics.countAccepted(answers)
             }
-            waiting.answer.resume(with: result.mapError { $0 })
+            waiting.answer(result.mapError { $0 })
         }
     }
 

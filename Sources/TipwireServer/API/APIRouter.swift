@@ -84,7 +84,7 @@ struct Call: Sendable {
     /// A part of the path, percent-decoded.
     func parameter(_ name: String) throws -> String {
         let text = try context.parameters.require(name)
-        return text.removingPercentEncoding ?? text
+        return text.utf8.contains(UInt8(ascii: "%")) ? text.removingPercentEncoding ?? text : text
     }
 }
 
@@ -120,19 +120,7 @@ private struct ProblemMiddleware: RouterMiddleware {
     }
 
     private func answer(to error: any Error, request: Request) -> Problem {
-        guard let problem = Problem(error) else {
-            // The reason is for the operator; a caller learns that it isn't their fault.
-            logger.error(
-                "a request failed",
-                metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
-            return Problem(.internalServerError, "Something went wrong here; the server's log says what.")
-        }
-        if error is StoreFull || error is StoreFailing {
-            // A caller is told to wait; what to do about it only the operator can know.
-            logger.error(
-                "the store failed; the request is refused",
-                metadata: ["method": "\(request.method)", "path": "\(request.uri.path)", "error": "\(error)"])
-        }
+        let problem = Problem.answering(error, method: request.method, path: request.uri.path, logger: logger)
         if problem.status == .notFound, let allowed = known.methods(of: request.uri.path),
             !allowed.contains(request.method)
         {

@@ -12,6 +12,14 @@ enum Answer {
         _ status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], capacity: Int = 512,
         _ write: (inout JSONWriter) -> Void
     ) -> Response {
+        let (fields, body) = json(headers: headers, capacity: capacity, write)
+        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
+    }
+
+    /// The same, not yet put together.
+    static func json(
+        headers: HTTPFields = [:], capacity: Int, _ write: (inout JSONWriter) -> Void
+    ) -> (fields: HTTPFields, body: ByteBuffer) {
         var writer = JSONWriter(capacity: capacity)
         write(&writer)
         let body = writer.finish()
@@ -19,7 +27,7 @@ enum Answer {
         fields[.contentType] = "application/json"
         fields[.cacheControl] = "no-store"
         fields[.contentLength] = "\(body.readableBytes)"
-        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
+        return (fields, body)
     }
 
     static func noContent() -> Response { Response(status: .noContent) }

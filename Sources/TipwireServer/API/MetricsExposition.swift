@@ -10,6 +10,7 @@ struct MetricsExposition: Sendable {
     let metrics: HubMetrics
     let intake: TipIntake
     let fanout: Fanout
+    let isRingUsed: Bool
     let sockets: SocketSubscriptions
     let webhooks: WebhookEngine
     let subscriptionQuota: SubscriptionQuota
@@ -112,6 +113,12 @@ struct MetricsExposition: Sendable {
             "tipwire_commit_to_socket_seconds",
             "From a commit to the last write of its batch; one observation a batch and event loop with listeners.",
             statistics.latency)
+        page.counter(
+            "tipwire_catch_up_reads_total", "Reads of the log for listeners that were behind.",
+            metrics.catchUpReads.value)
+        page.gauge(
+            "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring.",
+            isRingUsed ? 1 : 0)
         page.gauge("tipwire_connections_limit", "Most listeners at a time.", quota.maximum)
         page.counters(
             "tipwire_deliveries_total", "Events written to listeners.", label: "kind", byKind(\.deliveries))

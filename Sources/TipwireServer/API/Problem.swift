@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import TipwireCore
 import TipwireHub
@@ -29,6 +30,11 @@ struct Problem: Error, Sendable {
     }
 
     var response: Response {
+        let (fields, body) = parts
+        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
+    }
+
+    var parts: (fields: HTTPFields, body: ByteBuffer) {
         var writer = JSONWriter(capacity: 256)
         writer.beginObject()
         writer.member("type", "about:blank")
@@ -58,11 +64,28 @@ struct Problem: Error, Sendable {
         fields[.cacheControl] = "no-store"
         let body = writer.finish()
         fields[.contentLength] = "\(body.readableBytes)"
-        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
+        return (fields, body)
     }
 }
 
 extension Problem {
+    /// What a caller is told of an error, and the log of what a caller can't mend.
+    static func answering(_ error: any Error, method: HTTPRequest.Method, path: String, logger: Logger) -> Problem {
+        guard let problem = Problem(error) else {
+            // The reason is for the operator; a caller learns that it isn't their fault.
+            logger.error(
+                "a request failed", metadata: ["method": "\(method)", "path": "\(path)", "error": "\(error)"])
+            return Problem(.internalServerError, "Something went wrong here; the server's log says what.")
+        }
+        if error is StoreFull || error is StoreFailing {
+            // A caller is told to wait; what to do about it only the operator can know.
+            logger.error(
+                "the store failed; the request is refused",
+                metadata: ["method": "\(method)", "path": "\(path)", "error": "\(error)"])
+        }
+        return problem
+    }
+
     /// The one place where an error becomes a status. Nil for an error that no caller should be told of.
     init?(_ error: any Error) {
         switch error {

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import TipwireCore
 import TipwireHub
 import TipwireStore
@@ -34,14 +35,24 @@ struct TipsController: Sendable {
         let answers: [LogAnswer]
         do {
             answers = try await intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: key))
-        } catch LogRefusal.conflict(_, .tipID) {
-            throw Problem(
-                .conflict, "This id was used before, for a tip with other content.",
-                errors: [FieldError(field: "id", detail: "stands for a tip with other content")])
+        } catch {
+            throw Self.problem(ofSingleTip: error)
         }
-        return Answer.json(answers[0].isRepeat ? .ok : .created, capacity: 1_024) { writer in
-            LogAnswerObject.write(answers[0], epoch: position.epoch, to: &writer)
-        }
+        let (fields, body) = Self.answer(answers[0], epoch: position.epoch)
+        return Response(status: answers[0].isRepeat ? .ok : .created, headers: fields, body: .init(byteBuffer: body))
+    }
+
+    /// What a single tip is answered with when it is kept.
+    static func answer(_ answer: LogAnswer, epoch: String) -> (fields: HTTPFields, body: ByteBuffer) {
+        Answer.json(capacity: 1_024) { writer in LogAnswerObject.write(answer, epoch: epoch, to: &writer) }
+    }
+
+    /// An error of the intake as the sender of one tip is told it: their tip is no item of a list.
+    static func problem(ofSingleTip error: any Error) -> any Error {
+        guard case LogRefusal.conflict(_, .tipID) = error else { return error }
+        return Problem(
+            .conflict, "This id was used before, for a tip with other content.",
+            errors: [FieldError(field: "id", detail: "stands for a tip with other content")])
     }
 
     /// All of the batch or nothing.

@@ -127,6 +127,9 @@ extension Setting {
         case .logFormat(let path):
             guard let format = LogFormat(rawValue: text) else { return false }
             configuration[keyPath: path] = format
+        case .ringUse(let path):
+            guard let use = RingUse(rawValue: text) else { return false }
+            configuration[keyPath: path] = use
         case .networks, .origins:
             preconditionFailure("Lists are read by apply")
         }

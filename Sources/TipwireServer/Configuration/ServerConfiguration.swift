@@ -88,6 +88,8 @@ extension ServerConfiguration {
         public var maxLagSeconds = 30
         /// Bytes of the kernel's send buffer for one connection; what doesn't fit waits here and counts as lag.
         public var sendBufferBytes = 65_536
+        /// Whether events are sent to many sockets by one system call.
+        public var ioUring = RingUse.auto
 
         public init() {}
     }

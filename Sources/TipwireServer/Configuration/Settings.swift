@@ -27,6 +27,7 @@ public struct Setting: Sendable {
         case origins(any Path<[String]>)
         case logLevel(any Path<Logger.Level>)
         case logFormat(any Path<LogFormat>)
+        case ringUse(any Path<RingUse>)
     }
 
     enum TextRule: Sendable { case host, path }
@@ -94,6 +95,9 @@ extension Setting {
         Setting(
             "feed.sendBufferBytes", .number(4_096...16_777_216, \.feed.sendBufferBytes), unit: "bytes",
             "The kernel's send buffer for one connection; what doesn't fit waits in the server and counts as lag."),
+        Setting(
+            "feed.ioUring", .ringUse(\.feed.ioUring),
+            "Whether an event goes to many sockets in one system call (io_uring); auto: where this machine allows it."),
     ]
 
     private static let eventHook = [
@@ -248,6 +252,7 @@ extension Setting {
         case .origins(let path): configuration[keyPath: path].joined(separator: ",")
         case .logLevel(let path): configuration[keyPath: path].rawValue
         case .logFormat(let path): configuration[keyPath: path].rawValue
+        case .ringUse(let path): configuration[keyPath: path].rawValue
         }
     }
 
@@ -267,6 +272,7 @@ extension Setting {
         case .origins: "* or a list of origins such as https://example.com"
         case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         case .logFormat: "one of " + LogFormat.allCases.map(\.rawValue).joined(separator: ", ")
+        case .ringUse: "one of " + RingUse.allCases.map(\.rawValue).joined(separator: ", ")
         }
     }
 
@@ -286,6 +292,7 @@ extension Setting {
         case .flag: .oneOf(["true", "false"])
         case .logLevel: .oneOf(Logger.Level.allCases.map(\.rawValue))
         case .logFormat: .oneOf(LogFormat.allCases.map(\.rawValue))
+        case .ringUse: .oneOf(RingUse.allCases.map(\.rawValue))
         case .text(.host, _), .number, .optionalNumber, .optionalURL, .networks, .origins: .other
         }
     }
@@ -302,6 +309,7 @@ extension Setting {
         case .origins: "ORIGIN,…"
         case .logLevel: "LEVEL"
         case .logFormat: "FORMAT"
+        case .ringUse: RingUse.allCases.map(\.rawValue).joined(separator: "|")
         }
     }
 

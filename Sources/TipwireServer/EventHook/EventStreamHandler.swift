@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import TipwireCore
 import TipwireHub
+import TipwireSending
 import TipwireWire
 
 /// One stream of server-sent events: a connection that is only written to.
@@ -12,26 +13,26 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let stream: AcceptedStream
     private let framing: StreamFraming
     private let shard: Shard
     private let drain: DrainPlan
     private var context: ChannelHandlerContext?
     private var subscriber: Subscriber?
+    private var permit: StreamPermit?
     private var isEnding = false
     private var outlet = Outlet()
     private(set) var isWritable = true
 
-    init(stream: AcceptedStream, framing: StreamFraming, shard: Shard, drain: DrainPlan) {
-        self.stream = stream
+    init(framing: StreamFraming, shard: Shard, drain: DrainPlan) {
         self.framing = framing
         self.shard = shard
         self.drain = drain
     }
 
     /// Subscribes, then answers: an event committed after the answer was read can't be missed.
-    func begin(through outlet: Outlet) {
+    func begin(_ stream: AcceptedStream, through outlet: Outlet) {
         self.outlet = outlet
+        permit = stream.permit
         guard let context else { preconditionFailure("a stream begins in its pipeline") }
         guard let subscription = stream.subscription else { preconditionFailure("nobody is told farewell this way") }
         isWritable = context.channel.isWritable
@@ -106,6 +107,8 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
     }
 
     // MARK: Outbound
+
+    var openDescriptor: NIOBSDSocket.Handle? { context.flatMap { outlet.openDescriptor($0) } }
 
     func write(_ bytes: ByteBuffer) {
         guard let context, let rest = outlet.send(bytes, context: context) else { return }

@@ -13,7 +13,7 @@ struct SocketDoor: Sendable {
     /// Checks, in this order: the handshake, and of a feed the key, `channel`, `room`, access, room for one more.
     func decide(
         _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
-    ) -> EventLoopFuture<StreamDecision> {
+    ) -> PendingDecision {
         let address = admission.addresses.resolve(peer: remote, forwardedFor: head.headers["x-forwarded-for"])
         @Sendable func decided(_ result: Result<AcceptedStream, StreamRefusal>) -> StreamDecision {
             switch result {
@@ -24,31 +24,31 @@ struct SocketDoor: Sendable {
         let accept: String
         switch handshake(head) {
         case .success(let value): accept = value
-        case .failure(let refusal): return eventLoop.makeSucceededFuture(decided(.failure(refusal)))
+        case .failure(let refusal): return .now(decided(.failure(refusal)))
         }
         let query = QueryString(target: head.uri)
         if let id = query.nonEmpty(EventSubDoor.idParameter) {
-            return eventSub.decide(id, accept: accept, address: address, on: eventLoop).map(decided)
+            return .later(eventSub.decide(id, accept: accept, address: address, on: eventLoop).map(decided))
         }
         let key = query.nonEmpty("auth") ?? BearerToken.read(head.headers[canonicalForm: "authorization"])
         if key == nil, let token = sessions.token(in: head.headers), sessions.isSameOrigin(head.headers) {
             let authenticator = admission.authenticator
             let found = eventLoop.makeFutureWithTask { try await authenticator.principal(sessionToken: token) }
             // Back on the loop, in the turn that subscribes: an access that ends now is either seen here or ends the stream.
-            return found.map { principal in
-                guard let principal else {
-                    return decided(
-                        .failure(
-                            StreamRefusal(
-                                .unauthorized, "The session has ended; sign in again.", because: "session")))
-                }
-                return decided(open(principal, query: query, accept: accept, address: address))
-            }
+            return .later(
+                found.map { principal in
+                    guard let principal else {
+                        return decided(
+                            .failure(
+                                StreamRefusal(
+                                    .unauthorized, "The session has ended; sign in again.", because: "session")))
+                    }
+                    return decided(open(principal, query: query, accept: accept, address: address))
+                })
         }
         let principal = admission.principal(
             key: key, address: address, hint: "add auth=YOUR_API_KEY to the URL")
-        return eventLoop.makeSucceededFuture(
-            decided(principal.flatMap { open($0, query: query, accept: accept, address: address) }))
+        return .now(decided(principal.flatMap { open($0, query: query, accept: accept, address: address) }))
     }
 
     /// The `Sec-WebSocket-Accept` that a good handshake is answered with.

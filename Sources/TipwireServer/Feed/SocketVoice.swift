@@ -9,8 +9,10 @@ protocol SocketVoice: Sendable {
     func answer(to text: ByteBuffer) -> ByteBuffer?
     /// What says where the stream begins, to who asked for it.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer?
-    /// Events that the fan-out hands over one by one.
-    func frames(_ entries: [ByteBuffer]) -> ByteBuffer
+    /// Events of the fan-out as this listener gets them, joined.
+    func message(of entries: [ByteBuffer]) -> ByteBuffer
+    /// What goes out before an event of so many bytes; nothing where the fan-out's are whole frames.
+    mutating func opening(beforeEntryOf count: Int) -> ByteBuffer
     /// What is said before the close frame.
     func farewell(_ reason: String) -> ByteBuffer?
     /// Why an idle socket is closed, and what to do about it.
@@ -34,9 +36,11 @@ struct PallyVoice: SocketVoice {
     }
 
     /// The fan-out's entries are whole frames already.
-    func frames(_ entries: [ByteBuffer]) -> ByteBuffer {
-        entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }
+    func message(of entries: [ByteBuffer]) -> ByteBuffer {
+        entries.count == 1 ? entries[0] : entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }
     }
+
+    func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
 
     func farewell(_ reason: String) -> ByteBuffer? { nil }
 
@@ -47,15 +51,30 @@ struct PallyVoice: SocketVoice {
 struct EventSubVoice: SocketVoice {
     private static let pong = WebSocketFrame.text(ByteBuffer(string: "PONG"))
 
-    /// What every message of this subscription begins with.
-    let beginning: ByteBuffer
+    /// What every message of this subscription begins with, behind room for a frame's header: header and beginning go out as
+    /// one piece, and the event behind them as another, which all share.
+    private var beginning: ByteBuffer
+
+    init(beginning: ByteBuffer) {
+        let room = WebSocketFrame.maximumServerHeader
+        self.beginning = ByteBufferAllocator().buffer(capacity: room + beginning.readableBytes)
+        self.beginning.writeRepeatingByte(0, count: room)
+        self.beginning.writeImmutableBuffer(beginning)
+        self.beginning.moveReaderIndex(forwardBy: room)
+    }
 
     func answer(to text: ByteBuffer) -> ByteBuffer? { EventSubMessage.isPing(text) ? Self.pong : nil }
 
     /// The dialect has no word for it: where the stream begins is the server's to know.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? { nil }
 
-    func frames(_ entries: [ByteBuffer]) -> ByteBuffer {
+    mutating func opening(beforeEntryOf count: Int) -> ByteBuffer {
+        let length = WebSocketFrame.putTextHeader(payloadLength: beginning.readableBytes + count, before: &beginning)
+        defer { beginning.moveReaderIndex(forwardBy: length) }
+        return beginning
+    }
+
+    func message(of entries: [ByteBuffer]) -> ByteBuffer {
         var frames = ByteBuffer()
         frames.reserveCapacity(entries.reduce(0) { $0 + $1.readableBytes + beginning.readableBytes + 16 })
         for entry in entries {

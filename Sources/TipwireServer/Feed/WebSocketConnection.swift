@@ -1,4 +1,5 @@
 import NIOCore
+import TipwireSending
 import TipwireWire
 
 /// One WebSocket with nothing else in its pipeline: the protocol, whatever is spoken there.

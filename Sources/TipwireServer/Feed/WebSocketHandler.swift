@@ -1,6 +1,7 @@
 import NIOCore
 import TipwireCore
 import TipwireHub
+import TipwireSending
 import TipwireWire
 
 /// A socket that listens: a WebSocket connection in the fan-out.
@@ -9,11 +10,13 @@ import TipwireWire
 final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink {
     private static let ping = WebSocketFrame.ping(ByteBuffer())
 
-    private let stream: AcceptedStream
-    private let voice: any SocketVoice
+    private var voice: any SocketVoice
     private let shard: Shard
     private let drain: DrainPlan
     private var subscriber: Subscriber?
+    private var permit: StreamPermit?
+    /// The EventSub subscription that is delivered here.
+    private var claim: SocketClaim?
     /// What had been delivered when the last ping was sent, and when the last one was answered: a peer that answers has
     /// had everything before.
     private var pinged: Int64?
@@ -23,10 +26,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     private var wasLeftUnsent = false
     private var sign: (promise: EventLoopPromise<Bool>, limit: Scheduled<Void>)?
 
-    init(
-        stream: AcceptedStream, voice: any SocketVoice, shard: Shard, maxMessageBytes: Int, drain: DrainPlan
-    ) {
-        self.stream = stream
+    init(voice: any SocketVoice, shard: Shard, maxMessageBytes: Int, drain: DrainPlan) {
         self.voice = voice
         self.shard = shard
         self.drain = drain
@@ -34,8 +34,10 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     }
 
     /// Subscribes, then answers the handshake: an event committed after the answer was read can't be missed.
-    func begin(through outlet: Outlet) {
+    func begin(_ stream: AcceptedStream, through outlet: Outlet) {
         self.outlet = outlet
+        permit = stream.permit
+        claim = stream.claim
         guard let context else { preconditionFailure("a socket begins in its pipeline") }
         guard case .listen(let subscription) = stream.purpose else {
             if case .farewell(let reason) = stream.purpose {
@@ -48,7 +50,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         self.subscriber = subscriber
         // Before anything is sent: a peer that is gone already ends this in the middle of the send.
         let holder = SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop))
-        let isWanted = stream.claim?.connect(holder) ?? true
+        let isWanted = claim?.connect(holder) ?? true
         send(stream.opening)
         guard self.subscriber != nil else { return }
         guard isWanted else {
@@ -99,12 +101,22 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
 
     // MARK: Outbound
 
-    func write(_ bytes: ByteBuffer) { send(bytes) }
+    var openDescriptor: NIOBSDSocket.Handle? {
+        let descriptor = context.flatMap { outlet.openDescriptor($0) }
+        wasLeftUnsent = descriptor == nil
+        return descriptor
+    }
 
-    func write(each entries: [ByteBuffer]) {
-        send(voice.frames(entries))
+    func write(_ bytes: ByteBuffer) {
+        // Until it is known: the write may be what finds the connection broken.
+        wasLeftUnsent = true
+        send(bytes)
         wasLeftUnsent = hasUnsent
     }
+
+    func message(of entries: [ByteBuffer]) -> ByteBuffer { voice.message(of: entries) }
+
+    func opening(beforeEntryOf count: Int) -> ByteBuffer { voice.opening(beforeEntryOf: count) }
 
     func resumed(_ resumption: Resumption, epoch: String) {
         if let frame = voice.resumed(resumption, epoch: epoch) { send(frame) }
@@ -121,7 +133,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
 
     private func ping() {
         // An answer that is due answers the first of several pings.
-        if stream.claim != nil, pinged == nil, let subscriber { pinged = shard.delivered(to: subscriber) }
+        if claim != nil, pinged == nil, let subscriber { pinged = shard.delivered(to: subscriber) }
         send(Self.ping)
     }
 
@@ -150,7 +162,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     /// Gives the subscription of this socket back, with what was delivered. Where that is in doubt it is less rather than
     /// more: a message may come twice, with the same id, and none is missing.
     private func releaseClaim(_ parting: Parting = .orderly) {
-        if let claim = stream.claim, let subscriber {
+        if let claim, let subscriber {
             let isInDoubt =
                 switch parting {
                 case .orderly: hasUnsent

@@ -47,6 +47,8 @@ struct Front: Service {
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.maxMessagesPerRead, value: acceptBurst)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Accepted sockets have it from the one that listens: a system call less for each.
+            .serverChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
@@ -55,7 +57,12 @@ struct Front: Service {
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
+            // A channel keeps the buffer that it first read into. Requests that say more grow it as they come.
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 64, initial: StreamLimits.readBytes, maximum: 65_536)
+            )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }

@@ -4,7 +4,8 @@ import NIOHTTP1
 import NIOHTTPTypesHTTP1
 import TipwireWire
 
-/// An answer that is given before the HTTP service is asked, and with which the connection ends: nearly always a refusal.
+/// An answer that is given without the HTTP service: a refusal, with which the connection ends, or what a tip came to that went
+/// the short way.
 struct FrontAnswer {
     let status: HTTPResponseStatus
     private(set) var body: ByteBuffer
@@ -16,6 +17,13 @@ struct FrontAnswer {
         body = ByteBuffer()
         headers = ["cache-control": "no-store", "connection": "close"]
         headers.add(contentsOf: extra)
+    }
+
+    /// One with which the connection goes on.
+    init(status: HTTPResponseStatus, headers: HTTPHeaders, body: ByteBuffer) {
+        self.status = status
+        self.headers = headers
+        self.body = body
     }
 
     /// `{"error":"…"}`.
@@ -59,10 +67,15 @@ struct FrontAnswer {
 
     /// The whole answer, for a pipeline without an encoder.
     var bytes: ByteBuffer {
-        var buffer = ByteBuffer()
+        var buffer = ByteBufferAllocator().buffer(capacity: 512 + body.readableBytes)
         buffer.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\n")
-        for (name, value) in headers { buffer.writeString("\(name): \(value)\r\n") }
-        buffer.writeString("\r\n")
+        for (name, value) in headers {
+            buffer.writeString(name)
+            buffer.writeStaticString(": ")
+            buffer.writeString(value)
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeStaticString("\r\n")
         buffer.writeImmutableBuffer(body)
         return buffer
     }

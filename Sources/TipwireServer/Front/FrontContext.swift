@@ -8,6 +8,7 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOHTTPTypesHTTP2
 import TipwireHub
+import TipwireSending
 
 /// What the gates of all connections share.
 struct FrontContext: Sendable {
@@ -25,6 +26,8 @@ struct FrontContext: Sendable {
     let limits: Limits
     /// Who decides about streams; nil on a port that has none.
     let streams: StreamDoor?
+    /// Who takes tips in by the short way; nil on a port that takes none.
+    let tips: TipDoor?
     let fanout: Fanout
     let maxMessageBytes: Int
     let drain: DrainPlan
@@ -81,7 +84,7 @@ struct FrontContext: Sendable {
             context.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
             try pipeline.addHandlers([EventStreamBody(), handler], position: .before(gate))
             pipeline.removeHandler(context: context, promise: nil)
-            handler.begin(through: Outlet())
+            handler.begin(stream, through: Outlet())
         } catch {
             logger.error("a stream could not take its channel over", metadata: ["error": "\(error)"])
             context.close(promise: nil)
@@ -122,7 +125,7 @@ struct FrontContext: Sendable {
             pipeline.removeHandler(context: decoder, promise: nil)
             try context.channel.syncOptions?.setOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))
-            handler.begin(through: isPlain ? Outlet(direct: context) : Outlet())
+            handler.begin(stream, through: isPlain ? Outlet(direct: context) : Outlet())
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])
             context.close(promise: nil)

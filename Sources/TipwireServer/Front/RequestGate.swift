@@ -20,6 +20,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case idle
         /// A request is being received or answered.
         case busy(Exchange)
+        /// The same without the HTTP service: a tip goes the short way.
+        case visiting(Visit)
         /// A stream's request has been recognised; its end is awaited.
         case opening(HTTPRequestHead)
         /// A stream's right is being looked up.
@@ -35,6 +37,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         var isLast = false
         /// The client holds the body back until it is told to send it.
         var awaitsContinue = false
+    }
+
+    /// A tip on its short way.
+    private struct Visit {
+        let head: HTTPRequestHead
+        let admitted: TipDoor.Visit
+        var body = ByteBuffer()
+        var isReceived = false
+        /// The connection ends with this answer.
+        var isLast: Bool
     }
 
     private let front: FrontContext
@@ -93,12 +105,21 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
                 state = .busy(exchange)
                 context.fireChannelRead(wrapInboundOut(part))
             }
+        case (.visiting(let visit), _) where visit.isReceived:
+            hold(part)
+        case (.visiting(var visit), .body(var piece)):
+            // A copy of the state's would be written to.
+            state = .done
+            if visit.body.readableBytes == 0 { visit.body = piece } else { visit.body.writeBuffer(&piece) }
+            state = .visiting(visit)
+        case (.visiting(let visit), .end):
+            submit(visit, context: context)
         case (.opening(let head), .end):
             open(head, context: context)
         case (.opening, .body), (.deciding, _), (.done, _), (.fresh, _), (.idle, _):
             // A stream's request has no body worth reading, and nothing follows a refusal.
             break
-        case (.opening, .head):
+        case (.opening, .head), (.visiting, .head):
             preconditionFailure("the decoder began a request inside another")
         }
     }
@@ -117,6 +138,19 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             expect(within: front.limits.body, context: context)
             return
         }
+        // After a request that names another protocol the decoder reads no further, so the connection must end. HTTP/1.0
+        // has several ways to keep one, none of them a standard's.
+        let isLast = !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "upgrade")
+        expect(within: front.limits.body, context: context)
+        if let admitted = front.tips?.admit(head) {
+            state = .visiting(Visit(head: head, admitted: admitted, isLast: isLast))
+        } else {
+            serve(head, isLast: isLast, context: context)
+        }
+    }
+
+    /// Gives a request to the HTTP service.
+    private func serve(_ head: HTTPRequestHead, isLast: Bool, context: ChannelHandlerContext) {
         if !isServing {
             do {
                 try front.serve(context: context, gate: self)
@@ -126,12 +160,49 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
                 return
             }
         }
-        // After a request that names another protocol the decoder reads no further, so the connection must end. HTTP/1.0
-        // has several ways to keep one, none of them a standard's.
-        let isLast = !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "upgrade")
         state = .busy(Exchange(isLast: isLast, awaitsContinue: HeadCheck.awaitsContinue(head)))
-        expect(within: front.limits.body, context: context)
         context.fireChannelRead(wrapInboundOut(.head(head)))
+    }
+
+    // MARK: The short way
+
+    private func submit(_ visit: Visit, context: ChannelHandlerContext) {
+        expect(within: nil, context: context)
+        var received = visit
+        received.isReceived = true
+        state = .visiting(received)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let isTaken = front.tips?.receive(visit.body, of: visit.admitted) { answer in
+            bound.eventLoop.execute {
+                let (gate, context) = bound.value
+                gate.visited(answer, context: context)
+            }
+        }
+        if isTaken == true { return }
+        // Something is not as it should be; the HTTP service knows the words for that.
+        serve(visit.head, isLast: visit.isLast, context: context)
+        guard case .busy = state else { return }
+        if visit.body.readableBytes > 0 { receive(.body(visit.body), context: context) }
+        receive(.end(nil), context: context)
+        context.fireChannelReadComplete()
+    }
+
+    private func visited(_ given: FrontAnswer, context: ChannelHandlerContext) {
+        guard case .visiting(let visit) = state, context.channel.isActive else { return }
+        var answer = given
+        let isLast = visit.isLast || isQuiescing
+        if isLast { answer.headers.replaceOrAdd(name: "Connection", value: "close") }
+        state = isLast ? .done : .idle
+        unsent = 0
+        expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
+        write(answer, context: context)
+        if isLast {
+            finish(context: context)
+        } else {
+            releaseHeld(context: context)
+            // The service, if it is there, asked for the bytes of this request and will not ask again.
+            if isServing, held.isEmpty { context.read() }
+        }
     }
 
     /// The service has come to the point where it reads the body. Only now is a client that waits for it told to send it: a
@@ -223,6 +294,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             // Reads on past the last answer: the service behind takes no more, and bytes left unread would turn our close
             // into a reset that destroys the answer on its way.
             context.read()
+        case .visiting(let visit) where !visit.isReceived:
+            // Nobody behind asks for the rest.
+            context.read()
         case .idle where !isReceivingHead:
             // Something has come, and it was no whole head.
             isReceivingHead = true
@@ -236,6 +310,11 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         if !isStreams { front.responses.count(answer) }
         state = .done
         expect(within: front.limits.close, context: context)
+        write(answer, context: context)
+        finish(context: context)
+    }
+
+    private func write(_ answer: FrontAnswer, context: ChannelHandlerContext) {
         if isServing {
             // The encoder is in the pipeline: the answer takes its form.
             context.write(wrapOutboundOut(.head(answer.head)), promise: nil)
@@ -246,7 +325,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         } else {
             context.writeAndFlush(NIOAny(answer.bytes), promise: nil)
         }
-        finish(context: context)
     }
 
     // MARK: Streams
@@ -257,11 +335,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .deciding
-        let decided = streams.decide(head, remote: context.remoteAddress, on: context.eventLoop)
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        decided.whenComplete { result in
-            let (gate, context) = bound.value
-            gate.decided(result, context: context)
+        let decision = streams.decide(head, remote: context.remoteAddress, on: context.eventLoop)
+        decision.whenMade(for: (self, context), on: context.eventLoop) { owner, result in
+            owner.0.decided(result, context: owner.1)
         }
     }
 
@@ -294,7 +370,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             isQuiescing = true
             switch state {
             case .fresh, .idle, .opening: context.close(promise: nil)
-            case .busy, .deciding, .done: break
+            case .busy, .visiting, .deciding, .done: break
             }
         case ChannelEvent.inputClosed:
             isInputClosed = true
@@ -304,6 +380,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
                 // The answer still goes out; a request that was cut short has none.
                 if exchange.isReceived { break }
                 context.close(promise: nil)
+            case .visiting(let visit):
+                if !visit.isReceived { context.close(promise: nil) }
             }
         default:
             context.fireUserInboundEventTriggered(event)
@@ -336,6 +414,12 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             exchange.isLast = true
             held = []
             state = .busy(exchange)
+        case .visiting(let visit) where !visit.isReceived:
+            answer(HeadCheck.refusal(for: fault), context: context)
+        case .visiting(var visit):
+            visit.isLast = true
+            held = []
+            state = .visiting(visit)
         case .deciding:
             context.close(promise: nil)
         case .done:
@@ -380,6 +464,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReceivingBody: Bool {
         switch state {
         case .busy(let exchange): !exchange.hasResponseBegun
+        case .visiting(let visit): !visit.isReceived
         case .opening: true
         case .fresh, .idle, .deciding, .done: false
         }

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import TipwireHub
+import TipwireSending
 import TipwireWire
 
 /// Tells the requests that become streams from those that don't.
@@ -28,14 +29,39 @@ struct StreamDoor: Sendable {
 
     func decide(
         _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
-    ) -> EventLoopFuture<StreamDecision> {
+    ) -> PendingDecision {
         let decision =
             WebSocketHandshake.isUpgrade(head.headers)
-            ? sockets.decide(head, remote: remote, on: eventLoop)
-            : eventLoop.makeSucceededFuture(eventHook.decide(head, remote: remote))
+            ? sockets.decide(head, remote: remote, on: eventLoop) : .now(eventHook.decide(head, remote: remote))
         guard head.method == .HEAD else { return decision }
         return decision.map { decision in
             if case .answer(let answer) = decision { .answer(answer.withoutBody) } else { decision }
+        }
+    }
+}
+
+/// A decision that is there, as nearly all are, or one that is waited for on the connection's event loop.
+enum PendingDecision {
+    case now(StreamDecision)
+    case later(EventLoopFuture<StreamDecision>)
+
+    func map(_ transform: @escaping @Sendable (StreamDecision) -> StreamDecision) -> PendingDecision {
+        switch self {
+        case .now(let decision): .now(transform(decision))
+        case .later(let decision): .later(decision.map(transform))
+        }
+    }
+
+    /// Calls `body` on the event loop, at once if the decision is there.
+    func whenMade<Owner>(
+        for owner: Owner, on eventLoop: any EventLoop,
+        _ body: @escaping @Sendable (Owner, Result<StreamDecision, any Error>) -> Void
+    ) {
+        switch self {
+        case .now(let decision): body(owner, .success(decision))
+        case .later(let decision):
+            let bound = NIOLoopBound(owner, eventLoop: eventLoop)
+            decision.whenComplete { body(bound.value, $0) }
         }
     }
 }
@@ -78,18 +104,18 @@ struct AcceptedStream: Sendable {
     func handler(on shard: Shard, maxMessageBytes: Int, drain: DrainPlan) -> any StreamHandler {
         switch form {
         case .webSocket(let voice):
-            WebSocketHandler(
-                stream: self, voice: voice, shard: shard, maxMessageBytes: maxMessageBytes, drain: drain)
+            WebSocketHandler(voice: voice, shard: shard, maxMessageBytes: maxMessageBytes, drain: drain)
         case .serverSentEvents(let framing):
-            EventStreamHandler(stream: self, framing: framing, shard: shard, drain: drain)
+            EventStreamHandler(framing: framing, shard: shard, drain: drain)
         }
     }
 }
 
 /// What a connection becomes when it is a stream: the one handler that is left in its pipeline.
 protocol StreamHandler: ChannelInboundHandler where InboundIn == ByteBuffer, OutboundOut == ByteBuffer {
-    /// Subscribes and answers the request; called once, in the pipeline.
-    func begin(through outlet: Outlet)
+    /// Subscribes and answers the request; called once, in the pipeline. Of the request nothing is kept but what the stream
+    /// needs for as long as it lives.
+    func begin(_ stream: AcceptedStream, through outlet: Outlet)
 }
 
 /// Time and bytes that every stream is given.
@@ -98,6 +124,7 @@ enum StreamLimits {
     static let close = TimeAmount.seconds(5)
     /// The same when the server is going down, where everyone waits for the slowest.
     static let shutdownClose = TimeAmount.seconds(1)
-    /// Bytes of one read from a client, who says little. A small fixed buffer keeps an idle connection small.
-    static let readBytes = 2_048
+    /// Bytes of one read from a client, who says little: a handshake fits, and a ping. Each connection keeps a buffer of this
+    /// size, which is a quarter of what it costs.
+    static let readBytes = 1_024
 }

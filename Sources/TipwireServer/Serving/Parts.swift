@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import TipwireCore
 import TipwireHub
+import TipwireSending
 import TipwireStore
 import TipwireWebhooks
 import TipwireWire
@@ -38,6 +39,8 @@ struct Parts: Sendable {
 
     let intake: TipIntake
     let reader: CatchUpReader
+    /// How events get into plain sockets.
+    let sendingWay: SendingWay
     let fanout: Fanout
     let subscriptionQuota: SubscriptionQuota
     let sockets: SocketSubscriptions
@@ -73,7 +76,9 @@ struct Parts: Sendable {
             maxPending: configuration.intake.maxPending, metrics: metrics, logger: logger)
         let encoder = EventEncoder(
             directory: directory, epoch: position.epoch, publicURL: { publicURL.current })
-        reader = CatchUpReader(store: store, directory: directory, encoder: encoder, logger: logger)
+        reader = CatchUpReader(
+            store: store, directory: directory, encoder: encoder, metrics: metrics, logger: logger)
+        sendingWay = try Self.sendingWay(configuration.feed.ioUring, logger: logger)
         fanout = Fanout(
             eventLoops: Array(eventLoops.makeIterator()),
             settings: .init(
@@ -81,7 +86,14 @@ struct Parts: Sendable {
                 maxLagBytes: configuration.feed.maxLagBytes, maxLagSeconds: configuration.feed.maxLagSeconds,
                 keepaliveSeconds: configuration.sse.keepaliveSeconds,
                 maxStreamSeconds: configuration.sse.maxStreamSeconds),
-            log: position, reader: reader, clock: clock)
+            log: position, reader: reader, clock: clock,
+            makeSender: { [sendingWay] in
+                sendingWay.makeSender { code in
+                    logger.warning(
+                        "io_uring failed; events are sent by a system call for each socket from here on",
+                        metadata: ["error": "\(SystemReason.text(code))"])
+                }
+            })
         subscriptionQuota = SubscriptionQuota(
             limits: .init(
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
@@ -118,6 +130,20 @@ struct Parts: Sendable {
         turns = DrainPlan(quota: quota, seconds: configuration.drain.seconds)
     }
 
+    private static func sendingWay(_ use: RingUse, logger: Logger) throws -> SendingWay {
+        guard use != .never else { return .calls }
+        guard let code = SendingWay.ringObstacle() else { return .ring }
+        let reason = SystemReason.text(code)
+        if use == .always {
+            throw StartupError(
+                "feed.ioUring is 'always', and io_uring can't be used here: \(reason); set it to 'auto' or 'never'")
+        }
+        logger.info(
+            "io_uring can't be used; events are sent by a system call for each socket",
+            metadata: ["reason": "\(reason)"])
+        return .calls
+    }
+
     var door: StreamDoor {
         let admission = Admission(
             directory: directory, authenticator: authenticator, quota: quota, addresses: addresses, clock: clock,
@@ -130,6 +156,12 @@ struct Parts: Sendable {
                 admission: admission, origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))
     }
 
+    private var tipDoor: TipDoor {
+        TipDoor(
+            directory: directory, authenticator: authenticator, intake: intake, position: position, clock: clock,
+            responses: responses, logger: logger)
+    }
+
     func frontContext(
         responder: some HTTPResponder<AppContext>, door: StreamDoor?,
         served: AsyncStream<HTTPBackend.Value>.Continuation
@@ -139,7 +171,8 @@ struct Parts: Sendable {
                 head: .seconds(Int64(configuration.http.headSeconds)),
                 body: .seconds(Int64(configuration.http.bodySeconds)),
                 idle: .seconds(Int64(configuration.http.idleSeconds))),
-            streams: door, fanout: fanout, maxMessageBytes: configuration.feed.maxMessageBytes, drain: turns,
+            streams: door, tips: door == nil ? nil : tipDoor, fanout: fanout,
+            maxMessageBytes: configuration.feed.maxMessageBytes, drain: turns,
             backend: HTTPBackend(answering: responder, logger: logger), served: served, responses: responses,
             logger: logger)
     }
@@ -195,7 +228,8 @@ struct Parts: Sendable {
         OperatingController(
             store: store, intake: intake, drain: drain,
             exposition: MetricsExposition(
-                metrics: metrics, intake: intake, fanout: fanout, sockets: sockets, webhooks: webhooks,
+                metrics: metrics, intake: intake, fanout: fanout, isRingUsed: sendingWay == .ring, sockets: sockets,
+                webhooks: webhooks,
                 subscriptionQuota: subscriptionQuota, store: store, directory: directory,
                 position: position, refusals: refusals, responses: responses, quota: quota,
                 openSockets: openSockets, certificate: certificate, drain: drain,

@@ -11,24 +11,35 @@ public struct QueryString: Sendable {
 
     /// - Parameter target: a request target or URL; what follows its first `?`, up to a `#`, is read.
     public init(target: some StringProtocol) {
-        guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return }
-        add(target.utf8[target.utf8.index(after: mark)...].prefix { $0 != UInt8(ascii: "#") })
+        var target = String(target)
+        target.withUTF8 { bytes in
+            guard let mark = bytes.firstIndex(of: UInt8(ascii: "?")) else { return }
+            add(UnsafeBufferPointer(rebasing: bytes[(mark + 1)...].prefix { $0 != UInt8(ascii: "#") }))
+        }
     }
 
-    private mutating func add(_ query: some Collection<UInt8>) {
-        for pair in query.split(separator: UInt8(ascii: "&")) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            let name = Self.decode(parts[0])
+    /// Over bytes in memory: each request that opens a stream passes here.
+    private mutating func add(_ query: UnsafeBufferPointer<UInt8>) {
+        var start = 0
+        while start < query.count {
+            let end = query[start...].firstIndex(of: UInt8(ascii: "&")) ?? query.count
+            defer { start = end + 1 }
+            if start == end { continue }
+            let pair = query[start..<end]
+            let sign = pair.firstIndex(of: UInt8(ascii: "=")) ?? end
+            let name = Self.decode(pair[..<sign])
             guard values[name] == nil else {
                 repeated.insert(name)
                 continue
             }
-            values[name] = parts.count > 1 ? Self.decode(parts[1]) : ""
+            values[name] = sign < end ? Self.decode(pair[(sign + 1)...]) : ""
         }
     }
 
     /// Adds the parameters of a form (`application/x-www-form-urlencoded`), behind those that are there.
-    public mutating func add(form: ByteBuffer) { add(form.readableBytesView) }
+    public mutating func add(form: ByteBuffer) {
+        form.withUnsafeReadableBytes { add($0.assumingMemoryBound(to: UInt8.self)) }
+    }
 
     public var names: some Collection<String> { values.keys }
 
@@ -40,21 +51,24 @@ public struct QueryString: Sendable {
         return value
     }
 
-    private static func decode(_ bytes: some Collection<UInt8>) -> String {
+    private static func decode(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> String {
+        // As it is, most of the time.
+        guard bytes.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
+            return String(decoding: UnsafeBufferPointer(rebasing: bytes), as: UTF8.self)
+        }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)
         var index = bytes.startIndex
-        while index != bytes.endIndex {
+        while index < bytes.endIndex {
             let byte = bytes[index]
-            index = bytes.index(after: index)
+            index += 1
             switch byte {
             case UInt8(ascii: "+"):
                 decoded.append(UInt8(ascii: " "))
             case UInt8(ascii: "%"):
-                let digits = bytes[index...].prefix(2).compactMap(hexDigit)
-                if digits.count == 2 {
-                    decoded.append(digits[0] << 4 | digits[1])
-                    index = bytes.index(index, offsetBy: 2)
+                if index + 1 < bytes.endIndex, let high = hexDigit(bytes[index]), let low = hexDigit(bytes[index + 1]) {
+                    decoded.append(high << 4 | low)
+                    index += 2
                 } else {
                     decoded.append(byte)
                 }

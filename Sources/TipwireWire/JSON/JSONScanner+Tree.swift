@@ -34,7 +34,7 @@ extension JSONScanner {
             let name = try scanner.decode(token)
             let isNew: Bool
             if members.count < Self.membersComparedOneByOne {
-                isNew = !members.contains { $0.name.utf8.elementsEqual(name.utf8) }
+                isNew = !members.contains { $0.name.hasSameBytes(as: name) }
             } else {
                 if names.isEmpty { names = Set(members.map { Array($0.name.utf8) }) }
                 isNew = names.insert(Array(name.utf8)).inserted

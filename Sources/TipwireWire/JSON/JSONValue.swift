@@ -70,6 +70,17 @@ public struct JSONObject: Sendable, Equatable {
     /// Names are compared by their bytes. Swift's `==` takes canonically equivalent strings for equal: a member
     /// named with the Kelvin sign would answer to "K".
     public subscript(name: String) -> JSONValue? {
-        members.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
+        members.first { $0.name.hasSameBytes(as: name) }?.value
+    }
+}
+
+extension String {
+    /// Equality by bytes, which canonically equivalent strings don't have.
+    func hasSameBytes(as other: String) -> Bool {
+        var mine = self
+        var others = other
+        return mine.withUTF8 { mine in
+            others.withUTF8 { others in mine.count == others.count && zip(mine, others).allSatisfy { $0 == $1 } }
+        }
     }
 }

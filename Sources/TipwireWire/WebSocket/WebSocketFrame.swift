@@ -9,7 +9,7 @@ public enum WebSocketFrame {
     public static let maximumControlPayload = 125
 
     /// The longest header that a server writes: two bytes and a 64-bit length.
-    private static let maximumServerHeader = 10
+    public static let maximumServerHeader = 10
 
     public static func text(_ payload: ByteBuffer) -> ByteBuffer { frame(.text, payload) }
 
@@ -33,6 +33,31 @@ public enum WebSocketFrame {
     /// The header of a whole, unmasked text frame: for a payload that is written into the same buffer afterwards.
     public static func writeTextHeader(payloadLength: Int, into buffer: inout ByteBuffer) {
         writeHeader(.text, isFinal: true, length: payloadLength, isMasked: false, into: &buffer)
+    }
+
+    /// The same before what a buffer has readable, in the room that there must be for it. The buffer then begins with it.
+    ///
+    /// - Returns: how many bytes it takes.
+    public static func putTextHeader(payloadLength: Int, before buffer: inout ByteBuffer) -> Int {
+        let length =
+            switch payloadLength {
+            case 0...125: 2
+            case 126...0xFFFF: 4
+            default: maximumServerHeader
+            }
+        let start = buffer.readerIndex - length
+        buffer.setInteger(WebSocketOpcode.text.rawValue | 0x80, at: start)
+        switch length {
+        case 2: buffer.setInteger(UInt8(payloadLength), at: start + 1)
+        case 4:
+            buffer.setInteger(UInt8(126), at: start + 1)
+            buffer.setInteger(UInt16(payloadLength), at: start + 2)
+        default:
+            buffer.setInteger(UInt8(127), at: start + 1)
+            buffer.setInteger(UInt64(payloadLength), at: start + 2)
+        }
+        buffer.moveReaderIndex(to: start)
+        return length
     }
 
     /// A frame as a client sends it. `key` is the masking key, its first byte highest.

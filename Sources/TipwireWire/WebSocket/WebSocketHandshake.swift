@@ -91,20 +91,42 @@ public enum WebSocketHandshake {
 
     /// Whether the list of tokens that is the header `name` holds `token`, in any case.
     private static func has(_ token: String, in name: String, _ headers: HTTPHeaders) -> Bool {
-        headers[canonicalForm: name].contains { trimmed($0).lowercased() == token }
+        headers.contains { field in
+            isSame(field.name.utf8, name)
+                && field.value.utf8.split(separator: UInt8(ascii: ",")).contains { isSame(trimmed($0), token) }
+        }
     }
 
-    private static func trimmed(_ text: some StringProtocol) -> Substring {
-        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-        let start = Substring(text).drop(while: isBlank)
-        guard let end = start.lastIndex(where: { !isBlank($0) }) else { return "" }
+    /// Equality with a lower-case word, in any case: of bytes, because each request of a server passes here.
+    private static func isSame(_ text: some Collection<UInt8>, _ word: String) -> Bool {
+        text.elementsEqual(word.utf8) { byte, letter in
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 == letter : byte == letter
+        }
+    }
+
+    private static func trimmed(_ text: Substring.UTF8View) -> Substring.UTF8View {
+        let isBlank: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        let start = text.drop(while: isBlank)
+        guard let end = start.lastIndex(where: { !isBlank($0) }) else { return start }
         return start[...end]
     }
+
+    /// A header's value without the blanks around it, which aren't part of it.
+    private static func trimmed(_ value: String) -> Substring { Substring(trimmed(value[...].utf8)) }
 
     /// Sixteen bytes are 22 characters of base64 and two of padding. The last character has four bits to spare; the
     /// RFC that could forbid ones in them leaves it to the decoder.
     private static func isKey(_ key: Substring) -> Bool {
-        key.utf8.count == 24 && key.hasSuffix("==") && key.utf8.dropLast(2).allSatisfy(alphabet.contains)
+        key.utf8.count == 24 && key.hasSuffix("==") && key.utf8.dropLast(2).allSatisfy(isDigit)
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+            true
+        default: false
+        }
     }
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

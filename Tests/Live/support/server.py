@@ -45,7 +45,7 @@ class Server:
     logs = None
     running = []
 
-    def __init__(self, data, *options, port=0, log_level="debug", env=None, certificate=None):
+    def __init__(self, data, *options, port=0, log_level="debug", env=None, certificate=None, program=None):
         self.data = pathlib.Path(data)
         self.options = list(options)
         self.context = None
@@ -56,6 +56,7 @@ class Server:
         self.port = port
         self.log_level = log_level
         self.env = env or {}
+        self.program = program or binary()
         self.process = None
         self.admin = None
 
@@ -67,7 +68,7 @@ class Server:
         kind = "demo-stdout" if "--demo" in self.options else "stdout"
         self.stderr_path = pathlib.Path(Server.logs) / f"{number}.stderr"
         self.stdout_path = pathlib.Path(Server.logs) / f"{number}.{kind}"
-        command = [binary(), "serve", "--port", str(self.port), "--data", str(self.data)]
+        command = [str(self.program), "serve", "--port", str(self.port), "--data", str(self.data)]
         if self.log_level:
             command += ["--log-level", self.log_level]
         command += self.options + list(more)

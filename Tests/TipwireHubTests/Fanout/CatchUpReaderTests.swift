@@ -132,6 +132,30 @@ struct CatchUpReaderTests {
         }
     }
 
+    @Test("Who come to one place of the log's end within a moment share a read, and later ones read again")
+    func sharedEnd() async throws {
+        for (sharing, reads) in [(Duration.seconds(3_600), 1), (.zero, 6)] {
+            try await withHub(sharing: sharing) { hub in
+                let account = try await hub.directory.makeAccount("olivia")
+                let page = try await hub.directory.makePage("page", of: account.id)
+                try await hub.tips(page, 10)
+                let start = Subscription.Start.position("\(hub.position.epoch)-4")
+                for index in 0..<6 {
+                    let listener = try await hub.listen(
+                        .page(page.id), as: principal(account), from: start, loop: index % 2)
+                    try await listener.received(through: 10)
+                    #expect(listener.sequences == Array(5...10))
+                }
+                #expect(hub.metrics.catchUpReads.value == reads)
+                // What the shared stretch lacks is read next.
+                try await hub.tips(page, 2)
+                let late = try await hub.listen(.page(page.id), as: principal(account), from: start)
+                try await late.received(through: 12)
+                #expect(late.sequences == Array(5...12))
+            }
+        }
+    }
+
     @Test("Many who come back to one position share one read of a whole stretch")
     func sharedStretch() async throws {
         try await withHub { hub in

@@ -25,7 +25,9 @@ struct Hub: Sendable {
     let fanout: Fanout
     let relay: EventRelay
 
-    init(store: StoreDouble, settings: Fanout.Settings, maxPending: Int) async throws {
+    init(
+        store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero
+    ) async throws {
         self.store = store
         clock = TestClock()
         position = LogPosition(try await store.bounds())
@@ -34,9 +36,11 @@ struct Hub: Sendable {
             store: store, position: position, wakeUp: wakeUp, clock: clock.wall, maxPending: maxPending,
             metrics: metrics, logger: silence)
         encoder = EventEncoder(directory: directory, epoch: position.epoch) { "http://tipwire.test" }
-        reader = CatchUpReader(store: store, directory: directory, encoder: encoder, logger: silence)
+        reader = CatchUpReader(
+            store: store, directory: directory, encoder: encoder, metrics: metrics, logger: silence, sharing: sharing)
         fanout = Fanout(
-            eventLoops: eventLoops, settings: settings, log: position, reader: reader, clock: clock.wall)
+            eventLoops: eventLoops, settings: settings, log: position, reader: reader, clock: clock.wall,
+            makeSender: { KernelDouble() })
         directory.enforce(with: fanout)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: silence)
@@ -58,13 +62,14 @@ struct Hub: Sendable {
     /// Connects a listener on one of the event loops.
     func listen(
         _ audience: Audience, as principal: Principal, in dialect: Dialect = .pally,
-        from start: Subscription.Start = .live, loop: Int = 0, isWritable: Bool = true
+        from start: Subscription.Start = .live, loop: Int = 0, isWritable: Bool = true,
+        hasSocket: Bool = false
     ) async throws -> Listener {
         try await Listener.connect(
             Subscription(
                 dialect: dialect, audience: audience, principal: principal, start: start, remoteAddress: "192.0.2.1",
                 connectedAt: noon),
-            to: fanout, on: eventLoops[loop], isWritable: isWritable)
+            to: fanout, on: eventLoops[loop], isWritable: isWritable, hasSocket: hasSocket)
     }
 
     /// Returns when each loop has done what was asked of it before.
@@ -92,10 +97,11 @@ extension Fanout.Settings {
 
 /// Runs a hub with its services while `body` lasts.
 func withHub(
-    _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, _ body: @Sendable (Hub) async throws -> Void
+    _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, sharing: Duration = .zero,
+    _ body: @Sendable (Hub) async throws -> Void
 ) async throws {
     try await withStore { store in
-        let hub = try await Hub(store: store, settings: settings, maxPending: maxPending)
+        let hub = try await Hub(store: store, settings: settings, maxPending: maxPending, sharing: sharing)
         defer { hub.fanout.stop() }
         try await withServices([hub.reader, hub.relay, hub.intake]) { _ in try await body(hub) }
     }
@@ -123,9 +129,10 @@ struct Listener: Sendable {
     private let subscriber: NIOLoopBound<Subscriber>
 
     static func connect(
-        _ subscription: Subscription, to fanout: Fanout, on eventLoop: any EventLoop, isWritable: Bool
+        _ subscription: Subscription, to fanout: Fanout, on eventLoop: any EventLoop, isWritable: Bool,
+        hasSocket: Bool = false
     ) async throws -> Listener {
-        let sink = ListenerDouble()
+        let sink = ListenerDouble(hasSocket: hasSocket)
         sink.heard.change { $0.isWritable = isWritable }
         let (subscriber, id) = try await eventLoop.submit {
             let shard = fanout.shard(on: eventLoop)

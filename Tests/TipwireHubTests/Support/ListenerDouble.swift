@@ -24,17 +24,44 @@ final class ListenerDouble: SubscriberSink, Sendable {
         var whileUnwritable = 0
         /// After this many more writes the connection takes nothing, as a full socket buffer would; nil: never.
         var writesUntilFull: Int?
+        /// Bytes of a frame whose end has not come.
+        var unfinished = ByteBuffer()
+        /// Messages that went past it, to its socket.
+        var direct = 0
+        /// Its socket took the beginning of a message; the rest comes by a write, whether or not there is room.
+        var hasRestComing = false
     }
 
     let heard = Watched(Heard())
+    /// Whether it has a socket, which bytes may go to past it.
+    private let descriptor = Watched<CInt?>(nil)
+
+    /// - Parameter hasSocket: as a real connection has; `KernelDouble` plays it.
+    init(hasSocket: Bool = false) {
+        if hasSocket {
+            let descriptor = KernelDouble.socket(of: self)
+            self.descriptor.change { $0 = descriptor }
+        }
+    }
 
     var isWritable: Bool { heard.value.isWritable }
+
+    var openDescriptor: NIOBSDSocket.Handle? { descriptor.value }
+
+    /// Its socket has taken a message, or the beginning of one.
+    func sent(_ bytes: ByteBuffer, isWhole: Bool) {
+        heard.change { $0.direct += 1 }
+        write(bytes)
+        if !isWhole { heard.change { $0.hasRestComing = true } }
+    }
 
     func write(_ bytes: ByteBuffer) {
         heard.change { heard in
             if heard.end != nil { heard.afterEnd += 1 }
-            if !heard.isWritable { heard.whileUnwritable += 1 }
-            let frames = Self.frames(in: bytes)
+            if !heard.isWritable, !heard.hasRestComing { heard.whileUnwritable += 1 }
+            heard.hasRestComing = false
+            heard.unfinished.writeImmutableBuffer(bytes)
+            let frames = Self.frames(in: &heard.unfinished)
             let sequences = frames.map(Self.sequence)
             heard.frames += frames
             heard.sequences += sequences
@@ -69,17 +96,20 @@ final class ListenerDouble: SubscriberSink, Sendable {
         }
     }
 
-    /// Splits a run of unmasked text frames.
-    private static func frames(in bytes: ByteBuffer) -> [ByteBuffer] {
-        var rest = bytes
+    /// Takes whole unmasked text frames from the beginning.
+    private static func frames(in bytes: inout ByteBuffer) -> [ByteBuffer] {
         var frames: [ByteBuffer] = []
-        while let first: UInt8 = rest.readInteger(), let short: UInt8 = rest.readInteger() {
+        while true {
+            var rest = bytes
+            guard let first: UInt8 = rest.readInteger(), let short: UInt8 = rest.readInteger() else { return frames }
             precondition(first == 0x81, "not a whole text frame")
-            let length = short == 126 ? Int(rest.readInteger(as: UInt16.self)!) : Int(short)
             precondition(short <= 126, "longer than one event may be")
-            frames.append(rest.readSlice(length: length)!)
+            guard let length = short == 126 ? rest.readInteger(as: UInt16.self).map(Int.init) : Int(short),
+                let frame = rest.readSlice(length: length)
+            else { return frames }
+            frames.append(frame)
+            bytes = rest
         }
-        return frames
     }
 
     /// The sequence in the `cursor` that ends a notification: `…"cursor":"0f3a9c11-42"}`.

@@ -13,7 +13,7 @@ struct HubPropertyTests {
             let maxLagBytes = seed.chance(40) ? Int.random(in: 2_000...20_000, using: &seed) : 1 << 30
             let roundSeed = TestSeed(of: seed, round)
             _ = seed.next()
-            try await withHub(.test(maxLagBytes: maxLagBytes)) { hub in
+            try await withHub(.test(maxLagBytes: maxLagBytes), sharing: .seconds(round % 2)) { hub in
                 try await run(hub, seed: roundSeed, note: "round \(round), \(roundSeed)")
             }
         }
@@ -28,6 +28,7 @@ struct HubPropertyTests {
             scenario.history.change { $0.add([answer]) }
         }
         let history = scenario.history.value
+        #expect(sessions.contains { $0.listener.sink.heard.value.direct > 0 }, "nothing went to a socket; \(note)")
         for session in sessions where !session.left {
             let last = history.view(of: session.audience, after: 0).last
             // Who was reset may have been told a start behind that tip, and then has nothing to wait for.

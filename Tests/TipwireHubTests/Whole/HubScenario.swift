@@ -141,7 +141,7 @@ struct HubScenario: Sendable {
         }
         let listener = try await hub.listen(
             client.audience, as: principal(client.account), from: start, loop: .random(in: 0...1, using: &seed),
-            isWritable: start == .now || start == .live || seed.chance(80))
+            isWritable: start == .now || start == .live || seed.chance(80), hasSocket: seed.chance(60))
         return HubSession(
             listener: listener, audience: client.pages, start: start, before: before, after: hub.position.bounds)
     }

@@ -42,7 +42,12 @@ struct FeedDoorTests {
         let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "\(path)?\(query)", headers: headers)
         let remote = try SocketAddress(ipAddress: "10.0.0.1", port: 1)
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        return try await eventLoop.flatSubmit { door.decide(head, remote: remote, on: eventLoop) }.get()
+        return try await eventLoop.flatSubmit {
+            switch door.decide(head, remote: remote, on: eventLoop) {
+            case .now(let decision): eventLoop.makeSucceededFuture(decision)
+            case .later(let decision): decision
+            }
+        }.get()
     }
 
     private func refused(_ decision: StreamDecision) -> FrontAnswer? {

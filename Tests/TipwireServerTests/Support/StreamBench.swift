@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import TipwireCore
+import TipwireSending
 import TipwireWire
 
 @testable import TipwireHub
@@ -41,7 +42,8 @@ final class StreamBench {
                 maxStreamSeconds: 0),
             log: position,
             reader: CatchUpReader(
-                store: world.store, directory: world.directory, encoder: encoder, logger: World.quiet),
+                store: world.store, directory: world.directory, encoder: encoder, metrics: HubMetrics(),
+                logger: World.quiet),
             clock: world.clock.wall)
         let principal = Principal(
             account: world.ada.id, credential: .key(id: "k"), scopes: [.eventsRead], pageLimit: nil, expiresAt: nil)
@@ -62,7 +64,7 @@ final class StreamBench {
             drain: DrainPlan(quota: quota, seconds: 30))
         try channel.pipeline.syncOperations.addHandlers(ends, handler)
         try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
-        handler.begin(through: Outlet())
+        handler.begin(stream, through: Outlet())
     }
 
     var shard: Shard { fanout.shard(on: channel.eventLoop) }

@@ -85,7 +85,7 @@ struct TestServer {
                     : parts.frontContext(responder: parts.responder(), door: parts.door, served: served)
                 guard let limits = options.limits else { return whole }
                 return FrontContext(
-                    limits: limits, streams: whole.streams, fanout: whole.fanout,
+                    limits: limits, streams: whole.streams, tips: whole.tips, fanout: whole.fanout,
                     maxMessageBytes: whole.maxMessageBytes, drain: whole.drain, backend: whole.backend,
                     served: served, responses: whole.responses, logger: whole.logger)
             })

@@ -71,7 +71,8 @@ struct World {
                 idleSeconds: 120, probeSeconds: 45, maxLagBytes: 1 << 20, maxLagSeconds: 30, keepaliveSeconds: 15,
                 maxStreamSeconds: 0),
             log: position,
-            reader: CatchUpReader(store: store, directory: directory, encoder: encoder, logger: World.quiet),
+            reader: CatchUpReader(
+                store: store, directory: directory, encoder: encoder, metrics: HubMetrics(), logger: World.quiet),
             clock: clock.wall)
         return try await SocketSubscriptions(
             store: store, directory: directory, fanout: fanout, position: position, clock: clock.wall,

@@ -178,10 +178,9 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
             return answer(FrontAnswer(status: .notFound, message: "There is no stream here."), context: context)
         }
         state = .deciding
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop).whenComplete { result in
-            let (gate, context) = bound.value
-            gate.decided(result, context: context)
+        let decision = streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop)
+        decision.whenMade(for: (self, context), on: context.eventLoop) { owner, result in
+            owner.0.decided(result, context: owner.1)
         }
     }
 

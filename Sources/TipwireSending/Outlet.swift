@@ -12,36 +12,43 @@ import NIOCore
 ///   found to have none.
 ///
 /// A stream begins held, since an earlier answer of its connection may still be on its way. Nothing is in flight anywhere
-/// else: when a socket closes, its bytes are the kernel's, or the channel's to forget.
+/// else: when a socket closes, its bytes are the kernel's, or the channel's to forget. A `SocketSender`, which sends to many
+/// of them, has its turn between two steps of the loop, and tells of all it has done before it ends.
 ///
 /// The descriptor belongs to the channel, which may close it, and whose number may be another client's a moment later. So
 /// it is used only on the channel's event loop and only while the channel is active there: a channel closes its descriptor
 /// and ceases to be active in one step of its loop, before it tells anybody (`BaseSocketChannel.close0`).
-struct Outlet {
+public struct Outlet {
     private static let noDescriptor: NIOBSDSocket.Handle = -1
 
     /// The channel's, or none when bytes must go through the channel: with TLS, on a stream of HTTP/2, in tests.
     private let descriptor: NIOBSDSocket.Handle
+    /// Whose it is. Asked before each use, and so kept here: the way over the pipeline would cost a delivery more than all
+    /// the rest that is done for it in here.
+    private let channel: (any Channel)?
     private var isHeld = true
 
     /// Through the channel alone.
-    init() { descriptor = Self.noDescriptor }
+    public init() {
+        descriptor = Self.noDescriptor
+        channel = nil
+    }
 
     /// - Parameter context: in the pipeline of a socket whose bytes nothing changes on their way out.
-    init(direct context: ChannelHandlerContext) {
+    public init(direct context: ChannelHandlerContext) {
         let found = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
         ) { $0 }
         descriptor = found ?? Self.noDescriptor
+        channel = found == nil ? nil : context.channel
     }
 
     /// Sends what can be sent at once.
     ///
     /// - Returns: what is left, which the caller has to write to its channel and flush, now; nil if nothing is. Not done
     ///   here, because a channel calls its handlers in the middle of a write, and those may write.
-    mutating func send(_ bytes: ByteBuffer, context: ChannelHandlerContext) -> ByteBuffer? {
-        // A closed channel has the words for that.
-        guard descriptor != Self.noDescriptor, !isHolding(context), context.channel.isActive else { return bytes }
+    public mutating func send(_ bytes: ByteBuffer, context: ChannelHandlerContext) -> ByteBuffer? {
+        guard let descriptor = openDescriptor(context) else { return bytes }
         let sent = bytes.withUnsafeReadableBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, Self.flags) }
         guard sent != bytes.readableBytes else { return nil }
         isHeld = true
@@ -51,13 +58,21 @@ struct Outlet {
         return rest
     }
 
+    /// The descriptor, if bytes may be sent to it in this turn of the loop: it is open, and nothing waits for it elsewhere.
+    /// What the kernel doesn't take of them comes by `send`, before anything else does.
+    public mutating func openDescriptor(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        // A closed channel has the words for that.
+        guard let channel, !isHolding(context), channel.isActive else { return nil }
+        return descriptor
+    }
+
     /// Whether bytes that were written have not left this process yet.
-    mutating func isHolding(_ context: ChannelHandlerContext) -> Bool {
+    public mutating func isHolding(_ context: ChannelHandlerContext) -> Bool {
         if !isHeld { return false }
         let waiting = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
         isHeld = waiting > 0
         return isHeld
     }
 
-    private static let flags = CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL)
+    static let flags = CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL)
 }

@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 import TipwireTestSupport
 
-@testable import TipwireServer
+@testable import TipwireSending
 
 @Suite("Outlet")
 struct OutletTests {

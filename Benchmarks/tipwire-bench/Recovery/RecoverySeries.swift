@@ -1,0 +1,48 @@
+/// What follows an interruption: everyone comes back, and a server starts with a long past. There are no peers.
+struct RecoverySeries {
+    var tipwire: Tipwire
+    /// Nil for each that was not asked for.
+    var storm: StormLoad?
+    var start: StartRun?
+    var rounds: Int
+
+    func run(_ launcher: Launcher, into report: inout Report) {
+        if let storm {
+            for round in 1...rounds { measure(storm, round, launcher, &report) }
+        }
+        if let start { measure(start, launcher, &report) }
+    }
+
+    private func measure(_ load: StormLoad, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
+        report.progress("storm, round \(round)/\(rounds): \(load.label)")
+        var sample = Sample(
+            suite: .storm, setting: load.sockets, label: load.label, server: tipwire.name, round: round)
+        do {
+            let (process, api) = try tipwire.serve(launcher)
+            defer { process.stop() }
+            sample.values = try StormRun(load, server: process, api: api).measure()
+        } catch {
+            sample.fault = "\(error)"
+        }
+        report.add(sample)
+    }
+
+    /// The log is made once, and started on in each round.
+    private func measure(_ run: StartRun, _ launcher: Launcher, _ report: inout Report) {
+        report.progress("start, \(run.starts) rounds: \(run.label)")
+        func sample(_ round: Int) -> Sample {
+            Sample(suite: .start, setting: run.events, label: run.label, server: tipwire.name, round: round)
+        }
+        do {
+            for (index, values) in try run.measure(tipwire, launcher).enumerated() {
+                var sample = sample(index + 1)
+                sample.values = values
+                report.add(sample)
+            }
+        } catch {
+            var failed = sample(1)
+            failed.fault = "\(error)"
+            report.add(failed)
+        }
+    }
+}

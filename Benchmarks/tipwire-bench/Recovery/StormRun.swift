@@ -1,0 +1,117 @@
+import Glibc
+
+/// How many come back at once, and how much each has missed.
+struct StormLoad {
+    var sockets: Int
+    var missed: Int
+    /// For how long tips are timed before, in seconds.
+    var quiet: Double
+
+    static func usual(isShort: Bool) -> StormLoad {
+        isShort ? StormLoad(sockets: 1_000, missed: 50, quiet: 1) : StormLoad(sockets: 10_000, missed: 100, quiet: 3)
+    }
+
+    var label: String {
+        "\(Metric.grouped(Double(sockets))) WebSockets come back, \(missed) events behind"
+    }
+}
+
+/// Everyone comes back with a position, as fast as connections can be made, while somebody tips another page.
+final class StormRun {
+    private let load: StormLoad
+    private let server: ChildProcess
+    private let api: TipwireAPI
+    private let poller: Poller
+    private let subscribers: Subscribers
+    private let tipper: HTTPConnection
+    private let tip: [UInt8]
+    private var latencies = Latencies()
+    private var nextTip: Int64 = 0
+
+    /// The page that is tipped meanwhile, and that nobody listens to.
+    private static let otherPage = "bench-other"
+    /// Tips a second to it.
+    private static let rate = 50.0
+    private static let patience = 60.0
+    private static let tipperToken: UInt64 = 1 << 40
+
+    init(_ load: StormLoad, server: ChildProcess, api: TipwireAPI) throws {
+        self.load = load
+        self.server = server
+        self.api = api
+        poller = try Poller()
+        subscribers = Subscribers(load.sockets, of: .webSocket, port: api.port, poller: poller)
+        subscribers.isGreeted = true
+        tip = HTTPText.request(
+            "POST", "/api/v1/pages/\(Self.otherPage)/tips", key: api.key, body: Array(EventMessage.tip.utf8))
+        tipper = try HTTPConnection(port: api.port)
+        try poller.add(tipper.descriptor, token: Self.tipperToken)
+    }
+
+    func measure() throws -> [Metric: Double] {
+        try api.makePage(Self.otherPage)
+        let first = try post()
+        for _ in 0..<load.missed { _ = try post() }
+        var values: [Metric: Double] = [:]
+        let end = nanoseconds() + Int64(load.quiet * 1e9)
+        try turn { nanoseconds() >= end }
+        values[.quietP99] = latencies.milliseconds(at: [0.99])[0]
+        latencies = Latencies()
+        let reads = try api.metric("tipwire_catch_up_reads_total")
+        subscribers.paths = Array(
+            repeating: "/?auth=\(api.key)&channel=activity-feed&room=\(EventMessage.slug)&since=\(first)",
+            count: load.sockets)
+        let start = nanoseconds()
+        let cost = try Cost(of: server) {
+            try turn {
+                // No more at a time than wait to be accepted; a client that is refused would have to try again.
+                while subscribers.started < load.sockets, subscribers.started - subscribers.opened < 4_000 {
+                    try subscribers.open()
+                }
+                return subscribers.log.completed == load.missed
+            }
+        }
+        values[.stormSeconds] = seconds(nanoseconds() - start)
+        values[.stormCPU] = cost.serverMicroseconds / Double(load.sockets)
+        values[.stormP99] = latencies.milliseconds(at: [0.99])[0]
+        values[.catchUpReads] = try api.metric("tipwire_catch_up_reads_total") - reads
+        // Live again: one more is everyone's.
+        _ = try post()
+        try turn { subscribers.log.completed == load.missed + 1 }
+        return values
+    }
+
+    /// Tips the page that everyone listens to; returns the cursor.
+    private func post() throws -> String {
+        let answer = try api.call("POST", "/pages/\(EventMessage.slug)/tips", EventMessage.tip, expecting: 201)
+        guard let cursor = EventMessage.lastCursorText(in: answer) else { throw BenchError("no cursor in an answer") }
+        return cursor
+    }
+
+    private func turn(until isDone: () throws -> Bool) throws {
+        let deadline = nanoseconds() + Int64(Self.patience * 1e9)
+        while try !isDone() {
+            guard nanoseconds() < deadline else {
+                throw BenchError(
+                    "after \(Int(Self.patience)) s \(subscribers.opened) are open and have \(subscribers.log.completed) "
+                        + "events")
+            }
+            if tipper.isIdle, nanoseconds() >= nextTip {
+                nextTip = nanoseconds() + Int64(1e9 / Self.rate)
+                try tipper.start(tip)
+            }
+            for index in 0..<(try poller.wait(milliseconds: 1)) {
+                let token = poller.token(at: index)
+                guard token == Self.tipperToken else {
+                    try subscribers.handle(Int(token), poller.interest(at: index))
+                    continue
+                }
+                guard let status = try tipper.receive() else { continue }
+                guard status == 201 else { throw BenchError("a tip was answered \(status)") }
+                latencies.record(nanoseconds: nanoseconds() - tipper.startedAt)
+            }
+            let faults = subscribers.log.faults
+            if faults > 0 { throw BenchError("\(faults) faults, first: \(subscribers.log.firstFault ?? "")") }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import HTTPTypes
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypesHTTP1
+import TipwireCore
+import TipwireHub
+import TipwireStore
+import TipwireWire
+
+/// The short way of a single tip: from a connection's gate into the intake and back, without a task.
+///
+/// `POST /api/v1/pages/{slug}/tips` is the one call that comes by the thousand in a second, and the routes cost it more than
+/// the tip itself does. What comes here is a part of what `TipsController.receive` takes, done with the same parts: the
+/// commonest form of the request, by a key that may. Everything else, and whatever has a mistake in it, is left to the routes
+/// untouched: they alone judge and explain, so that there is one answer to each mistake.
+struct TipDoor: Sendable {
+    let directory: Directory
+    let authenticator: Authenticator
+    let intake: TipIntake
+    let position: LogPosition
+    let clock: WallClock
+    let responses: ResponseCounts
+    let logger: Logger
+
+    /// A request that goes the short way: what its head said.
+    struct Visit: Sendable {
+        let principal: Principal
+        let slug: Slug
+        let idempotencyKey: TipIdentifier?
+        /// Bytes of the body.
+        let length: Int
+        let path: String
+        let began: ContinuousClock.Instant
+    }
+
+    // MARK: Head
+
+    private static let prefix = "/api/v1/pages/"
+    private static let suffix = "/tips"
+
+    /// Nil for a request that is the routes' business.
+    func admit(_ head: HTTPRequestHead) -> Visit? {
+        guard head.method == .POST, head.version == .http1_1, let slug = Self.slug(head.uri),
+            let fields = Fields(head.headers), let length = fields.length, length <= Limits.requestBytes,
+            let token = fields.authorization.flatMap({ BearerToken.read([$0]) }),
+            fields.contentType.map(Self.isJSON) == true
+        else { return nil }
+        var key: TipIdentifier?
+        if let text = fields.idempotencyKey {
+            key = TipIdentifier(text)
+            if key == nil { return nil }
+        }
+        guard let principal = authenticator.holder(ofKey: token), principal.has(.tipsWrite),
+            page(slug, for: principal) != nil
+        else { return nil }
+        return Visit(
+            principal: principal, slug: slug, idempotencyKey: key, length: length, path: head.uri, began: .now)
+    }
+
+    private static func slug(_ target: String) -> Slug? {
+        guard target.hasPrefix(prefix), target.hasSuffix(suffix) else { return nil }
+        return Slug(String(target.dropFirst(prefix.count).dropLast(suffix.count)))
+    }
+
+    private static func isJSON(_ mediaType: String) -> Bool { mediaType == "application/json" }
+
+    /// The headers that matter here, each at most once.
+    private struct Fields {
+        private(set) var authorization: String?
+        private(set) var contentType: String?
+        private(set) var idempotencyKey: String?
+        private(set) var length: Int?
+
+        /// Nil if one comes twice, or if there is one that asks for more than an answer.
+        init?(_ headers: HTTPHeaders) {
+            for (name, value) in headers {
+                // None of the names looked for is shorter or longer.
+                guard (6...17).contains(name.utf8.count) else { continue }
+                switch name.lowercased() {
+                case "authorization":
+                    if authorization != nil { return nil }
+                    authorization = value
+                case "content-type":
+                    if contentType != nil { return nil }
+                    contentType = value
+                case "idempotency-key":
+                    if idempotencyKey != nil { return nil }
+                    idempotencyKey = value
+                case "content-length":
+                    if length != nil { return nil }
+                    length = Int(value)
+                case "transfer-encoding", "expect", "upgrade":
+                    return nil
+                default:
+                    break
+                }
+            }
+        }
+    }
+
+    private func page(_ slug: Slug, for principal: Principal) -> Page? {
+        directory.look { $0.page(slug: slug) }.flatMap { principal.maySee($0) ? $0 : nil }
+    }
+
+    // MARK: Body
+
+    /// Hands the tip to the intake. `answer` is called once it is on disk or refused, on any thread.
+    ///
+    /// - Returns: false, with nothing done, if the request is the routes' business after all.
+    func receive(
+        _ body: ByteBuffer, of visit: Visit, answer: @escaping @Sendable (FrontAnswer) -> Void
+    ) -> Bool {
+        // Both as they are now that the body is here.
+        guard body.readableBytes == visit.length, authenticator.isGood(visit.principal),
+            let page = page(visit.slug, for: visit.principal), let value = try? JSONValue.parse(body),
+            let draft = try? TipInput.draft(value, now: clock.now())
+        else { return false }
+        intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: visit.idempotencyKey)) { result in
+            answer(self.answer(to: result, visit))
+        }
+        return true
+    }
+
+    private func answer(to result: Result<[LogAnswer], any Error>, _ visit: Visit) -> FrontAnswer {
+        var answer: FrontAnswer
+        switch result {
+        case .success(let answers):
+            let (fields, body) = TipsController.answer(answers[0], epoch: position.epoch)
+            answer = FrontAnswer(
+                status: answers[0].isRepeat ? .ok : .created, headers: HTTPHeaders(fields), body: body)
+        case .failure(let error):
+            let problem = Problem.answering(
+                TipsController.problem(ofSingleTip: error), method: .post, path: visit.path, logger: logger)
+            let (fields, body) = problem.parts
+            answer = FrontAnswer(
+                status: HTTPResponseStatus(statusCode: problem.status.code, reasonPhrase: problem.status.reasonPhrase),
+                headers: HTTPHeaders(fields), body: body)
+        }
+        answer.headers.add(name: "Date", value: clock.now().httpDate)
+        answer.headers.add(name: "X-Content-Type-Options", value: "nosniff")
+        responses.count(Int(answer.status.code), took: visit.began.duration(to: .now))
+        return answer
+    }
+}

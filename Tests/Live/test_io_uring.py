@@ -1,0 +1,80 @@
+"""Sending to many sockets in one system call: where the kernel lets it, and what happens where it doesn't."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from support import http as web
+from support.rawsocket import RawWebSocket
+from support.server import binary, environment
+
+WORD = "io_uring can't be used; events are sent by a system call for each socket"
+
+
+def starts_with_ring(tmp_path):
+    command = [binary(), "serve", "--port", "0", "--data", str(tmp_path / "probe"), "--feed-io-uring", "always"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment())
+    line = process.stdout.readline()
+    process.terminate()
+    _, errors = process.communicate(timeout=20)
+    return b"listening" in line, errors.decode()
+
+
+def tell_everyone(server, sockets=300, tips=20):
+    """All get every tip in its order; returns what they got in bytes."""
+    page = server.page()
+    feeds = [
+        RawWebSocket(server.port, web.query(auth=server.admin, channel="activity-feed", room=page))
+        for _ in range(sockets)]
+    for number in range(tips):
+        server.tip(page, message=f"number {number}")
+    for feed in feeds:
+        got = [json.loads(feed.next()[2])["payload"]["campaignTip"]["message"] for _ in range(tips)]
+        assert got == [f"number {number}" for number in range(tips)]
+    for feed in feeds:
+        feed.close()
+
+
+@pytest.fixture
+def without_ring(tmp_path):
+    """A wrapper of the program in which the kernel refuses io_uring, as many containers do."""
+    strace = shutil.which("strace")
+    if not strace or subprocess.run([strace, "-o", tmp_path / "probe", "true"], check=False).returncode != 0:
+        pytest.skip("strace is not installed, or may not trace")
+    wrapper = tmp_path / "tipwire-without-ring"
+    wrapper.write_text(
+        f"#!/bin/sh\nexec {strace} -D -f -qq -o {tmp_path}/trace -e trace=io_uring_setup "
+        f"-e inject=io_uring_setup:error=EPERM {binary()} \"$@\"\n")
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+def test_either_way_everyone_gets_everything(make_server, tmp_path):
+    can, errors = starts_with_ring(tmp_path)
+    for use in ["never", "auto"] + (["always"] if can else []):
+        server = make_server("--feed-io-uring", use, data=tmp_path / use)
+        active = server.samples()["tipwire_io_uring_active"]
+        assert active == (0 if use == "never" or not can else 1), (use, can, errors)
+        assert (WORD in server.stderr) == (use == "auto" and not can)
+        tell_everyone(server)
+        server.close()
+
+
+def test_where_it_is_forbidden_the_server_says_so_and_serves(make_server, without_ring):
+    server = make_server("--feed-io-uring", "auto", program=without_ring)
+    assert WORD in server.stderr and "operation not permitted" in server.stderr
+    assert server.samples()["tipwire_io_uring_active"] == 0
+    tell_everyone(server, sockets=20)
+
+
+def test_who_insists_on_it_is_told_that_it_is_forbidden(tmp_path, without_ring):
+    ended = subprocess.run(
+        [without_ring, "serve", "--port", "0", "--data", tmp_path / "data", "--feed-io-uring", "always"],
+        capture_output=True, text=True, timeout=60, env=environment(), check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "feed.ioUring is 'always', and io_uring can't be used here: operation not permitted" in ended.stderr
+    assert "set it to 'auto' or 'never'" in ended.stderr
