@@ -11,7 +11,12 @@ import NIOCore
 public protocol SocketSender: AnyObject {
     /// Keeps bytes where they are until the turn ends: those that go to many.
     func hold(_ bytes: ByteBuffer) -> Parcel
-    /// Sends bytes to a socket. It must be open, and have nothing of this stream waiting elsewhere.
+    /// Sends bytes to sockets. Each must be open, and have nothing of this stream waiting elsewhere; a negative number is passed
+    /// over.
+    ///
+    /// - Parameter base: the list of shortfalls calls the first of the descriptors this, and the others by their places after it.
+    func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int)
+    /// Sends bytes to one socket.
     ///
     /// - Parameter recipient: what the list of shortfalls calls it.
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int)

@@ -14,6 +14,20 @@ struct OutletTests {
 
         var outlet = Outlet()
         private(set) var context: ChannelHandlerContext?
+        private(set) var isToldOfTheEnd = false
+
+        func channelInactive(context: ChannelHandlerContext) {
+            isToldOfTheEnd = true
+            context.fireChannelInactive()
+        }
+
+        /// A channel that isn't active yet closes otherwise than one that is.
+        var onActive: () -> Void = {}
+
+        func channelActive(context: ChannelHandlerContext) {
+            onActive()
+            context.fireChannelActive()
+        }
 
         func handlerAdded(context: ChannelHandlerContext) { self.context = context }
         func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
@@ -40,7 +54,8 @@ struct OutletTests {
                         try channel.syncOptions?.setOption(.socketOption(.so_sndbuf), value: .init(sendBuffer))
                     }
                     try channel.pipeline.syncOperations.addHandler(holder)
-                    continuation.yield(NIOLoopBound(holder, eventLoop: channel.eventLoop))
+                    let bound = NIOLoopBound(holder, eventLoop: channel.eventLoop)
+                    holder.onActive = { continuation.yield(bound) }
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -92,6 +107,19 @@ struct OutletTests {
             }.get()
             #expect(leaked.reused, "the trap must have been set")
             #expect(leaked.bytes == 0)
+        }
+    }
+
+    @Test("Whoever closes a channel, its handler knows in the same step of the loop: the fan-out goes by that")
+    func told() async throws {
+        try await connected { bound, _ in
+            let isTold = try await bound.eventLoop.submit { () -> Bool in
+                let context = try #require(bound.value.context)
+                try #require(context.channel.isActive)
+                context.close(promise: nil)
+                return bound.value.isToldOfTheEnd
+            }.get()
+            #expect(isTold)
         }
     }
 

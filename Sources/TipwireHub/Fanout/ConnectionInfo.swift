@@ -24,7 +24,7 @@ public struct ConnectionInfo: Sendable {
         credential = subscription.principal.credential
         remoteAddress = subscription.remoteAddress
         connectedAt = subscription.connectedAt
-        deliveries = subscriber.deliveries
+        deliveries = subscriber.group.deliveries(to: subscriber)
         if case .behind(let lag) = subscriber.delivery.state {
             lagBytes = lag.bytes
             lagEvents = max(0, head - lag.through)

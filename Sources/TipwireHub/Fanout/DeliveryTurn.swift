@@ -4,8 +4,8 @@ import TipwireSending
 /// One batch on its way to the listeners of one event loop: in two steps, so that no socket can close in the middle of a
 /// sender's turn.
 ///
-/// First every listener is offered its bytes, and those whose sockets can take them at once are sent them; nobody is called
-/// who could close anything. Then what is left is done one by one: bytes that go through a connection's channel, those that
+/// First every listener is offered its bytes, and those whose sockets can take them at once are sent them: by their lanes, or
+/// after a look at them, which gives them a lane for the next time. Nobody is called who could close anything. Then what is left is done one by one: bytes that go through a connection's channel, those that
 /// a socket did not take, and the ends of the slow. Each listener is in one group and so comes once.
 struct DeliveryTurn {
     /// What one group is offered.
@@ -75,7 +75,21 @@ struct DeliveryTurn {
         let last = entries[entries.count - 1].sequence
         // Of a lone entry the bytes go out as they are, behind what each listener puts before them.
         let lone = shared == nil && entries.count == 1 ? sender.hold(entries[0].bytes) : nil
-        for subscriber in group.subscribers {
+        let byLane = group.laneCount
+        share.deliveries = byLane * entries.count
+        share.bytes = byLane * offer.size
+        group.countByLane(entries.count)
+        if let shared {
+            sender.send(shared.parcel, to: group.lanes, base: Place(offer: offers.count - 1, index: 0).recipient)
+            if byLane == group.subscribers.count { return share }
+        }
+        // Those who get one now have it from the next batch on.
+        let lanes = group.lanes
+        for (index, subscriber) in group.subscribers.enumerated() {
+            if lanes[index] != SubscriberGroup.noLane {
+                if shared == nil, let sink = subscriber.sink { send(offer, lone, to: lanes[index], subscriber, sink) }
+                continue
+            }
             guard let sink = subscriber.sink else { continue }
             let action = subscriber.delivery.offer(
                 first: first, last: last, bytes: offer.size, isWritable: sink.isWritable, now: now, limits: limits)
@@ -84,7 +98,12 @@ struct DeliveryTurn {
                 subscriber.deliveries += entries.count
                 share.deliveries += entries.count
                 share.bytes += offer.size
-                send(offer, lone, to: subscriber, sink)
+                guard let descriptor = sink.openDescriptor else {
+                    rests.append((subscriber, .bytes(bytes(of: offer, for: sink))))
+                    continue
+                }
+                send(offer, lone, to: descriptor, subscriber, sink)
+                group.openLane(to: descriptor, of: subscriber)
             case .write(let above):
                 rests.append((subscriber, .entries(entries.filter { $0.sequence > above }.map(\.bytes))))
             case .hold:
@@ -96,13 +115,10 @@ struct DeliveryTurn {
         return share
     }
 
-    private mutating func send(
-        _ offer: Offer, _ lone: Parcel?, to subscriber: Subscriber, _ sink: any SubscriberSink
+    private func send(
+        _ offer: Offer, _ lone: Parcel?, to descriptor: NIOBSDSocket.Handle, _ subscriber: Subscriber,
+        _ sink: any SubscriberSink
     ) {
-        guard let descriptor = sink.openDescriptor else {
-            rests.append((subscriber, .bytes(bytes(of: offer, for: sink))))
-            return
-        }
         let recipient = Place(offer: offers.count - 1, index: subscriber.groupIndex).recipient
         if let shared = offer.shared {
             sender.send(shared.parcel, to: descriptor, recipient: recipient)

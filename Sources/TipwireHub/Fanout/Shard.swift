@@ -70,8 +70,7 @@ public final class Shard {
         nextID += idStride
         subscriber.shardIndex = subscribers.count
         subscribers.append(subscriber)
-        subscriber.groupIndex = group.subscribers.count
-        group.subscribers.append(subscriber)
+        group.add(subscriber)
         statistics[subscriber.kind].connections += 1
         return subscriber
     }
@@ -96,9 +95,13 @@ public final class Shard {
         subscriber.reading?.cancel()
         subscriber.departure = delivered(to: subscriber)
         subscriber.delivery.end()
-        swapRemove(subscriber.shardIndex, from: &subscribers) { $0.shardIndex = $1 }
+        let last = subscribers.removeLast()
+        if last !== subscriber {
+            subscribers[subscriber.shardIndex] = last
+            last.shardIndex = subscriber.shardIndex
+        }
         let group = subscriber.group
-        swapRemove(subscriber.groupIndex, from: &group.subscribers) { $0.groupIndex = $1 }
+        group.remove(subscriber)
         if group.subscribers.isEmpty { groups.drop(group) }
         statistics[subscriber.kind].connections -= 1
     }
@@ -137,6 +140,12 @@ public final class Shard {
     public func heard(_ subscriber: Subscriber) {
         subscriber.lastHeard = now
         subscriber.isProbed = false
+    }
+
+    /// The connection's channel is given bytes: until it has none, what comes goes behind them.
+    public func held(_ subscriber: Subscriber) {
+        // Who has left has no place in its group any more.
+        if subscriber.sink != nil { subscriber.group.closeLane(of: subscriber) }
     }
 
     /// The connection takes bytes again.
@@ -327,14 +336,5 @@ public final class Shard {
             }
         }
         return nil
-    }
-
-    private func swapRemove(
-        _ index: Int, from array: inout [Subscriber], moved: (Subscriber, Int) -> Void
-    ) {
-        let last = array.removeLast()
-        guard index < array.count else { return }
-        array[index] = last
-        moved(last, index)
     }
 }

@@ -67,8 +67,8 @@ public protocol SubscriberSink: AnyObject {
     var isWritable: Bool { get }
     /// Whether bytes that were written here have not left this process yet.
     var hasUnsent: Bool { get }
-    /// Where bytes may be sent past the sink in this turn of the loop; nil if they have to be written to it. Asked before each
-    /// message; what the socket doesn't take of it is written to the sink, and nothing before that.
+    /// Where bytes may be sent past the sink, until it says `Shard.held` or ends; nil if they have to be written to it. What the
+    /// socket doesn't take of a message is written to the sink, and nothing before that.
     var openDescriptor: NIOBSDSocket.Handle? { get }
     /// Sends bytes of the sink's dialect at once.
     func write(_ bytes: ByteBuffer)
@@ -116,7 +116,10 @@ public final class Subscriber {
     var isProbed = false
     /// The read of the log that is under way for it.
     var reading: CatchUpReader.Ticket?
+    /// Entries that it was written, those by its lane left out while it has one.
     var deliveries = 0
+    /// What its group had sent by lane when it got its own.
+    var entriesBeforeLane = 0
     /// A start that the client asked for has been answered.
     var hasBegun = false
     /// What it had been given when it left the fan-out.

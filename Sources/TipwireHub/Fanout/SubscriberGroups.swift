@@ -9,11 +9,64 @@ final class SubscriberGroup {
     }
 
     let key: Key
-    var subscribers: [Subscriber] = []
+    private(set) var subscribers: [Subscriber] = []
+    /// For each of them the descriptor that bytes may be sent to without another look at it, or `noLane`. Apart from them and
+    /// close together, so that a batch for ten thousand who all keep up touches forty kilobytes of them and not four megabytes.
+    ///
+    /// One who has a lane is level with the log and connected, and nothing of its stream waits in this process. Whatever ends
+    /// one of these takes the lane away in the same step of the loop: `remove` when the connection ends, for any reason, and
+    /// `Shard.held` when its channel is given bytes.
+    private(set) var lanes: ContiguousArray<NIOBSDSocket.Handle> = []
+    static let noLane: NIOBSDSocket.Handle = -1
+    private(set) var laneCount = 0
+    /// Entries that those with a lane have been sent since the group began.
+    private(set) var entriesByLane = 0
     /// The entries of the batch being delivered.
     var pending: [(sequence: Int64, bytes: ByteBuffer)] = []
 
     init(key: Key) { self.key = key }
+
+    func add(_ subscriber: Subscriber) {
+        subscriber.groupIndex = subscribers.count
+        subscribers.append(subscriber)
+        lanes.append(Self.noLane)
+    }
+
+    func remove(_ subscriber: Subscriber) {
+        closeLane(of: subscriber)
+        let index = subscriber.groupIndex
+        let last = subscribers.removeLast()
+        let lane = lanes.removeLast()
+        guard index < subscribers.count else { return }
+        subscribers[index] = last
+        lanes[index] = lane
+        last.groupIndex = index
+    }
+
+    /// From the next batch on a listener is sent what comes without being asked. It has just been sent, or is being sent,
+    /// everything up to now.
+    func openLane(to descriptor: NIOBSDSocket.Handle, of subscriber: Subscriber) {
+        guard lanes[subscriber.groupIndex] == Self.noLane else { return }
+        lanes[subscriber.groupIndex] = descriptor
+        laneCount += 1
+        subscriber.entriesBeforeLane = entriesByLane
+    }
+
+    func closeLane(of subscriber: Subscriber) {
+        guard lanes[subscriber.groupIndex] != Self.noLane else { return }
+        lanes[subscriber.groupIndex] = Self.noLane
+        laneCount -= 1
+        subscriber.deliveries += entriesByLane - subscriber.entriesBeforeLane
+    }
+
+    /// Everyone with a lane has been sent so many more entries.
+    func countByLane(_ entries: Int) { entriesByLane += entries }
+
+    /// What a listener has been sent since it came, in entries.
+    func deliveries(to subscriber: Subscriber) -> Int {
+        let byLane = lanes[subscriber.groupIndex] == Self.noLane ? 0 : entriesByLane - subscriber.entriesBeforeLane
+        return subscriber.deliveries + byLane
+    }
 
     /// The pending entries as one run of bytes; of a single one its own, uncopied.
     func joined(allocator: ByteBufferAllocator) -> ByteBuffer {

@@ -112,6 +112,7 @@ final class EventStreamHandler: StreamHandler, SubscriberSink {
 
     func write(_ bytes: ByteBuffer) {
         guard let context, let rest = outlet.send(bytes, context: context) else { return }
+        if let subscriber { shard.held(subscriber) }
         context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
     }
 

@@ -43,6 +43,8 @@ class WebSocketConnection: ChannelInboundHandler {
     func parted(_ parting: Parting) {}
     /// The server is going down.
     func shutDown() {}
+    /// The channel is about to be given bytes that the kernel did not take.
+    func held() {}
     /// What is said before our close frame.
     func farewell(_ reason: String) -> ByteBuffer? { nil }
 
@@ -128,6 +130,7 @@ class WebSocketConnection: ChannelInboundHandler {
 
     final func send(_ bytes: ByteBuffer) {
         guard let context, let rest = outlet.send(bytes, context: context) else { return }
+        held()
         context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
     }
 

@@ -83,6 +83,10 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         if let subscriber { shard.becameWritable(subscriber) }
     }
 
+    override func held() {
+        if let subscriber { shard.held(subscriber) }
+    }
+
     override func parted(_ parting: Parting) { leaveFanout(parting) }
 
     /// Until its turn has come a feed gets its events as ever.

@@ -137,6 +137,9 @@ struct Listener: Sendable {
         let (subscriber, id) = try await eventLoop.submit {
             let shard = fanout.shard(on: eventLoop)
             let subscriber = shard.subscribe(subscription, sink: sink)
+            let bound = NIOLoopBound(subscriber, eventLoop: eventLoop)
+            let held: @Sendable () -> Void = { fanout.shard(on: eventLoop).held(bound.value) }
+            sink.onHeld.change { $0 = held }
             shard.start(subscriber)
             return (NIOLoopBound(subscriber, eventLoop: eventLoop), subscriber.id)
         }.get()
@@ -150,7 +153,8 @@ struct Listener: Sendable {
                 $0.isWritable = isWritable
                 if isWritable { $0.writesUntilFull = nil }
             }
-            if isWritable { fanout.shard(on: eventLoop).becameWritable(subscriber.value) }
+            let shard = fanout.shard(on: eventLoop)
+            if isWritable { shard.becameWritable(subscriber.value) } else { shard.held(subscriber.value) }
         }.get()
     }
 

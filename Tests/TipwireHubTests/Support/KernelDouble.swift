@@ -33,6 +33,12 @@ final class KernelDouble: SocketSender {
         return Parcel(bytes)
     }
 
+    func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int) {
+        for (place, descriptor) in descriptors.enumerated() where descriptor >= 0 {
+            send(bytes, to: descriptor, recipient: base + place)
+        }
+    }
+
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
         take((Self.copy(bytes), descriptor, recipient))
     }
@@ -53,11 +59,13 @@ final class KernelDouble: SocketSender {
 
     private func perform(_ send: Send) {
         let count = send.bytes.readableBytes
-        let taken = random.chance(70) ? count : random.chance(50) ? 0 : Int.random(in: 0...count, using: &random)
         let listener = Self.sockets.withLock { $0.listeners[send.descriptor]?.listener }
-        if taken > 0 {
-            listener?.sent(
-                send.bytes.getSlice(at: send.bytes.readerIndex, length: taken)!, isWhole: taken == count)
+        // A full socket has no room for a byte.
+        let isFull = listener?.isWritable == false
+        let taken =
+            isFull ? 0 : random.chance(70) ? count : random.chance(50) ? 0 : Int.random(in: 0...count, using: &random)
+        if let listener {
+            listener.sent(send.bytes.getSlice(at: send.bytes.readerIndex, length: taken)!, isWhole: taken == count)
         }
         if taken < count { shortfalls.append(Shortfall(recipient: send.recipient, sent: taken)) }
     }

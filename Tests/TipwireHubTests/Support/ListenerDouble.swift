@@ -46,16 +46,27 @@ final class ListenerDouble: SubscriberSink, Sendable {
 
     var isWritable: Bool { heard.value.isWritable }
 
-    var openDescriptor: NIOBSDSocket.Handle? { descriptor.value }
+    var openDescriptor: NIOBSDSocket.Handle? { isWritable ? descriptor.value : nil }
 
-    /// Its socket has taken a message, or the beginning of one.
+    /// Its socket has taken a message, or the beginning of one, or nothing.
     func sent(_ bytes: ByteBuffer, isWhole: Bool) {
-        heard.change { $0.direct += 1 }
-        write(bytes)
+        if bytes.readableBytes > 0 {
+            heard.change { $0.direct += 1 }
+            take(bytes)
+        }
         if !isWhole { heard.change { $0.hasRestComing = true } }
     }
 
+    /// Says to the fan-out that the channel is given bytes; set when it is connected.
+    let onHeld = Watched<(@Sendable () -> Void)?>(nil)
+
     func write(_ bytes: ByteBuffer) {
+        // What the socket had no room for is the channel's.
+        if heard.value.hasRestComing { onHeld.value?() }
+        take(bytes)
+    }
+
+    private func take(_ bytes: ByteBuffer) {
         heard.change { heard in
             if heard.end != nil { heard.afterEnd += 1 }
             if !heard.isWritable, !heard.hasRestComing { heard.whileUnwritable += 1 }

@@ -61,8 +61,8 @@ struct HubSession: Sendable {
         let cursor = asked.flatMap { $0.epoch == epoch ? $0 : nil }
         switch told.status {
         case .resumed:
+            // Retention may have passed it already, if a stretch that was read just before is still there to share.
             #expect(cursor?.sequence == told.start, "\(note)")
-            #expect(told.start >= before.prunedThrough, "\(note)")
         case .gap:
             #expect(cursor.map { $0.sequence < told.start } == true, "\(note)")
             #expect(told.start >= before.prunedThrough, "\(note)")
