@@ -99,7 +99,7 @@ extension Report {
     }
 
     private var eventSubAims: [Aim] {
-        yardsticks(.eventSub).flatMap { feed in
+        yardsticks(.eventSub).filter { $0.suite == .webSockets }.flatMap { feed in
             settings(.eventSub).filter { $0.setting >= 1_000 }.flatMap { setting, label in
                 [Metric.lockstepCPU, .burstCPU].compactMap { metric -> Aim? in
                     guard let share = ratio(metric, .eventSub, setting, to: feed)?.median else { return nil }

@@ -14,7 +14,7 @@ struct Front: Service {
     /// Connections that may wait to be accepted: a reconnect storm arrives within a moment.
     static let backlog: Int32 = 4_096
     /// Accepts of one turn of the event loop, so that a storm is taken in without starving who is there already.
-    static let acceptBurst: UInt = 256
+    static let acceptBurst: UInt = 16
 
     let channel: any Channel
     private let quiescing: ServerQuiescingHelper
