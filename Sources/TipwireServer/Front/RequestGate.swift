@@ -395,6 +395,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             case (_, HTTPParserError.invalidVersion): break
             // More of what was refused; it is taken and dropped until the peer ends its side or the closing limit does.
             case (.done, is ByteToMessageDecoderError): break
+            // More of what came behind a whole request, whose answer is on its way and is the last.
+            case (.busy(let exchange), is ByteToMessageDecoderError) where exchange.isReceived: break
+            case (.visiting(let visit), is ByteToMessageDecoderError) where visit.isReceived: break
             // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
             default: context.close(promise: nil)
             }
