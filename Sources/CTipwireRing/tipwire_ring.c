@@ -138,8 +138,6 @@ void tipwire_ring_close(tipwire_ring *ring)
     free(ring);
 }
 
-uint32_t tipwire_ring_waiting(const tipwire_ring *ring) { return ring->waiting; }
-
 // The next free submission, cleared, at the place that `place` is set to; NULL if there is none. Outcomes that nobody took
 // keep their places, so that the completions never overflow.
 static struct io_uring_sqe *next(tipwire_ring *ring, int descriptor, uint64_t token, uint32_t *place)
@@ -243,7 +241,6 @@ int tipwire_ring_open(uint32_t capacity, tipwire_ring **ring)
 
 // Never called: there is no ring to call them with.
 void tipwire_ring_close(tipwire_ring *ring) { (void)ring; }
-uint32_t tipwire_ring_waiting(const tipwire_ring *ring) { (void)ring; return 0; }
 bool tipwire_ring_add(tipwire_ring *r, int d, const void *b, size_t l, uint64_t t)
 {
     (void)r; (void)d; (void)b; (void)l; (void)t;

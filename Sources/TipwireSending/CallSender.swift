@@ -14,12 +14,6 @@ public final class CallSender: SocketSender {
         return Parcel(bytes)
     }
 
-    public func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int) {
-        for (place, descriptor) in descriptors.enumerated() where descriptor >= 0 {
-            send(bytes, to: descriptor, recipient: base + place)
-        }
-    }
-
     public func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
         let sent = Foundation.send(descriptor, bytes.start, bytes.count, Outlet.flags)
         if sent != bytes.count { shortfalls.append(Shortfall(recipient: recipient, sent: max(sent, 0))) }

@@ -19,28 +19,21 @@ import NIOCore
 /// it is used only on the channel's event loop and only while the channel is active there: a channel closes its descriptor
 /// and ceases to be active in one step of its loop, before it tells anybody (`BaseSocketChannel.close0`).
 public struct Outlet {
-    private static let noDescriptor: NIOBSDSocket.Handle = -1
-
-    /// The channel's, or none when bytes must go through the channel: with TLS, on a stream of HTTP/2, in tests.
-    private let descriptor: NIOBSDSocket.Handle
-    /// Whose it is. Asked before each use, and so kept here: the way over the pipeline would cost a delivery more than all
-    /// the rest that is done for it in here.
-    private let channel: (any Channel)?
+    /// The channel's descriptor, none when bytes must go through the channel: with TLS, on a stream of HTTP/2, in tests. And
+    /// whose it is, which is asked before each use and so kept here: the way over the pipeline would cost a delivery more than
+    /// all the rest that is done for it in here.
+    private let socket: (descriptor: NIOBSDSocket.Handle, channel: any Channel)?
     private var isHeld = true
 
     /// Through the channel alone.
-    public init() {
-        descriptor = Self.noDescriptor
-        channel = nil
-    }
+    public init() { socket = nil }
 
     /// - Parameter context: in the pipeline of a socket whose bytes nothing changes on their way out.
     public init(direct context: ChannelHandlerContext) {
         let found = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
         ) { $0 }
-        descriptor = found ?? Self.noDescriptor
-        channel = found == nil ? nil : context.channel
+        socket = found.map { ($0, context.channel) }
     }
 
     /// Sends what can be sent at once.
@@ -62,8 +55,8 @@ public struct Outlet {
     /// What the kernel doesn't take of them comes by `send`, before anything else does.
     public mutating func openDescriptor(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
         // A closed channel has the words for that.
-        guard let channel, !isHolding(context), channel.isActive else { return nil }
-        return descriptor
+        guard let socket, !isHolding(context), socket.channel.isActive else { return nil }
+        return socket.descriptor
     }
 
     /// Whether bytes that were written have not left this process yet.

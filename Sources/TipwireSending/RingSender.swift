@@ -30,12 +30,6 @@ final class RingSender: SocketSender {
         return Parcel(bytes)
     }
 
-    func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int) {
-        for (place, descriptor) in descriptors.enumerated() where descriptor >= 0 {
-            send(bytes, to: descriptor, recipient: base + place)
-        }
-    }
-
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
         if waiting.count == ring.capacity { submit() }
         if let fallback { return fallback.send(bytes, to: descriptor, recipient: recipient) }

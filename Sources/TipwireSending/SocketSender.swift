@@ -11,12 +11,7 @@ import NIOCore
 public protocol SocketSender: AnyObject {
     /// Keeps bytes where they are until the turn ends: those that go to many.
     func hold(_ bytes: ByteBuffer) -> Parcel
-    /// Sends bytes to sockets. Each must be open, and have nothing of this stream waiting elsewhere; a negative number is passed
-    /// over.
-    ///
-    /// - Parameter base: the list of shortfalls calls the first of the descriptors this, and the others by their places after it.
-    func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int)
-    /// Sends bytes to one socket.
+    /// Sends bytes to a socket. It must be open, and have nothing of this stream waiting elsewhere.
     ///
     /// - Parameter recipient: what the list of shortfalls calls it.
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int)
@@ -27,23 +22,33 @@ public protocol SocketSender: AnyObject {
     func finish() -> [Shortfall]
 }
 
+extension SocketSender {
+    /// Sends bytes to many; a negative number is passed over.
+    ///
+    /// - Parameter base: the list of shortfalls calls the first of the descriptors this, and the others by their places after it.
+    public func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int) {
+        for (place, descriptor) in descriptors.enumerated() where descriptor >= 0 {
+            send(bytes, to: descriptor, recipient: base + place)
+        }
+    }
+}
+
 /// Bytes that stay in their place for a turn.
 public struct Parcel {
-    let start: UnsafeRawPointer
+    /// Nil of no bytes.
+    let start: UnsafeRawPointer?
     public let count: Int
 
     /// Good for as long as someone keeps `bytes` unchanged.
     init(_ bytes: ByteBuffer) {
         // The place of a buffer's bytes is its storage's, which moves only when it is written to.
-        self = bytes.withUnsafeReadableBytes { Parcel(start: $0.baseAddress ?? Self.nowhere, count: $0.count) }
+        self = bytes.withUnsafeReadableBytes { Parcel(start: $0.baseAddress, count: $0.count) }
     }
 
-    private init(start: UnsafeRawPointer, count: Int) {
+    private init(start: UnsafeRawPointer?, count: Int) {
         self.start = start
         self.count = count
     }
-
-    private nonisolated(unsafe) static let nowhere = UnsafeRawPointer(bitPattern: 1)!
 }
 
 /// A socket that took fewer bytes than it was sent: it has no room, or it is broken, which its channel has to find out.

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support.http import Answer
-from support.rawsocket import RawSocket
+from support.rawsocket import RawSocket, tip_head
 from support.server import fresh
 from support.waiting import eventually
 
@@ -141,16 +141,14 @@ def test_ways_change_on_one_connection(server, page):
     connection.close()
 
 
-def request(server, page, tip, *fields, end=None):
+def request(server, page, tip, end=None):
     body = json.dumps(tip).encode()
-    head = [f"POST /api/v1/pages/{page}/tips HTTP/1.1", "Host: x", f"Authorization: Bearer {server.admin}",
-            "Content-Type: application/json", f"Content-Length: {len(body)}", *fields]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body[:end]
+    return tip_head(server, page, body) + body[:end]
 
 
 def answer_of(socket):
-    status, headers = socket.head()
-    return status, json.loads(socket.take(int(headers["content-length"]))), headers
+    status, headers, body = socket.response()
+    return status, json.loads(body), headers
 
 
 def test_pipelined_requests_are_answered_in_their_order(server, page):

@@ -24,9 +24,6 @@ int tipwire_ring_open(uint32_t capacity, tipwire_ring **ring);
 
 void tipwire_ring_close(tipwire_ring *ring);
 
-/// How many sends wait to be submitted.
-uint32_t tipwire_ring_waiting(const tipwire_ring *ring);
-
 /// Adds a send of `length` bytes, which have to stay where they are until it is submitted. False if the ring is full.
 bool tipwire_ring_add(tipwire_ring *ring, int descriptor, const void *bytes, size_t length, uint64_t token);
 

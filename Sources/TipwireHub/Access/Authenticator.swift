@@ -39,16 +39,9 @@ public final class Authenticator: Service {
     ///   - address: whose failures these are.
     public func principal(key text: String?, address: String) -> Result<Principal, Failure> {
         guard let text, !text.isEmpty else { return .failure(.missing) }
-        let now = clock.now()
-        guard let key = APIKey(text), let record = directory.look({ $0.record(of: key) }), !record.isExpired(at: now)
-        else {
-            if let wait = throttle.recordFailure(of: address, at: now) {
-                return .failure(.throttled(retryAfter: wait))
-            }
-            return .failure(.invalid)
-        }
-        noteUse(of: record, at: now)
-        return .success(Principal(key: record))
+        if let holder = holder(ofKey: text) { return .success(holder) }
+        if let wait = recordFailure(of: address) { return .failure(.throttled(retryAfter: wait)) }
+        return .failure(.invalid)
     }
 
     /// Who has this key; nil for one that is no good, which is nobody's failure yet: whoever asks leaves the judgement to
@@ -57,15 +50,11 @@ public final class Authenticator: Service {
         let now = clock.now()
         guard let key = APIKey(text), let record = directory.look({ $0.record(of: key) }), !record.isExpired(at: now)
         else { return nil }
-        noteUse(of: record, at: now)
-        return Principal(key: record)
-    }
-
-    private func noteUse(of record: KeyRecord, at now: Timestamp) {
         uses.withLock { uses in
             uses.latest[record.id] = now
             uses.unwritten.insert(record.id)
         }
+        return Principal(key: record)
     }
 
     /// The account behind a browser session, with the rights of its person.

@@ -5,8 +5,9 @@ import TipwireSending
 /// sender's turn.
 ///
 /// First every listener is offered its bytes, and those whose sockets can take them at once are sent them: by their lanes, or
-/// after a look at them, which gives them a lane for the next time. Nobody is called who could close anything. Then what is left is done one by one: bytes that go through a connection's channel, those that
-/// a socket did not take, and the ends of the slow. Each listener is in one group and so comes once.
+/// after a look at them, which gives them a lane for the next time. Nobody is called who could close anything. Then what is
+/// left is done one by one: bytes that go through a connection's channel, those that a socket did not take, and the ends of
+/// the slow. Each listener is in one group and so comes once.
 struct DeliveryTurn {
     /// What one group is offered.
     private struct Offer {
@@ -44,15 +45,13 @@ struct DeliveryTurn {
     private let sender: any SocketSender
     private let now: UInt32
     private let limits: Delivery.Limits
-    private let allocator: ByteBufferAllocator
     private var offers: [Offer] = []
     private var rests: [(subscriber: Subscriber, rest: Rest)] = []
 
-    init(sender: any SocketSender, now: UInt32, limits: Delivery.Limits, allocator: ByteBufferAllocator) {
+    init(sender: any SocketSender, now: UInt32, limits: Delivery.Limits) {
         self.sender = sender
         self.now = now
         self.limits = limits
-        self.allocator = allocator
     }
 
     /// Offers a group what is pending for it.
@@ -62,7 +61,7 @@ struct DeliveryTurn {
         let entries = group.pending
         var shared: (bytes: ByteBuffer, parcel: Parcel)?
         if group.key.dialect.isShared {
-            let joined = group.joined(allocator: allocator)
+            let joined = ByteBuffer(joining: entries.map(\.bytes))
             shared = (joined, sender.hold(joined))
         }
         group.pending.removeAll(keepingCapacity: true)

@@ -24,7 +24,6 @@ public final class Shard {
     private var position: Int64
     private var nextID: Int64
     private let idStride: Int64
-    private let allocator = ByteBufferAllocator()
     private let makeSender: @Sendable () -> any SocketSender
     /// Made on the loop, by the first batch: a ring belongs to its thread.
     private lazy var sender = makeSender()
@@ -158,7 +157,7 @@ public final class Shard {
     /// Offers a batch to every listener that it concerns: one write each, whatever the batch holds.
     func deliver(_ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil) {
         let touched = groups.sort(events)
-        var turn = DeliveryTurn(sender: sender, now: now, limits: settings.delivery, allocator: allocator)
+        var turn = DeliveryTurn(sender: sender, now: now, limits: settings.delivery)
         for group in touched {
             let kind = group.key.dialect.kind
             statistics[kind] = statistics[kind] + turn.offer(to: group)

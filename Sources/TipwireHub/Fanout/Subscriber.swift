@@ -89,14 +89,21 @@ extension SubscriberSink {
 
     public var openDescriptor: NIOBSDSocket.Handle? { nil }
 
-    public func message(of entries: [ByteBuffer]) -> ByteBuffer {
-        if entries.count == 1 { return entries[0] }
-        var message = ByteBufferAllocator().buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
-        for entry in entries { message.writeImmutableBuffer(entry) }
-        return message
-    }
+    public func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
 
     public func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
+}
+
+extension ByteBuffer {
+    /// The entries as one run of bytes; of a single one its own, uncopied.
+    public init(joining entries: [ByteBuffer]) {
+        if entries.count == 1 {
+            self = entries[0]
+        } else {
+            self = ByteBufferAllocator().buffer(capacity: entries.reduce(0) { $0 + $1.readableBytes })
+            for entry in entries { writeImmutableBuffer(entry) }
+        }
+    }
 }
 
 /// One listener: an object of its event loop, without a task, a lock or a queue of its own.

@@ -67,14 +67,6 @@ final class SubscriberGroup {
         let byLane = lanes[subscriber.groupIndex] == Self.noLane ? 0 : entriesByLane - subscriber.entriesBeforeLane
         return subscriber.deliveries + byLane
     }
-
-    /// The pending entries as one run of bytes; of a single one its own, uncopied.
-    func joined(allocator: ByteBufferAllocator) -> ByteBuffer {
-        if pending.count == 1 { return pending[0].bytes }
-        var joined = allocator.buffer(capacity: pending.reduce(0) { $0 + $1.bytes.readableBytes })
-        for entry in pending { joined.writeImmutableBuffer(entry.bytes) }
-        return joined
-    }
 }
 
 /// The groups of one event loop, found by what they listen for and by the events that concern them.

@@ -113,8 +113,7 @@ private struct ProblemMiddleware: RouterMiddleware {
                 if request.method == .head { response = response.createHeadResponse() }
             }
         }
-        response.headers[.date] = clock.now().httpDate
-        response.headers[.xContentTypeOptions] = "nosniff"
+        response.headers.setCommon(at: clock.now())
         responses.count(response.status.code, took: began.duration(to: .now))
         return response
     }
@@ -128,6 +127,14 @@ private struct ProblemMiddleware: RouterMiddleware {
             return Problem(.methodNotAllowed, "This address takes \(list).", headers: [.allow: list])
         }
         return problem
+    }
+}
+
+extension HTTPFields {
+    /// What every answer carries.
+    mutating func setCommon(at now: Timestamp) {
+        self[.date] = now.httpDate
+        self[.xContentTypeOptions] = "nosniff"
     }
 }
 

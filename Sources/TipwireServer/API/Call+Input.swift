@@ -94,10 +94,17 @@ extension Call {
     /// The page that the path names, if this caller may see it. One answer for unknown and not visible.
     func page(in directory: Directory) throws -> Page {
         let text = try parameter("slug")
-        guard let slug = Slug(text), let page = directory.look({ $0.page(slug: slug) }), principal.maySee(page) else {
+        guard let slug = Slug(text), let page = directory.page(slug, seenBy: principal) else {
             throw Problem(.notFound, "There is no page '\(Slug(text)?.text ?? "")' here.")
         }
         return page
+    }
+}
+
+extension Directory {
+    /// The page of a slug, if this caller may see it.
+    func page(_ slug: Slug, seenBy principal: Principal) -> Page? {
+        look { $0.page(slug: slug) }.flatMap { principal.maySee($0) ? $0 : nil }
     }
 }
 

@@ -44,7 +44,7 @@ struct TipDoor: Sendable {
         guard head.method == .POST, head.version == .http1_1, let slug = Self.slug(head.uri),
             let fields = Fields(head.headers), let length = fields.length, length <= Limits.requestBytes,
             let token = fields.authorization.flatMap({ BearerToken.read([$0]) }),
-            fields.contentType.map(Self.isJSON) == true
+            fields.contentType == "application/json"
         else { return nil }
         var key: TipIdentifier?
         if let text = fields.idempotencyKey {
@@ -52,7 +52,7 @@ struct TipDoor: Sendable {
             if key == nil { return nil }
         }
         guard let principal = authenticator.holder(ofKey: token), principal.has(.tipsWrite),
-            page(slug, for: principal) != nil
+            directory.page(slug, seenBy: principal) != nil
         else { return nil }
         return Visit(
             principal: principal, slug: slug, idempotencyKey: key, length: length, path: head.uri, began: .now)
@@ -62,8 +62,6 @@ struct TipDoor: Sendable {
         guard target.hasPrefix(prefix), target.hasSuffix(suffix) else { return nil }
         return Slug(String(target.dropFirst(prefix.count).dropLast(suffix.count)))
     }
-
-    private static func isJSON(_ mediaType: String) -> Bool { mediaType == "application/json" }
 
     /// The headers that matter here, each at most once.
     private struct Fields {
@@ -99,10 +97,6 @@ struct TipDoor: Sendable {
         }
     }
 
-    private func page(_ slug: Slug, for principal: Principal) -> Page? {
-        directory.look { $0.page(slug: slug) }.flatMap { principal.maySee($0) ? $0 : nil }
-    }
-
     // MARK: Body
 
     /// Hands the tip to the intake. `answer` is called once it is on disk or refused, on any thread.
@@ -113,7 +107,7 @@ struct TipDoor: Sendable {
     ) -> Bool {
         // Both as they are now that the body is here.
         guard body.readableBytes == visit.length, authenticator.isGood(visit.principal),
-            let page = page(visit.slug, for: visit.principal), let value = try? JSONValue.parse(body),
+            let page = directory.page(visit.slug, seenBy: visit.principal), let value = try? JSONValue.parse(body),
             let draft = try? TipInput.draft(value, now: clock.now())
         else { return false }
         intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: visit.idempotencyKey)) { result in
@@ -123,23 +117,21 @@ struct TipDoor: Sendable {
     }
 
     private func answer(to result: Result<[LogAnswer], any Error>, _ visit: Visit) -> FrontAnswer {
-        var answer: FrontAnswer
+        let (status, fields, body): (HTTPResponse.Status, HTTPFields, ByteBuffer)
         switch result {
         case .success(let answers):
-            let (fields, body) = TipsController.answer(answers[0], epoch: position.epoch)
-            answer = FrontAnswer(
-                status: answers[0].isRepeat ? .ok : .created, headers: HTTPHeaders(fields), body: body)
+            (status, fields, body) = TipsController.answer(answers[0], epoch: position.epoch)
         case .failure(let error):
             let problem = Problem.answering(
                 TipsController.problem(ofSingleTip: error), method: .post, path: visit.path, logger: logger)
-            let (fields, body) = problem.parts
-            answer = FrontAnswer(
-                status: HTTPResponseStatus(statusCode: problem.status.code, reasonPhrase: problem.status.reasonPhrase),
-                headers: HTTPHeaders(fields), body: body)
+            status = problem.status
+            (fields, body) = problem.parts
         }
-        answer.headers.add(name: "Date", value: clock.now().httpDate)
-        answer.headers.add(name: "X-Content-Type-Options", value: "nosniff")
-        responses.count(Int(answer.status.code), took: visit.began.duration(to: .now))
-        return answer
+        var all = fields
+        all.setCommon(at: clock.now())
+        responses.count(status.code, took: visit.began.duration(to: .now))
+        return FrontAnswer(
+            status: HTTPResponseStatus(statusCode: status.code, reasonPhrase: status.reasonPhrase),
+            headers: HTTPHeaders(all), body: body)
     }
 }

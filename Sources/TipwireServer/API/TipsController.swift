@@ -38,13 +38,18 @@ struct TipsController: Sendable {
         } catch {
             throw Self.problem(ofSingleTip: error)
         }
-        let (fields, body) = Self.answer(answers[0], epoch: position.epoch)
-        return Response(status: answers[0].isRepeat ? .ok : .created, headers: fields, body: .init(byteBuffer: body))
+        let (status, fields, body) = Self.answer(answers[0], epoch: position.epoch)
+        return Response(status: status, headers: fields, body: .init(byteBuffer: body))
     }
 
     /// What a single tip is answered with when it is kept.
-    static func answer(_ answer: LogAnswer, epoch: String) -> (fields: HTTPFields, body: ByteBuffer) {
-        Answer.json(capacity: 1_024) { writer in LogAnswerObject.write(answer, epoch: epoch, to: &writer) }
+    static func answer(
+        _ answer: LogAnswer, epoch: String
+    ) -> (status: HTTPResponse.Status, fields: HTTPFields, body: ByteBuffer) {
+        let (fields, body) = Answer.json(capacity: 1_024) { writer in
+            LogAnswerObject.write(answer, epoch: epoch, to: &writer)
+        }
+        return (answer.isRepeat ? .ok : .created, fields, body)
     }
 
     /// An error of the intake as the sender of one tip is told it: their tip is no item of a list.

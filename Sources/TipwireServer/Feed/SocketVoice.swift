@@ -36,9 +36,7 @@ struct PallyVoice: SocketVoice {
     }
 
     /// The fan-out's entries are whole frames already.
-    func message(of entries: [ByteBuffer]) -> ByteBuffer {
-        entries.count == 1 ? entries[0] : entries.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }
-    }
+    func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
 
     func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
 

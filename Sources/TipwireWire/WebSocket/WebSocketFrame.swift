@@ -39,23 +39,9 @@ public enum WebSocketFrame {
     ///
     /// - Returns: how many bytes it takes.
     public static func putTextHeader(payloadLength: Int, before buffer: inout ByteBuffer) -> Int {
-        let length =
-            switch payloadLength {
-            case 0...125: 2
-            case 126...0xFFFF: 4
-            default: maximumServerHeader
-            }
+        let length = payloadLength < 126 ? 2 : payloadLength <= 0xFFFF ? 4 : maximumServerHeader
         let start = buffer.readerIndex - length
-        buffer.setInteger(WebSocketOpcode.text.rawValue | 0x80, at: start)
-        switch length {
-        case 2: buffer.setInteger(UInt8(payloadLength), at: start + 1)
-        case 4:
-            buffer.setInteger(UInt8(126), at: start + 1)
-            buffer.setInteger(UInt16(payloadLength), at: start + 2)
-        default:
-            buffer.setInteger(UInt8(127), at: start + 1)
-            buffer.setInteger(UInt64(payloadLength), at: start + 2)
-        }
+        setHeader(.text, isFinal: true, length: payloadLength, isMasked: false, at: start, in: &buffer)
         buffer.moveReaderIndex(to: start)
         return length
     }
@@ -91,17 +77,28 @@ public enum WebSocketFrame {
     private static func writeHeader(
         _ opcode: WebSocketOpcode, isFinal: Bool, length: Int, isMasked: Bool, into buffer: inout ByteBuffer
     ) {
-        buffer.writeInteger(opcode.rawValue | (isFinal ? 0x80 : 0))
+        let start = buffer.writerIndex
+        let count = setHeader(opcode, isFinal: isFinal, length: length, isMasked: isMasked, at: start, in: &buffer)
+        buffer.moveWriterIndex(forwardBy: count)
+    }
+
+    /// - Returns: how many bytes it takes.
+    @discardableResult
+    private static func setHeader(
+        _ opcode: WebSocketOpcode, isFinal: Bool, length: Int, isMasked: Bool, at start: Int,
+        in buffer: inout ByteBuffer
+    ) -> Int {
         let maskBit: UInt8 = isMasked ? 0x80 : 0
+        let count = buffer.setInteger(opcode.rawValue | (isFinal ? 0x80 : 0), at: start)
         switch length {
         case 0...125:
-            buffer.writeInteger(maskBit | UInt8(length))
+            return count + buffer.setInteger(maskBit | UInt8(length), at: start + 1)
         case 126...0xFFFF:
-            buffer.writeInteger(maskBit | 126)
-            buffer.writeInteger(UInt16(length))
+            buffer.setInteger(maskBit | 126, at: start + 1)
+            return count + 1 + buffer.setInteger(UInt16(length), at: start + 2)
         default:
-            buffer.writeInteger(maskBit | 127)
-            buffer.writeInteger(UInt64(length))
+            buffer.setInteger(maskBit | 127, at: start + 1)
+            return count + 1 + buffer.setInteger(UInt64(length), at: start + 2)
         }
     }
 

@@ -33,12 +33,6 @@ final class KernelDouble: SocketSender {
         return Parcel(bytes)
     }
 
-    func send(_ bytes: Parcel, to descriptors: ContiguousArray<NIOBSDSocket.Handle>, base: Int) {
-        for (place, descriptor) in descriptors.enumerated() where descriptor >= 0 {
-            send(bytes, to: descriptor, recipient: base + place)
-        }
-    }
-
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
         take((Self.copy(bytes), descriptor, recipient))
     }
