@@ -51,6 +51,7 @@ let package = Package(
                 "TipwireCore", "TipwireWire",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         // The kernel's io_uring, of which only sending is needed; a library for it would be larger than this use.

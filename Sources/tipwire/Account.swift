@@ -10,7 +10,7 @@ struct AccountCommand: AsyncParsableCommand {
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make an account.",
+            commandName: "create", abstract: "Make an account.",
             discussion: "Without a password the account logs in with the links of 'tipwire account link'.")
 
         @OptionGroup var client: ClientOptions
@@ -44,7 +44,7 @@ struct AccountCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List accounts.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List accounts.")
 
         @OptionGroup var client: ClientOptions
 
@@ -63,7 +63,7 @@ struct AccountCommand: AsyncParsableCommand {
 
     struct Link: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print a link that logs in to the dashboard once.",
+            commandName: "link", abstract: "Print a link that logs in to the dashboard once.",
             discussion: "Whoever opens it first is logged in as that account. It ends after ten minutes.")
 
         @OptionGroup var client: ClientOptions

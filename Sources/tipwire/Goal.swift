@@ -14,7 +14,7 @@ struct GoalCommand: AsyncParsableCommand {
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Add a goal at the end of the queue.",
+            commandName: "add", abstract: "Add a goal at the end of the queue.",
             discussion: "When no other goal is active, tips go to it at once.")
 
         @OptionGroup var client: ClientOptions
@@ -51,7 +51,7 @@ struct GoalCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List a page's goals in their order.",
+            commandName: "list", abstract: "List a page's goals in their order.",
             discussion: "PLACE counts the goals that are not completed, and is what 'tipwire goal move --to' takes.")
 
         @OptionGroup var client: ClientOptions
@@ -69,7 +69,7 @@ struct GoalCommand: AsyncParsableCommand {
 
     struct Edit: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Change what a goal is for, or how much it takes.",
+            commandName: "edit", abstract: "Change what a goal is for, or how much it takes.",
             discussion: """
                 An amount at or below what the goal has completes it; what is beyond goes nowhere else. A completed \
                 goal keeps its amount.
@@ -113,7 +113,8 @@ struct GoalCommand: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove a goal.", discussion: "Its progress goes with it, and into no other goal.")
+            commandName: "remove", abstract: "Remove a goal.",
+            discussion: "Its progress goes with it, and into no other goal.")
 
         @OptionGroup var client: ClientOptions
         @OptionGroup var goal: Named

@@ -5,7 +5,7 @@ extension GoalCommand {
     /// `tipwire goal adjust`: corrects a goal's progress by hand.
     struct Adjust: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Add to a goal's progress by hand, or take from it.",
+            commandName: "adjust", abstract: "Add to a goal's progress by hand, or take from it.",
             discussion: """
                 For money that came or went past Tipwire. The reason stays in the log. The result must lie from nothing \
                 to the goal's amount; reaching the amount completes the goal. Sent twice with the same \

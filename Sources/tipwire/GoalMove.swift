@@ -8,7 +8,7 @@ extension GoalCommand {
     /// once, so what they did is never undone by this; it is told, and the command can be run again.
     struct Move: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Move a goal to another place in the queue.",
+            commandName: "move", abstract: "Move a goal to another place in the queue.",
             discussion: """
                 Exactly one of --to, --first and --last is needed. Place 1 is the active goal's. Each goal keeps its \
                 progress. Completed goals have no place and can't be moved.

@@ -10,7 +10,7 @@ struct KeyCommand: AsyncParsableCommand {
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a key and print it, this once.",
+            commandName: "create", abstract: "Make a key and print it, this once.",
             discussion: """
                 Scopes: \(Scope.all.map(\.rawValue).joined(separator: ", ")). Without --scope a key may read events. \
                 The key alone goes to standard output, all else to standard error: KEY=$(tipwire key create --name bot).
@@ -74,7 +74,7 @@ struct KeyCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List keys.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List keys.")
 
         @OptionGroup var client: ClientOptions
 
@@ -105,7 +105,7 @@ struct KeyCommand: AsyncParsableCommand {
 
     struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "End a key at once.",
+            commandName: "revoke", abstract: "End a key at once.",
             discussion: """
                 Its open connections are closed too, and the webhooks that it made are disabled; whoever enables one \
                 makes it theirs. 'tipwire key list' shows the ids.

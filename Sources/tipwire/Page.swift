@@ -10,7 +10,7 @@ struct PageCommand: AsyncParsableCommand {
         subcommands: [Create.self, List.self, Show.self, Delete.self, PageMemberCommand.self])
 
     struct Create: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Make a page.")
+        static let configuration = CommandConfiguration(commandName: "create", abstract: "Make a page.")
 
         @OptionGroup var client: ClientOptions
 
@@ -47,7 +47,7 @@ struct PageCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List pages.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List pages.")
 
         @OptionGroup var client: ClientOptions
 
@@ -71,7 +71,7 @@ struct PageCommand: AsyncParsableCommand {
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show a page.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a page.")
 
         @OptionGroup var client: ClientOptions
 
@@ -87,7 +87,8 @@ struct PageCommand: AsyncParsableCommand {
     }
 
     struct Delete: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Delete a page and all its tips.")
+        static let configuration = CommandConfiguration(
+            commandName: "delete", abstract: "Delete a page and all its tips.")
 
         @OptionGroup var client: ClientOptions
 

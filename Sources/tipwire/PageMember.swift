@@ -8,7 +8,8 @@ struct PageMemberCommand: AsyncParsableCommand {
         subcommands: [Add.self, Remove.self])
 
     struct Add: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Make an account a member of a page.")
+        static let configuration = CommandConfiguration(
+            commandName: "add", abstract: "Make an account a member of a page.")
 
         @OptionGroup var client: ClientOptions
         @OptionGroup var membership: Membership
@@ -19,7 +20,8 @@ struct PageMemberCommand: AsyncParsableCommand {
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "End an account's membership of a page.")
+        static let configuration = CommandConfiguration(
+            commandName: "remove", abstract: "End an account's membership of a page.")
 
         @OptionGroup var client: ClientOptions
         @OptionGroup var membership: Membership

@@ -17,7 +17,7 @@ struct SubscriptionCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List webhooks.",
+            commandName: "list", abstract: "List webhooks.",
             discussion: """
                 PENDING counts the deliveries that wait for their first or next attempt, NEXT TRY is when the earliest \
                 of those that failed is sent again.
@@ -36,7 +36,7 @@ struct SubscriptionCommand: AsyncParsableCommand {
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show a webhook.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a webhook.")
 
         @OptionGroup var client: ClientOptions
         @OptionGroup var subscription: Named
@@ -51,7 +51,7 @@ struct SubscriptionCommand: AsyncParsableCommand {
 
     struct Enable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send to a webhook again.",
+            commandName: "enable", abstract: "Send to a webhook again.",
             discussion: "What happened while it was disabled is sent now, as far as the log still has it.")
 
         @OptionGroup var client: ClientOptions
@@ -62,7 +62,7 @@ struct SubscriptionCommand: AsyncParsableCommand {
 
     struct Disable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send nothing to a webhook until it is enabled again.",
+            commandName: "disable", abstract: "Send nothing to a webhook until it is enabled again.",
             discussion: "What happens meanwhile waits in the log.")
 
         @OptionGroup var client: ClientOptions
@@ -73,7 +73,8 @@ struct SubscriptionCommand: AsyncParsableCommand {
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Delete a webhook.", discussion: "Its deliveries go with it, those that wait included.")
+            commandName: "delete", abstract: "Delete a webhook.",
+            discussion: "Its deliveries go with it, those that wait included.")
 
         @OptionGroup var client: ClientOptions
         @OptionGroup var subscription: Named

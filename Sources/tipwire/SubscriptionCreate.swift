@@ -5,7 +5,7 @@ extension SubscriptionCommand {
     /// `tipwire subscription create`: makes a webhook and shows its secret.
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a webhook and print its id and its secret, this once.",
+            commandName: "create", abstract: "Make a webhook and print its id and its secret, this once.",
             discussion: """
                 Types: \(EventSubType.allCases.map(\.rawValue).joined(separator: ", ")). The secret signs what is sent; \
                 the receiver checks it as Standard Webhooks has it. Two lines go to standard output, the id and the \

@@ -5,7 +5,7 @@ extension SubscriptionCommand {
     /// `tipwire subscription deliveries`: what became of the events that a webhook was told of.
     struct Deliveries: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the deliveries of a webhook, newest first, or show one whole.",
+            commandName: "deliveries", abstract: "List the deliveries of a webhook, newest first, or show one whole.",
             discussion: """
                 With a delivery's id: its attempts, the beginning of each answer, and what is sent. --json has the \
                 answers as far as they are kept.

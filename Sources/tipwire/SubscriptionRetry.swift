@@ -5,7 +5,7 @@ extension SubscriptionCommand {
     /// `tipwire subscription retry`: sends deliveries again.
     struct Retry: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send one delivery again, or all that are dead, or those of a range.",
+            commandName: "retry", abstract: "Send one delivery again, or all that are dead, or those of a range.",
             discussion: """
                 Without a delivery's id every dead one is sent again; --from and --to narrow that to the time of their \
                 events, --status says which state instead: dead (or failed), delivered, pending, all, or an HTTP status \

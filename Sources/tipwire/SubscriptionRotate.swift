@@ -4,7 +4,7 @@ extension SubscriptionCommand {
     /// `tipwire subscription rotate`: changes a webhook's secret.
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Give a webhook another secret and print it, this once.",
+            commandName: "rotate", abstract: "Give a webhook another secret and print it, this once.",
             discussion: """
                 For a while each message is signed with both, so that the receiver can change over without missing one; \
                 with --now the old one ends at once, which is for a secret that others have seen. \

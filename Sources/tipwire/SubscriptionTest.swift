@@ -4,7 +4,7 @@ extension SubscriptionCommand {
     /// `tipwire subscription test`: sends a test to a webhook, and waits for what becomes of it.
     struct Test: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send a test to a webhook and tell what it answered.",
+            commandName: "test", abstract: "Send a test to a webhook and tell what it answered.",
             discussion: """
                 The message has "test": true and an id that begins with test-. Waits at most \
                 \(DeliveryWatch.patience.components.seconds) seconds for the first attempt. Exit status 0 when it was \

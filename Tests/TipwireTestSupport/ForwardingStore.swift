@@ -4,6 +4,8 @@ import TipwireStore
 /// A store that hands everything on to a real one. A double of it has what it does otherwise, and nothing else.
 public protocol ForwardingStore: Store {
     var real: SQLiteStore { get }
+    /// What `commit` does, for a double that waits or fails.
+    func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit
 }
 
 extension ForwardingStore {
@@ -13,6 +15,16 @@ extension ForwardingStore {
 
     public func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
         try await real.commit(commands, at: now)
+    }
+
+    public func commit(
+        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+    ) {
+        Task {
+            let outcome: Result<Commit, any Error>
+            do { outcome = .success(try await commit(commands, at: now)) } catch { outcome = .failure(error) }
+            answer(outcome)
+        }
     }
 
     public func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {

@@ -9,6 +9,9 @@ import TipwireStore
 /// Whatever arrives while a commit runs is committed together in the next one (group commit): one writer, one sync to
 /// disk for many callers, each answered after its own commit. What waits is bounded; a full intake refuses at once
 /// instead of queueing on.
+///
+/// It has no task of its own: who brings a tip while nothing is being committed begins the commit, and the thread that has
+/// written one begins the next. A tip alone is so handed over twice, to the thread that writes and back.
 public final class TipIntake: Service {
     /// Most tips of one commit: past this a larger batch gains little and lets its first caller wait longer. A single
     /// command may exceed it, and then has a commit to itself.
@@ -25,12 +28,34 @@ public final class TipIntake: Service {
     private struct State {
         var waiting: [Waiting] = []
         var weight = 0
+        /// Whether `run` was called; until then what comes waits.
+        var isRunning = false
+        /// Whether a commit is on its way. At its end it takes what has come meanwhile.
+        var isCommitting = false
         var isClosed = false
+        /// Who waits for the last commit after the end.
+        var drained: CheckedContinuation<Void, Never>?
         /// When the last commit failed; nil when it succeeded.
         var failedAt: Timestamp?
         /// Failures that the log hasn't been told of, and when it last was: with a full disk each tip is one.
         var untoldFailures = 0
         var toldAt: Timestamp?
+
+        /// The next commit's commands, oldest first.
+        mutating func takeBatch() -> [Waiting] {
+            var count = 0
+            var weight = 0
+            while count < waiting.count {
+                let next = waiting[count].command.weight
+                if count > 0, weight + next > TipIntake.commitWeight { break }
+                count += 1
+                weight += next
+            }
+            let batch = Array(waiting[..<count])
+            waiting.removeFirst(count)
+            self.weight -= weight
+            return batch
+        }
     }
 
     private let store: any LogStore
@@ -45,8 +70,6 @@ public final class TipIntake: Service {
     private let logger: Logger
 
     private let state = Mutex(State())
-    private let signals: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
 
     public init(
         store: any LogStore, position: LogPosition, wakeUp: WakeUp, clock: WallClock, maxPending: Int,
@@ -59,7 +82,6 @@ public final class TipIntake: Service {
         self.maximumWeight = maxPending
         self.metrics = metrics
         self.logger = logger
-        (signals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Keeps one command; returns once it is on disk.
@@ -72,7 +94,7 @@ public final class TipIntake: Service {
         }
     }
 
-    /// The same for who has no task to wait in. `answer` is called once, here or on the intake's own thread, which it must not
+    /// The same for who has no task to wait in. `answer` is called once, here or on the thread that writes, which it must not
     /// hold up.
     public func submit(_ command: LogCommand, answer: @escaping @Sendable (Outcome) -> Void) {
         let refusal: IntakeRefusal? = state.withLock { state in
@@ -86,7 +108,7 @@ public final class TipIntake: Service {
             metrics.intakeRefused.add(1)
             answer(.failure(refusal))
         } else {
-            continuation.yield()
+            commitWhatWaits()
         }
     }
 
@@ -105,50 +127,65 @@ public final class TipIntake: Service {
     /// Tips that wait for their commit.
     public var pending: Int { state.withLock(\.weight) }
 
+    /// Commits for as long as it runs. After a shutdown, or when its task is cancelled, no further command gets in, and those
+    /// that did are answered before this returns.
     public func run() async throws {
-        await withGracefulShutdownHandler {
-            for await _ in signals {
-                while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
+        state.withLock { $0.isRunning = true }
+        commitWhatWaits()
+        try? await gracefulShutdown()
+        await withCheckedContinuation { continuation in
+            let isDrained = state.withLock { state in
+                state.isClosed = true
+                guard state.isCommitting else { return true }
+                state.drained = continuation
+                return false
             }
-            // The signals end with the shutdown, or with this task. Either way no further command gets in, and those that
-            // did are answered.
-            state.withLock { $0.isClosed = true }
-            while case let batch = takeBatch(), !batch.isEmpty { await commit(batch) }
-        } onGracefulShutdown: {
-            self.state.withLock { $0.isClosed = true }
-            self.continuation.finish()
+            if isDrained { continuation.resume() }
         }
     }
 
-    private func takeBatch() -> [Waiting] {
-        state.withLock { state in
-            var count = 0
-            var weight = 0
-            while count < state.waiting.count {
-                let next = state.waiting[count].command.weight
-                if count > 0, weight + next > Self.commitWeight { break }
-                count += 1
-                weight += next
-            }
-            let batch = Array(state.waiting[..<count])
-            state.waiting.removeFirst(count)
-            state.weight -= weight
-            return batch
+    /// Begins a commit if there is something to commit and none on its way.
+    private func commitWhatWaits() {
+        let batch = state.withLock { state -> [Waiting] in
+            guard state.isRunning, !state.isCommitting, !state.waiting.isEmpty else { return [] }
+            state.isCommitting = true
+            return state.takeBatch()
         }
+        if !batch.isEmpty { commit(batch) }
     }
 
-    private func commit(_ batch: [Waiting]) async {
+    /// A commit is over, its callers are answered: begins the next one with what came meanwhile.
+    private func commitNext() {
+        let (batch, drained) = state.withLock { state in
+            let batch = state.takeBatch()
+            guard batch.isEmpty else { return (batch, nil as CheckedContinuation<Void, Never>?) }
+            state.isCommitting = false
+            defer { state.drained = nil }
+            return (batch, state.drained)
+        }
+        drained?.resume()
+        if !batch.isEmpty { commit(batch) }
+    }
+
+    private func commit(_ batch: [Waiting]) {
         let began = ContinuousClock.now
-        let commit: Commit
-        do {
-            commit = try await store.commit(batch.map(\.command), at: clock.now())
-        } catch {
-            metrics.commitFailures.add(1)
-            tellOfFailure(error, at: clock.now())
-            let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
-            for waiting in batch { waiting.answer(.failure(refusal)) }
-            return
+        store.commit(batch.map(\.command), at: clock.now()) { outcome in
+            switch outcome {
+            case .success(let commit): self.answer(batch, with: commit, began: began)
+            case .failure(let error): self.refuse(batch, because: error)
+            }
+            self.commitNext()
         }
+    }
+
+    private func refuse(_ batch: [Waiting], because error: any Error) {
+        metrics.commitFailures.add(1)
+        tellOfFailure(error, at: clock.now())
+        let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
+        for waiting in batch { waiting.answer(.failure(refusal)) }
+    }
+
+    private func answer(_ batch: [Waiting], with commit: Commit, began: ContinuousClock.Instant) {
         state.withLock { $0.failedAt = nil }
         let committedAt = ContinuousClock.now
         metrics.commitSeconds.observe(began.duration(to: committedAt))

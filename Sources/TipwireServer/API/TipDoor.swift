@@ -99,24 +99,21 @@ struct TipDoor: Sendable {
 
     // MARK: Body
 
-    /// Hands the tip to the intake. `answer` is called once it is on disk or refused, on any thread.
+    /// Hands the tip to the intake. `done` is called once it is on disk or refused, on any thread; `answer` makes of it what goes
+    /// out.
     ///
     /// - Returns: false, with nothing done, if the request is the routes' business after all.
-    func receive(
-        _ body: ByteBuffer, of visit: Visit, answer: @escaping @Sendable (FrontAnswer) -> Void
-    ) -> Bool {
+    func receive(_ body: ByteBuffer, of visit: Visit, done: @escaping @Sendable (TipIntake.Outcome) -> Void) -> Bool {
         // Both as they are now that the body is here.
         guard body.readableBytes == visit.length, authenticator.isGood(visit.principal),
             let page = directory.page(visit.slug, seenBy: visit.principal), let value = try? JSONValue.parse(body),
             let draft = try? TipInput.draft(value, now: clock.now())
         else { return false }
-        intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: visit.idempotencyKey)) { result in
-            answer(self.answer(to: result, visit))
-        }
+        intake.submit(.receive(page: page.id, drafts: [draft], idempotencyKey: visit.idempotencyKey), answer: done)
         return true
     }
 
-    private func answer(to result: Result<[LogAnswer], any Error>, _ visit: Visit) -> FrontAnswer {
+    func answer(to result: TipIntake.Outcome, _ visit: Visit) -> FrontAnswer {
         let (status, fields, body): (HTTPResponse.Status, HTTPFields, ByteBuffer)
         switch result {
         case .success(let answers):

@@ -172,13 +172,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         received.isReceived = true
         state = .visiting(received)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        let isTaken = front.tips?.receive(visit.body, of: visit.admitted) { answer in
-            bound.eventLoop.execute {
-                let (gate, context) = bound.value
-                gate.visited(answer, context: context)
+        if let door = front.tips {
+            let isTaken = door.receive(visit.body, of: visit.admitted) { outcome in
+                // The answer is written here and not there: the thread that commits has the next commit to see to.
+                bound.eventLoop.execute {
+                    let (gate, context) = bound.value
+                    gate.visited(door.answer(to: outcome, visit.admitted), context: context)
+                }
             }
+            if isTaken { return }
         }
-        if isTaken == true { return }
         // Something is not as it should be; the HTTP service knows the words for that.
         serve(visit.head, isLast: visit.isLast, context: context)
         guard case .busy = state else { return }

@@ -78,7 +78,12 @@ public struct Server {
         }
         services.append(AnnouncedService(service: front, announce: announce))
         // The front is last in, and so first out: what it has taken is committed and answered before the rest stops.
-        let group = ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger)))
+        // By the names of their types: a name of the group's own making is a reflection of all that a service holds, and eight
+        // of those take a sixth of a start.
+        let named = services.map {
+            ServiceGroupConfiguration.ServiceConfiguration(service: $0, serviceName: "\(type(of: $0))")
+        }
+        let group = ServiceGroup(configuration: .init(services: named, logger: Self.quiet(logger)))
         let signals = await StopSignals()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [logger] in

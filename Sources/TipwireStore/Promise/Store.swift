@@ -10,7 +10,7 @@ public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & Sock
 ///
 /// - **Order**: sequences rise in commit order. Whoever has read through `n` never finds an entry at or below `n` later.
 /// - **Atomicity**: a command is kept whole or leaves nothing; its events stand consecutively.
-/// - **Durability**: when `commit` returns, what it says was kept survives the loss of power.
+/// - **Durability**: once `commit` has told its outcome, what that says was kept survives the loss of power.
 /// - **Cancellation**: cancelling the caller doesn't undo or stop a commit that was begun.
 public protocol LogStore: Sendable {
     /// Where the log begins and ends now.
@@ -18,11 +18,17 @@ public protocol LogStore: Sendable {
 
     /// Decides and keeps a batch of commands in their order, in one transaction, synced to disk.
     ///
-    /// A refused command (`LogRefusal`) leaves nothing and doesn't disturb its neighbours. When the call throws, none of
-    /// the batch was kept.
+    /// A refused command (`LogRefusal`) leaves nothing and doesn't disturb its neighbours. When the outcome is a failure, none
+    /// of the batch was kept.
     ///
-    /// - Parameter now: the clock. The commit's time is this, or the last commit's if the clock went back.
-    func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit
+    /// A call with an answer rather than an `async` one: a tip alone spends more time on threads that wake each other than on
+    /// anything else, and a task would be two more of those.
+    ///
+    /// - Parameters:
+    ///   - now: the clock. The commit's time is this, or the last commit's if the clock went back.
+    ///   - answer: called once, on the thread that writes, which waits for it.
+    func commit(
+        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void)
 
     /// Entries after a sequence, oldest first, of some pages or of all.
     ///
@@ -42,6 +48,15 @@ public protocol LogStore: Sendable {
 
     /// Size and age of the log, for metrics.
     func logStatistics() async throws -> LogStatistics
+}
+
+extension LogStore {
+    /// The same for a task. Throws what the outcome has failed with.
+    public func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
+        try await withCheckedThrowingContinuation { continuation in
+            commit(commands, at: now) { continuation.resume(with: $0) }
+        }
+    }
 }
 
 /// The tips themselves, which outlive their events.

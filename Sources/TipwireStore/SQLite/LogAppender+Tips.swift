@@ -82,11 +82,21 @@ extension LogAppender {
         let tip = Tip(draft, id: id, committedAt: time)
         let reception = pages[page]!.reducer.receive(tip)
         let events = try append(reception.events, to: page)
-        try insertTip.execute(arguments: [
-            page.rawValue, id.text, tip.displayName, tip.message, tip.grossAmountInCents, tip.processingFeeInCents,
-            tip.isAnonymous, draft.createdAt?.milliseconds, tip.createdAt.milliseconds, tip.processedAt.milliseconds,
-            events[0].sequence, log.head, GoalCredits.encode(reception.credits),
-        ])
+        try insertTip.run { [head = log.head] in
+            $0.put(page.rawValue)
+            $0.put(id.text)
+            $0.put(tip.displayName)
+            $0.put(tip.message)
+            $0.put(tip.grossAmountInCents)
+            $0.put(tip.processingFeeInCents)
+            $0.put(tip.isAnonymous)
+            $0.put(draft.createdAt?.milliseconds)
+            $0.put(tip.createdAt.milliseconds)
+            $0.put(tip.processedAt.milliseconds)
+            $0.put(events[0].sequence)
+            $0.put(head)
+            $0.put(GoalCredits.encode(reception.credits))
+        }
         return answer(.tip(tip), page, events)
     }
 

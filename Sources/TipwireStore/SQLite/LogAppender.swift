@@ -16,11 +16,11 @@ struct LogAppender {
     /// The pages of this batch as they stand now.
     var pages: [Page.ID: PageState] = [:]
 
-    private let findPage: Statement
-    private let findTip: Statement
-    private let findKey: Statement
-    let insertTip: Statement
-    private let insertEvent: Statement
+    private let findPage: DirectStatement
+    private let findTip: DirectStatement
+    private let findKey: DirectStatement
+    let insertTip: DirectStatement
+    private let insertEvent: DirectStatement
 
     struct PageState {
         let label: PageLabel
@@ -33,21 +33,22 @@ struct LogAppender {
         self.db = db
         log = try LogRow.read(db)
         time = max(now, log.committedAt)
-        // What each new tip looks up is one plain value: making a GRDB row takes longer than SQLite's search.
-        findPage = try db.cachedStatement(
+        findPage = try DirectStatement(
+            db,
             sql: """
                 SELECT (EXISTS (SELECT 1 FROM goals WHERE page_id = ?1)) || currency || slug FROM pages WHERE id = ?1
                 """)
-        findTip = try db.cachedStatement(sql: "SELECT last_sequence FROM tips WHERE page_id = ? AND id = ?")
-        findKey = try db.cachedStatement(sql: "SELECT tip_id FROM idempotency WHERE page_id = ? AND key = ?")
-        insertTip = try db.cachedStatement(
+        findTip = try DirectStatement(db, sql: "SELECT last_sequence FROM tips WHERE page_id = ? AND id = ?")
+        findKey = try DirectStatement(db, sql: "SELECT tip_id FROM idempotency WHERE page_id = ? AND key = ?")
+        insertTip = try DirectStatement(
+            db,
             sql: """
                 INSERT INTO tips (page_id, id, display_name, message, gross, fee, is_anonymous, stated_created_at,
                     created_at, processed_at, first_sequence, last_sequence, credits)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        insertEvent = try db.cachedStatement(
-            sql: "INSERT INTO events (sequence, page_id, kind, time, data) VALUES (?, ?, ?, ?, ?)")
+        insertEvent = try DirectStatement(
+            db, sql: "INSERT INTO events (sequence, page_id, kind, time, data) VALUES (?, ?, ?, ?, ?)")
     }
 
     mutating func apply(_ command: LogCommand) throws -> Result<[LogAnswer], LogRefusal> {
@@ -90,7 +91,7 @@ extension LogAppender {
     /// Makes the page's state ready in `pages`; false if there is no such page.
     private mutating func load(_ page: Page.ID) throws -> Bool {
         if pages[page] != nil { return true }
-        guard let text = try String.fetchOne(findPage, arguments: [page.rawValue]) else { return false }
+        guard let text = try findPage.text({ $0.put(page.rawValue) }) else { return false }
         // The schema holds a currency's code to three letters.
         guard let currency = Currency(code: String(text.dropFirst().prefix(3))),
             let slug = Slug(String(text.dropFirst(4)))
@@ -102,14 +103,21 @@ extension LogAppender {
     }
 
     func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        guard let sequence = try Int64.fetchOne(findTip, arguments: [page.rawValue, id.text]) else { return nil }
+        let found = try findTip.integer {
+            $0.put(page.rawValue)
+            $0.put(id.text)
+        }
+        guard let sequence = found else { return nil }
         let statement = try db.cachedStatement(sql: "SELECT \(TipRow.columns) FROM tips WHERE last_sequence = ?")
         return try Row.fetchOne(statement, arguments: [sequence]).map(TipRow.init)
     }
 
     /// The tip that a call with this key made or met.
     func tip(key: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        let id = try String.fetchOne(findKey, arguments: [page.rawValue, key.text])
+        let id = try findKey.text {
+            $0.put(page.rawValue)
+            $0.put(key.text)
+        }
         return try id.flatMap(TipIdentifier.init).flatMap { try tip($0, of: page) }
     }
 
@@ -121,9 +129,13 @@ extension LogAppender {
         for body in bodies {
             let data = EventData.encode(body, page: label)
             let event = Event(sequence: log.head + 1, page: page, time: time, body: body)
-            try insertEvent.execute(arguments: [
-                event.sequence, page.rawValue, body.kind.rawValue, time.milliseconds, String(buffer: data),
-            ])
+            try insertEvent.run {
+                $0.put(event.sequence)
+                $0.put(page.rawValue)
+                $0.put(body.kind.rawValue)
+                $0.put(time.milliseconds)
+                $0.put(data)
+            }
             log.head = event.sequence
             log.events += 1
             log.bytes += Int64(data.readableBytes) + LogRow.allowancePerEvent

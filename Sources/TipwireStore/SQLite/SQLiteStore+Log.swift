@@ -10,12 +10,15 @@ extension SQLiteStore {
         try await read { db in try LogRow.read(db).bounds }
     }
 
-    public func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
-        try await write { db in
-            var appender = try LogAppender(db, at: now)
-            let results = try commands.map { try appender.apply($0) }
-            return Commit(results: results, bounds: try appender.finish())
-        }
+    public func commit(
+        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+    ) {
+        write(
+            { db in
+                var appender = try LogAppender(db, at: now)
+                let results = try commands.map { try appender.apply($0) }
+                return Commit(results: results, bounds: try appender.finish())
+            }, answer: answer)
     }
 
     public func logStatistics() async throws -> LogStatistics {

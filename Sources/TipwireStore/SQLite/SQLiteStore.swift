@@ -84,17 +84,30 @@ extension SQLiteStore {
     ///
     /// A disk that is full or fails is told as `StoreFull` and `StoreFailing`.
     func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in
+            write(body) { continuation.resume(with: $0) }
+        }
+    }
+
+    /// The same with a call at the end, on the writer's queue.
+    func write<T: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> T, answer: @escaping @Sendable (Result<T, any Error>) -> Void
+    ) {
+        pool.asyncWriteWithoutTransaction { db in
+            answer(Result { try Self.transaction(db, body) })
+        }
+    }
+
+    private static func transaction<T>(_ db: Database, _ body: (Database) throws -> T) throws -> T {
         do {
-            return try await onWriter { db in
-                var result: T?
-                try db.inTransaction(.immediate) {
-                    result = try body(db)
-                    return .commit
-                }
-                return result!
+            var result: T?
+            try db.inTransaction(.immediate) {
+                result = try body(db)
+                return .commit
             }
+            return result!
         } catch let error as DatabaseError {
-            throw Self.fault(error) ?? error
+            throw fault(error) ?? error
         }
     }
 
