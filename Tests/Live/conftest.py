@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite(
     "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
     "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks", "support.echo",
-    "support.overlaypage")
+    "support.overlaypage", "support.browser")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
@@ -145,7 +145,9 @@ def chromium():
     if not path:
         pytest.skip("chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        # As OBS has it: an overlay may make a sound though nobody has clicked in it.
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--autoplay-policy=no-user-gesture-required"])
         yield browser
         browser.close()
 

@@ -162,7 +162,7 @@ def test_refusals_are_there_before_the_first_and_are_counted(make_server):
     server = make_server()
     samples = server.samples()
     reasons = {name: value for name, value in samples.items() if name.startswith("tipwire_stream_refusals_total")}
-    assert len(reasons) == 13 and set(reasons.values()) == {0}
+    assert len(reasons) == 17 and set(reasons.values()) == {0}
     statuses = {name: value for name, value in samples.items() if name.startswith("tipwire_http_responses_total")}
     assert statuses['tipwire_http_responses_total{status="422"}'] == 0
     assert server.handshake("channel=firehose").status == 401

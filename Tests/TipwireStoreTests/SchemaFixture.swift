@@ -12,7 +12,7 @@ struct SchemaFixture: Sendable {
     let schema: String
     let rows: String
 
-    static let all = [first, goals, sockets, webhooks, deadDeliveries]
+    static let all = [first, goals, sockets, webhooks, deadDeliveries, overlays]
 
     func make(at path: String) throws {
         let queue = try DatabaseQueue(path: path)

@@ -41,8 +41,10 @@ extension ForwardingStore {
 }
 
 extension ForwardingStore {
-    public func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
-        try await real.tips(page: page, before: before, limit: limit)
+    public func tips(
+        page: Page.ID, before: Int64?, limit: Int, matching filter: TipFilter
+    ) async throws -> [StoredTip] {
+        try await real.tips(page: page, before: before, limit: limit, matching: filter)
     }
 
     public func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? {
@@ -51,6 +53,10 @@ extension ForwardingStore {
 }
 
 extension ForwardingStore {
+    public func credits(page: Page.ID, tip: TipIdentifier) async throws -> [GoalCredit] {
+        try await real.credits(page: page, tip: tip)
+    }
+
     public func goals(page: Page.ID) async throws -> GoalQueue {
         try await real.goals(page: page)
     }
@@ -154,6 +160,10 @@ extension ForwardingStore {
         try await real.deliveries(of: webhook, kind: kind, before: id, limit: limit)
     }
 
+    public func deliveries(ofTip tip: TipIdentifier, page: Page.ID) async throws -> [TipDelivery] {
+        try await real.deliveries(ofTip: tip, page: page)
+    }
+
     public func attempts(of id: DeliveryID) async throws -> [StoredAttempt] {
         try await real.attempts(of: id)
     }
@@ -236,7 +246,41 @@ extension ForwardingStore {
         try await real.deleteSession(hash)
     }
 
+    public func deleteSessions(of account: Account.ID) async throws {
+        try await real.deleteSessions(of: account)
+    }
+
     public func deleteExpiredSessions(at now: Timestamp) async throws {
         try await real.deleteExpiredSessions(at: now)
+    }
+}
+
+extension ForwardingStore {
+    public func overlayView(page: Page.ID, tips: Int) async throws -> OverlayView {
+        try await real.overlayView(page: page, tips: tips)
+    }
+
+    public func keep(_ reports: OverlayReports) async throws {
+        try await real.keep(reports)
+    }
+
+    public func receipts(page: Page.ID, tips: [TipIdentifier]) async throws -> [TipIdentifier: [Receipt]] {
+        try await real.receipts(page: page, tips: tips)
+    }
+
+    public func shownSequences(page: Page.ID, since time: Timestamp) async throws -> Set<Int64> {
+        try await real.shownSequences(page: page, since: time)
+    }
+
+    public func screens(page: Page.ID) async throws -> [StoredScreen] {
+        try await real.screens(page: page)
+    }
+
+    public func deleteScreen(_ place: OverlayPlace) async throws {
+        try await real.deleteScreen(place)
+    }
+
+    public func statistics(page: Page.ID, over span: BucketedSpan) async throws -> PageStatistics {
+        try await real.statistics(page: page, over: span)
     }
 }

@@ -44,6 +44,16 @@ public enum Limits {
     public static let passwordScalars = 8...128
     /// Most pages that one key can be limited to.
     public static let keyPages = 1_000
+    /// Overlay screens of one page that are remembered; beyond it those that were seen longest ago are forgotten.
+    public static let screens = 100
+    /// Buckets of one answer about a page's statistics.
+    public static let statisticsBuckets = 2_000
+    /// Supporters that such an answer names.
+    public static let supporters = 10
+    /// Completed goals that such an answer names.
+    public static let completions = 100
+    /// Longest text that a list of tips is searched for, in Unicode scalars.
+    public static let searchScalars = 100
     /// Earliest `createdAt` of a tip, 2000-01-01T00:00:00.000Z: anything before is a unit mistake, not a tip.
     public static let earliestCreatedAt = Timestamp(milliseconds: 946_684_800_000)
     /// How far ahead of the server's clock a tip's `createdAt` may lie, in milliseconds.

@@ -15,13 +15,15 @@ public struct Page: Hashable, Sendable, Identifiable {
     public var customURL: String?
     public var currency: Currency
     public let owner: Account.ID
+    /// What its alert boxes have been told.
+    public var alerts: AlertSwitches
     /// Accounts that may do what the owner may, but delete the page or change its members.
     public var members: Set<Account.ID>
     public let createdAt: Timestamp
 
     public init(
         id: ID, publicID: String, slug: Slug, title: String, customURL: String?, currency: Currency,
-        owner: Account.ID, members: Set<Account.ID>, createdAt: Timestamp
+        owner: Account.ID, members: Set<Account.ID>, alerts: AlertSwitches = AlertSwitches(), createdAt: Timestamp
     ) {
         self.id = id
         self.publicID = publicID
@@ -31,6 +33,7 @@ public struct Page: Hashable, Sendable, Identifiable {
         self.currency = currency
         self.owner = owner
         self.members = members
+        self.alerts = alerts
         self.createdAt = createdAt
     }
 

@@ -65,7 +65,7 @@ public final class Authenticator: Service {
         else { return nil }
         let scopes: [Scope] =
             account.name.text == Self.administrator
-            ? [.admin] : [.eventsRead, .tipsWrite, .manage, .eventsub]
+            ? [.admin] : [.eventsRead, .tipsWrite, .manage, .overlay, .eventsub]
         return Principal(
             account: account.id, credential: .session(hash), scopes: scopes, pageLimit: nil,
             expiresAt: session.expiresAt)

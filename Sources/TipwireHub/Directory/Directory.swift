@@ -119,6 +119,8 @@ public final class Directory: Sendable {
 public enum AccessLoss: Sendable {
     case keyRevoked(String)
     case sessionEnded(SecretHash)
+    /// All of an account's.
+    case sessionsEnded(Account.ID)
     case pageDeleted(Page.ID)
     case memberRemoved(Account.ID, from: Page.ID)
 }

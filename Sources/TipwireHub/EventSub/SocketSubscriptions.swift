@@ -147,7 +147,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         case .keyRevoked(let key): await end { $0.key == key }
         case .pageDeleted(let page): await end { $0.page == page }
         case .memberRemoved(let account, let page): await end { $0.account == account && $0.page == page }
-        case .sessionEnded: break
+        case .sessionEnded, .sessionsEnded: break
         }
     }
 

@@ -5,6 +5,7 @@ public struct ConnectionInfo: Sendable {
     public let id: Int64
     public let dialect: Dialect
     public let audience: Audience
+    public let overlay: OverlayPlace?
     public let account: Account.ID
     public let credential: Principal.Credential
     public let remoteAddress: String
@@ -20,6 +21,7 @@ public struct ConnectionInfo: Sendable {
         id = subscriber.id
         dialect = subscription.dialect
         audience = subscription.audience
+        overlay = subscription.overlay
         account = subscription.principal.account
         credential = subscription.principal.credential
         remoteAddress = subscription.remoteAddress
@@ -61,6 +63,7 @@ public struct ShardStatistics: Sendable {
     public var feed = Share()
     public var sse = Share()
     public var eventsub = Share()
+    public var overlay = Share()
     public var slowConsumersCut = 0
     /// From a commit to the last write of its batch on one event loop; one observation a batch and loop.
     public var latency = DurationHistogram.Reading()
@@ -73,6 +76,7 @@ public struct ShardStatistics: Sendable {
             case .feed: feed
             case .sse: sse
             case .eventsub: eventsub
+            case .overlay: overlay
             }
         }
         set {
@@ -80,6 +84,7 @@ public struct ShardStatistics: Sendable {
             case .feed: feed = newValue
             case .sse: sse = newValue
             case .eventsub: eventsub = newValue
+            case .overlay: overlay = newValue
             }
         }
     }

@@ -79,6 +79,11 @@ public final class Fanout: Sendable, AccessEnforcing {
         switch loss {
         case .keyRevoked(let id):
             await end(.keyRevoked) { $0.subscription.principal.credential == .key(id: id) }
+        case .sessionsEnded(let account):
+            await end(.keyRevoked) {
+                guard case .session = $0.subscription.principal.credential else { return false }
+                return $0.subscription.principal.account == account
+            }
         case .sessionEnded(let hash):
             await end(.keyRevoked) { $0.subscription.principal.credential == .session(hash) }
         case .pageDeleted(let page):
@@ -106,6 +111,17 @@ public final class Fanout: Sendable, AccessEnforcing {
     /// Closes one connection; false if there is none of this id.
     public func disconnect(_ id: Int64) async -> Bool {
         await onEach { $0.end(.closedByOwner) { $0.id == id } }.contains { $0 > 0 }
+    }
+
+    /// Says something to overlays of a page past the log.
+    ///
+    /// - Returns: those that were told.
+    @discardableResult
+    public func tell(
+        _ message: ByteBuffer, toOverlaysOf page: Page.ID,
+        where isWanted: @escaping @Sendable (OverlayPlace) -> Bool = { _ in true }
+    ) async -> Set<OverlayPlace> {
+        await onEach { $0.tell(message, page: page, where: isWanted) }.reduce(into: []) { $0.formUnion($1) }
     }
 
     public func statistics() async -> ShardStatistics {

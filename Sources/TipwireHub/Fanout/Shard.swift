@@ -273,6 +273,20 @@ public final class Shard {
         return ending.count
     }
 
+    /// Says something that is in no log to the overlays of a page that are wanted, and tells which heard it. One that takes nothing
+    /// at the moment is passed over: what it has missed of the log it will be given, and this would come too late.
+    func tell(_ message: ByteBuffer, page: Page.ID, where isWanted: (OverlayPlace) -> Bool) -> Set<OverlayPlace> {
+        var told: Set<OverlayPlace> = []
+        for subscriber in subscribers {
+            guard let place = subscriber.subscription.overlay, place.page == page, isWanted(place),
+                let sink = subscriber.sink, sink.isWritable
+            else { continue }
+            sink.write(message)
+            told.insert(place)
+        }
+        return told
+    }
+
     /// The statistics, with how this loop's listeners stand at this moment.
     var report: ShardStatistics {
         var report = statistics
@@ -318,7 +332,7 @@ public final class Shard {
     /// What the time that has passed asks for on a connection; the reason to end it if it has had its time.
     private func keepAlive(_ subscriber: Subscriber, _ sink: any SubscriberSink) -> EndReason? {
         switch subscriber.kind {
-        case .feed, .eventsub:
+        case .feed, .eventsub, .overlay:
             // Whole seconds that have surely passed: both ends were cut to the last tick, so one of them may not be over.
             let quiet = max(now - subscriber.lastHeard, 1) - 1
             if quiet >= settings.idleSeconds { return .idle }

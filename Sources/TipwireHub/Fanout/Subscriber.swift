@@ -28,10 +28,12 @@ public struct Subscription: Sendable {
     public let connectedAt: Timestamp
     /// The EventSub subscription that is delivered here.
     public let eventSub: EventSubscription.ID?
+    /// The overlay that listens here.
+    public let overlay: OverlayPlace?
 
     public init(
         dialect: Dialect, audience: Audience, principal: Principal, start: Start, remoteAddress: String,
-        connectedAt: Timestamp, eventSub: EventSubscription.ID? = nil
+        connectedAt: Timestamp, eventSub: EventSubscription.ID? = nil, overlay: OverlayPlace? = nil
     ) {
         self.dialect = dialect
         self.audience = audience
@@ -40,6 +42,7 @@ public struct Subscription: Sendable {
         self.remoteAddress = remoteAddress
         self.connectedAt = connectedAt
         self.eventSub = eventSub
+        self.overlay = overlay
     }
 }
 

@@ -11,12 +11,15 @@ public enum Dialect: Hashable, Sendable {
     case eventHook(hasIDs: Bool, StreamFraming)
     /// What follows a subscription's own beginning of a message; see `EventSubMessage`.
     case eventSub(EventSubType, EventSubCondition?)
+    /// WebSocket text frames with the events as the API gives them.
+    case overlay
 
     /// What listeners are counted by, and called in the API.
     public enum Kind: String, CaseIterable, Sendable {
         case feed
         case sse
         case eventsub
+        case overlay
     }
 
     public var kind: Kind {
@@ -24,6 +27,7 @@ public enum Dialect: Hashable, Sendable {
         case .pally: .feed
         case .eventHook: .sse
         case .eventSub: .eventsub
+        case .overlay: .overlay
         }
     }
 
@@ -74,6 +78,9 @@ public final class EncodedEvent: Sendable {
             guard condition?.admits(event.body) ?? true else { return nil }
             let id = Cursor(epoch: epoch, sequence: event.sequence).description
             return EventSubMessage.rest(event.body, of: type, page: page, id: id)
+        case .overlay:
+            return OverlayMessage.event(
+                event, page: PageLabel(slug: page.slug, currency: page.currency), epoch: epoch)
         }
     }
 }

@@ -56,6 +56,7 @@ struct ConnectionsController: Sendable {
         case (.pally, .owner): writer.member("channel", "firehose")
         case (.pally, .page): writer.member("channel", "activity-feed")
         case (.eventHook, _): writer.member("channel", String?.none)
+        case (.overlay, _): writer.member("channel", connection.overlay?.kind.rawValue)
         case (.eventSub(let type, _), _): writer.member("channel", type.rawValue)
         }
         switch connection.audience {

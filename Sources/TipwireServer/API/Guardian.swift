@@ -35,6 +35,9 @@ struct Guardian: Sendable {
         if isChange, !sessions.isSameOrigin(origin: request.headers[.origin], host: request.head.authority) {
             throw Problem(.forbidden, "A session can make changes only from the dashboard's own pages.")
         }
+        if !isChange, !SessionCookie.mayRead(fetchSite: request.headers[.secFetchSite]) {
+            throw Problem(.forbidden, "A session can be read with only from the dashboard's own pages.")
+        }
         guard let principal = try await authenticator.principal(sessionToken: token) else {
             if let wait = authenticator.recordFailure(of: address) {
                 throw Authenticator.Failure.throttled(retryAfter: wait)

@@ -11,6 +11,7 @@ struct TipsController: Sendable {
     let directory: Directory
     let intake: TipIntake
     let store: any Store
+    let overlays: OverlaysController
     let position: LogPosition
     let clock: WallClock
     let bodies = BodyBudget()
@@ -100,10 +101,43 @@ struct TipsController: Sendable {
             before = Int64(after)
             if before == nil { throw InvalidInput(field: "after", "must be the 'next' of an earlier answer") }
         }
-        let tips = try await store.tips(page: page.id, before: before, limit: limit)
+        let (filter, hasReceipts) = try Self.filter(call.query)
+        let tips = try await store.tips(page: page.id, before: before, limit: limit, matching: filter)
         let shown = tips.prefix(bytes: Limits.listAnswerBytes)
         let next = shown.count < tips.count || tips.count == limit ? shown.last.map { String($0.sequence) } : nil
-        return Answer.list(shown, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
+        guard hasReceipts else {
+            return Answer.list(shown, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
+        }
+        await overlays.desk.flush()
+        let receipts = try await store.receipts(page: page.id, tips: shown.map(\.tip.id))
+        return Answer.list(shown, next: next) { stored, writer in
+            TipObject.write(stored.tip, page: page.label, to: &writer) { writer in
+                writer.key("receipts")
+                ReceiptObject.write(receipts[stored.tip.id] ?? [], to: &writer)
+            }
+        }
+    }
+
+    /// Which tips are wanted, and whether with their receipts.
+    private static func filter(_ query: QueryString) throws(InvalidInput) -> (TipFilter, hasReceipts: Bool) {
+        var filter = TipFilter()
+        if let text = query.nonEmpty("q") {
+            guard text.unicodeScalars.count <= Limits.searchScalars else {
+                throw InvalidInput(field: "q", "must be at most \(Limits.searchScalars) characters long")
+            }
+            filter.text = text
+        }
+        if let text = query.nonEmpty("minAmountInCents") {
+            guard let amount = Int(text), Limits.grossAmountInCents.contains(amount) else {
+                throw InvalidInput(field: "minAmountInCents", "must be an amount in minor units, 1 or more")
+            }
+            filter.minimumAmountInCents = amount
+        }
+        let include = query.nonEmpty("include")
+        guard include == nil || include == "receipts" else {
+            throw InvalidInput(field: "include", "must be 'receipts'")
+        }
+        return (filter, include != nil)
     }
 
     @Sendable func show(_ call: Call) async throws -> Response {
@@ -111,13 +145,53 @@ struct TipsController: Sendable {
         guard let id = TipIdentifier(try call.parameter("id")),
             let stored = try await store.tip(page: page.id, id: id)
         else { throw LogRefusal.unknownTip }
-        return Answer.json { TipObject.write(stored.tip, page: page.label, to: &$0) }
+        await overlays.desk.flush()
+        let receipts = try await store.receipts(page: page.id, tips: [id])[id] ?? []
+        let deliveries = call.principal.has(.manage) ? try await store.deliveries(ofTip: id, page: page.id) : []
+        let credits = try await store.credits(page: page.id, tip: id)
+        let goals = credits.isEmpty ? GoalQueue() : try await store.goals(page: page.id)
+        return Answer.json(capacity: 1_024) { writer in
+            TipObject.write(stored.tip, page: page.label, to: &writer) { writer in
+                writer.key("goals")
+                writer.beginArray()
+                for credit in credits {
+                    writer.beginObject()
+                    writer.member("id", credit.goal)
+                    // A goal that was removed since has no words left.
+                    writer.member("description", goals.goals.first { $0.id == credit.goal }?.description)
+                    writer.member("amountInCents", credit.amountInCents)
+                    writer.endObject()
+                }
+                writer.endArray()
+                writer.key("receipts")
+                ReceiptObject.write(receipts, to: &writer)
+                writer.key("deliveries")
+                writer.beginArray()
+                for delivery in deliveries {
+                    writer.beginObject()
+                    writer.member(
+                        "id", Cursor(epoch: position.epoch, sequence: delivery.sequence).description)
+                    writer.member("subscription", delivery.subscription)
+                    writer.member("callback", delivery.callback)
+                    writer.member("state", delivery.state)
+                    writer.member("attempts", delivery.attempts)
+                    writer.member("createdAt", delivery.createdAt.description)
+                    writer.endObject()
+                }
+                writer.endArray()
+            }
+        }
     }
 
     @Sendable func replay(_ call: Call) async throws -> Response {
         try await call.requireNoBody()
         let page = try call.page(in: directory)
         guard let id = TipIdentifier(try call.parameter("id")) else { throw LogRefusal.unknownTip }
+        switch call.query.nonEmpty("missed") {
+        case nil, "false"?: break
+        case "true"?: return try await overlays.showMissed(call, page: page, tip: id)
+        default: throw InvalidInput(field: "missed", "must be 'true' or 'false'")
+        }
         let answers = try await intake.submit(.replay(page: page.id, tip: id))
         return Answer.json(.accepted) { LogAnswerObject.write(answers[0], epoch: position.epoch, to: &$0) }
     }

@@ -1,7 +1,5 @@
-import Crypto
 import HTTPTypes
 import Hummingbird
-import NIOCore
 import TipwireCore
 import TipwireHub
 import TipwireStore
@@ -19,31 +17,43 @@ struct DashboardController: Sendable {
     let addresses: ClientAddress
     let fanout: Fanout
     let clock: WallClock
+    let retention: ServerConfiguration.Retention
     let publicURL: @Sendable () -> String
 
-    /// Nothing but our own files, no frames, no forms to elsewhere: text from tippers has nothing to work with.
+    /// Nothing but our own files, no forms to elsewhere: text from tippers has nothing to work with.
     private static let contentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        + "base-uri 'none'; form-action 'self'"
+    /// The dashboard stands in no frame, where a foreign page could lead clicks astray; it holds the overlays' in its own.
+    private static let viewPolicy = contentSecurityPolicy + "; frame-src 'self'; frame-ancestors 'none'"
 
     func addRoutes(to router: APIRouter) {
-        router.open(.get, "/", home)
+        for (path, view) in Asset.views {
+            router.open(.get, path) { request, _ in try await document(view, request) }
+        }
+        for (path, overlay) in Asset.overlays {
+            router.open(.get, path) { request, _ in file(overlay, request, policy: Self.contentSecurityPolicy) }
+        }
+        for part in Asset.parts {
+            router.open(.get, "/assets/\(part.name)") { request, _ in
+                file(part, request, policy: Self.contentSecurityPolicy)
+            }
+        }
         router.open(.get, "/login", isSafe: false, login)
         router.open(.post, "/api/v1/session", signIn)
         router.on(.get, "/api/v1/session", scope: nil, session)
         router.on(.delete, "/api/v1/session", scope: nil, signOut)
-        for asset in Asset.all where asset.name != Asset.live.name && asset.name != Asset.signIn.name {
-            router.open(.get, "/assets/\(asset.name)") { request, _ in file(asset, request) }
-        }
+        router.on(.delete, "/api/v1/sessions", scope: nil, signOutEverywhere)
+        router.on(.put, "/api/v1/session/password", scope: nil, setPassword)
     }
 
-    /// The Live page to a signed-in browser; to anyone else a page that shows nothing.
-    @Sendable func home(_ request: Request, _ context: AppContext) async throws -> Response {
+    /// A view to a signed-in browser; to anyone else a page that shows nothing.
+    private func document(_ view: Asset, _ request: Request) async throws -> Response {
         var isSignedIn = false
         if let token = sessions.token(in: request.headers[values: .cookie]) {
             isSignedIn = try await authenticator.principal(sessionToken: token) != nil
         }
-        var response = file(isSignedIn ? .live : .signIn, request)
+        var response = file(isSignedIn ? view : .signIn, request, policy: Self.viewPolicy)
         response.headers[.cacheControl] = "no-store"
         return response
     }
@@ -53,14 +63,14 @@ struct DashboardController: Sendable {
         let code = QueryString(target: request.uri.string).nonEmpty("code")
         // What can't be a code costs no transaction.
         guard let code, LoginLinks.isCode(code), let token = try await links.redeem(code) else {
-            var response = file(.signIn, request)
+            var response = file(.signIn, request, policy: Self.viewPolicy)
             response.status = .forbidden
             response.headers[.cacheControl] = "no-store"
             return response
         }
         // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
         // redirect without the new, strict cookie. The page then drops the spent code from its address.
-        var response = file(.live, request)
+        var response = file(Asset.views[0].value, request, policy: Self.viewPolicy)
         response.headers[.setCookie] = sessions.set(token, isSecure: isSecure(request, context))
         response.headers[.cacheControl] = "no-store"
         return response
@@ -113,7 +123,14 @@ struct DashboardController: Sendable {
         return Answer.json { writer in
             writer.beginObject()
             writer.member("account", account?.name.text)
+            writer.member("isAdmin", call.principal.administersServer)
             writer.member("publicURL", publicURL())
+            writer.member("version", TipwireVersion.text)
+            writer.key("retention")
+            writer.beginObject()
+            writer.member("days", retention.days)
+            writer.member("bytes", retention.bytes)
+            writer.endObject()
             writer.endObject()
         }
     }
@@ -127,17 +144,56 @@ struct DashboardController: Sendable {
         return Response(status: .noContent, headers: [.setCookie: sessions.clear()])
     }
 
+    /// Ends every session of the account, in all browsers, and the streams that were opened with them.
+    @Sendable func signOutEverywhere(_ call: Call) async throws -> Response {
+        try requireSession(call)
+        try await store.deleteSessions(of: call.principal.account)
+        await fanout.enforce(.sessionsEnded(call.principal.account))
+        return Response(status: .noContent, headers: [.setCookie: sessions.clear()])
+    }
+
+    /// `PUT /api/v1/session/password {current?,password}`. Who has a password must know it: an open browser alone shall not take
+    /// the account away from its person.
+    @Sendable func setPassword(_ call: Call) async throws -> Response {
+        try requireSession(call)
+        var reader = try ObjectReader(try await call.json())
+        let current = reader.string("current")
+        let password = reader.string("password")
+        reader.require("password", password != nil)
+        if let password, let problem = Passwords.problem(with: password) { reader.fail("password", problem) }
+        try reader.finish()
+        let subject = "password of \(call.principal.account.rawValue)"
+        if let stored = try await store.passwordHash(of: call.principal.account) {
+            if let wait = throttle.wait(of: subject, at: clock.now()) {
+                throw Authenticator.Failure.throttled(retryAfter: wait)
+            }
+            let isRight = try await passwords.matches(current ?? "", stored: stored)
+            guard isRight else {
+                _ = throttle.recordFailure(of: subject, at: clock.now())
+                throw InvalidInput(field: "current", "is not the account's password")
+            }
+        }
+        try await store.setPasswordHash(try await passwords.hash(password ?? ""), of: call.principal.account)
+        return Answer.noContent()
+    }
+
+    private func requireSession(_ call: Call) throws {
+        guard case .session = call.principal.credential else {
+            throw Problem(.badRequest, "This call was made with a key, not with a session.")
+        }
+    }
+
     /// Whether the browser speaks TLS: by our own address, or by the word of a trusted proxy.
     private func isSecure(_ request: Request, _ context: AppContext) -> Bool {
         if publicURL().hasPrefix("https://") { return true }
         return request.headers[.forwardedProto]?.lowercased() == "https" && addresses.isTrusted(context.peer)
     }
 
-    private func file(_ asset: Asset, _ request: Request) -> Response {
+    private func file(_ asset: Asset, _ request: Request, policy: String) -> Response {
         var headers: HTTPFields = [
             .contentType: asset.mediaType, .cacheControl: "no-cache", .eTag: asset.tag,
-            .contentSecurityPolicy: Self.contentSecurityPolicy,
-            HTTPField.Name("Referrer-Policy")!: "no-referrer",
+            .contentSecurityPolicy: policy,
+            .referrerPolicy: "no-referrer",
         ]
         if request.headers[values: .ifNoneMatch].contains(asset.tag) {
             return Response(status: .notModified, headers: headers)
@@ -151,42 +207,4 @@ extension Principal {
     /// Someone who has proved nothing yet.
     fileprivate static let nobody = Principal(
         account: Account.ID(rawValue: 0), credential: .key(id: ""), scopes: [], pageLimit: [], expiresAt: nil)
-}
-
-/// A file of the dashboard, embedded in the program.
-struct Asset: Sendable {
-    let name: String
-    let mediaType: String
-    let bytes: ByteBuffer
-    /// A strong entity tag: the start of the content's SHA-256.
-    let tag: String
-
-    private init(_ name: String, _ mediaType: String, _ content: [UInt8]) {
-        self.name = name
-        self.mediaType = mediaType
-        bytes = ByteBuffer(bytes: content)
-        tag = "\"\(SecretHash.hex(SHA256.hash(data: content).prefix(12)))\""
-    }
-
-    static let live = Asset("live.html", "text/html; charset=utf-8", PackageResources.live_html)
-    static let signIn = Asset("signin.html", "text/html; charset=utf-8", PackageResources.signin_html)
-    private static func script(_ name: String, _ content: [UInt8]) -> Asset {
-        Asset(name, "text/javascript; charset=utf-8", content)
-    }
-
-    static let all = [
-        live, signIn,
-        script("api.js", PackageResources.api_js),
-        script("connect.js", PackageResources.connect_js),
-        script("document.js", PackageResources.document_js),
-        script("feed.js", PackageResources.feed_js),
-        script("live.js", PackageResources.live_js),
-        script("money.js", PackageResources.money_js),
-        script("row.js", PackageResources.row_js),
-        script("signin.js", PackageResources.signin_js),
-        script("tips.js", PackageResources.tips_js),
-        script("watch.js", PackageResources.watch_js),
-        Asset("style.css", "text/css; charset=utf-8", PackageResources.style_css),
-        Asset("icon.svg", "image/svg+xml", PackageResources.icon_svg),
-    ]
 }

@@ -29,6 +29,14 @@ struct SessionCookie: Sendable {
         isSameOrigin(origin: headers.first(name: "origin"), host: headers.first(name: "host"))
     }
 
+    /// Whether a reading call may rest on the cookie: not when the browser says that another site's page makes it. A browser
+    /// that says nothing is an old one, and `SameSite` alone holds it.
+    static func mayRead(_ headers: HTTPHeaders) -> Bool { mayRead(fetchSite: headers.first(name: "sec-fetch-site")) }
+
+    static func mayRead(fetchSite: String?) -> Bool {
+        fetchSite.map { ["same-origin", "none"].contains($0.lowercased()) } ?? true
+    }
+
     /// Whether a request's `Origin` names the host that it was sent to. A browser always sends one with a WebSocket and
     /// with a change; none at all is no browser, and has no business with a session.
     func isSameOrigin(origin: String?, host: String?) -> Bool {

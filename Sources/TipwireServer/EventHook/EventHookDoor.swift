@@ -11,7 +11,35 @@ struct EventHookDoor: Sendable {
     static let namedPages = 20
 
     let admission: Admission
+    let sessions: SessionCookie
     let origins: AllowedOrigins
+
+    /// The same for a browser without a key that is signed in to the dashboard, whose pages may read the stream.
+    func decide(
+        _ head: HTTPRequestHead, remote: SocketAddress?, on eventLoop: any EventLoop
+    ) -> PendingDecision {
+        let query = QueryString(target: head.uri)
+        guard head.method == .GET, query.nonEmpty("token") == nil, !head.headers.contains(name: "authorization"),
+            let token = sessions.token(in: head.headers), SessionCookie.mayRead(head.headers)
+        else { return .now(decide(head, remote: remote)) }
+        let authenticator = admission.authenticator
+        let found = eventLoop.makeFutureWithTask { try await authenticator.principal(sessionToken: token) }
+        return .later(
+            found.map { principal in
+                let address = admission.addresses.resolve(
+                    peer: remote, forwardedFor: head.headers["x-forwarded-for"])
+                guard let principal else {
+                    return admission.refuse(
+                        StreamRefusal(
+                            .unauthorized, "The session has ended; sign in again.", because: "session"),
+                        address: address)
+                }
+                switch open(principal, head: head, query: query, address: address, cors: [:]) {
+                case .success(let stream): return .accept(stream)
+                case .failure(let refusal): return admission.refuse(refusal, address: address)
+                }
+            })
+    }
 
     /// Checks, in this order: the method, the key, `page`, access, room for one more.
     func decide(_ head: HTTPRequestHead, remote: SocketAddress?) -> StreamDecision {

@@ -4,11 +4,13 @@ import TipwireCore
 import TipwireHub
 import TipwireWire
 
-/// Decides what a WebSocket upgrade becomes: with a `connection_id` an EventSub socket, else a Pally feed.
+/// Decides what a WebSocket upgrade becomes: at an address of its own an overlay, with a `connection_id` an EventSub socket, else a
+/// Pally feed.
 struct SocketDoor: Sendable {
     let admission: Admission
     let sessions: SessionCookie
     let eventSub: EventSubDoor
+    let overlays: OverlayDoor
 
     /// Checks, in this order: the handshake, and of a feed the key, `channel`, `room`, access, room for one more.
     func decide(
@@ -27,6 +29,9 @@ struct SocketDoor: Sendable {
         case .failure(let refusal): return .now(decided(.failure(refusal)))
         }
         let query = QueryString(target: head.uri)
+        if StreamRoute.path(of: head.uri) == OverlayDoor.path {
+            return .later(overlays.decide(query: query, accept: accept, address: address, on: eventLoop).map(decided))
+        }
         if let id = query.nonEmpty(EventSubDoor.idParameter) {
             return .later(eventSub.decide(id, accept: accept, address: address, on: eventLoop).map(decided))
         }
@@ -53,7 +58,8 @@ struct SocketDoor: Sendable {
 
     /// The `Sec-WebSocket-Accept` that a good handshake is answered with.
     private func handshake(_ head: HTTPRequestHead) -> Result<String, StreamRefusal> {
-        guard StreamRoute.path(of: head.uri) == "/" else {
+        let path = StreamRoute.path(of: head.uri)
+        guard path == "/" || path == OverlayDoor.path else {
             return .failure(
                 StreamRefusal(
                     .notFound, "There is no WebSocket here; feeds are opened on '/'.", because: "path"))

@@ -15,8 +15,14 @@ protocol SocketVoice: Sendable {
     mutating func opening(beforeEntryOf count: Int) -> ByteBuffer
     /// What is said before the close frame.
     func farewell(_ reason: String) -> ByteBuffer?
+    /// The socket listens no more. May come twice.
+    func left()
     /// Why an idle socket is closed, and what to do about it.
     var idleAdvice: String { get }
+}
+
+extension SocketVoice {
+    func left() {}
 }
 
 /// The Pally feed: it answers `ping` and `echo`, and says nothing else unasked.

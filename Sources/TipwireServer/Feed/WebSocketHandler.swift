@@ -176,6 +176,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
             let certain = parting == .dead ? confirmed ?? claim.position : shard.flushed(of: subscriber)
             claim.release(position: isInDoubt ? certain : shard.delivered(to: subscriber))
         }
+        voice.left()
         // Only now: whoever waits for this sign asks for the subscription at once.
         answerSign(false)
     }

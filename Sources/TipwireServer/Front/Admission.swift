@@ -17,16 +17,17 @@ struct Admission: Sendable {
 
     /// - Parameters:
     ///   - address: whose request it is.
+    ///   - scope: what the key must have.
     ///   - hint: where a key belongs, as a sentence's end: `add auth=YOUR_API_KEY to the URL`.
     ///   - headers: go onto a refusal.
     func principal(
-        key: String?, address: String, hint: String, headers: HTTPHeaders = [:]
+        key: String?, address: String, hint: String, scope: Scope = .eventsRead, headers: HTTPHeaders = [:]
     ) -> Result<Principal, StreamRefusal> {
         switch authenticator.principal(key: key, address: address) {
         case .success(let principal):
-            guard principal.has(.eventsRead) else {
+            guard principal.has(scope) else {
                 return .failure(
-                    StreamRefusal(.unauthorized, "This API key doesn't have the scope events:read.", because: "scope"))
+                    StreamRefusal(.unauthorized, "This API key doesn't have the scope \(scope).", because: "scope"))
             }
             return .success(principal)
         case .failure(.missing):

@@ -5,8 +5,8 @@ import Synchronization
 /// Each is there from the start, with 0: a rate needs a first sample before the first refusal.
 final class RefusalCounts: Sendable {
     static let reasons = [
-        "access", "channel", "full", "handshake", "key_invalid", "key_missing", "method", "page", "path", "room",
-        "scope", "session", "throttled",
+        "access", "channel", "full", "handshake", "key_invalid", "key_missing", "kind", "method", "page", "path",
+        "room", "scope", "screen", "screens", "session", "store", "throttled",
     ]
 
     private let counts = Mutex(Dictionary(uniqueKeysWithValues: reasons.map { ($0, 0) }))

@@ -32,7 +32,8 @@ struct StreamDoor: Sendable {
     ) -> PendingDecision {
         let decision =
             WebSocketHandshake.isUpgrade(head.headers)
-            ? sockets.decide(head, remote: remote, on: eventLoop) : .now(eventHook.decide(head, remote: remote))
+            ? sockets.decide(head, remote: remote, on: eventLoop)
+            : eventHook.decide(head, remote: remote, on: eventLoop)
         guard head.method == .HEAD else { return decision }
         return decision.map { decision in
             if case .answer(let answer) = decision { .answer(answer.withoutBody) } else { decision }

@@ -42,6 +42,7 @@ struct Parts: Sendable {
     /// How events get into plain sockets.
     let sendingWay: SendingWay
     let fanout: Fanout
+    let overlayDesk: OverlayDesk
     let subscriptionQuota: SubscriptionQuota
     let sockets: SocketSubscriptions
     let resolver: SystemResolver
@@ -94,6 +95,7 @@ struct Parts: Sendable {
                         metadata: ["error": "\(SystemReason.text(code))"])
                 }
             })
+        overlayDesk = OverlayDesk(store: store, clock: clock, logger: logger)
         subscriptionQuota = SubscriptionQuota(
             limits: .init(
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
@@ -151,9 +153,12 @@ struct Parts: Sendable {
         return StreamDoor(
             sockets: SocketDoor(
                 admission: admission, sessions: sessions,
-                eventSub: EventSubDoor(admission: admission, sockets: sockets)),
+                eventSub: EventSubDoor(admission: admission, sockets: sockets),
+                overlays: OverlayDoor(
+                    admission: admission, desk: overlayDesk, epoch: position.epoch, logger: logger)),
             eventHook: EventHookDoor(
-                admission: admission, origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))
+                admission: admission, sessions: sessions,
+                origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))
     }
 
     private var tipDoor: TipDoor {
@@ -184,8 +189,13 @@ struct Parts: Sendable {
         let router = makeRouter()
         let publicURL = publicURL
         let passwords = Passwords()
-        TipsController(directory: directory, intake: intake, store: store, position: position, clock: clock)
-            .addRoutes(to: router)
+        let overlays = OverlaysController(
+            directory: directory, store: store, desk: overlayDesk, fanout: fanout, position: position, clock: clock)
+        TipsController(
+            directory: directory, intake: intake, store: store, overlays: overlays, position: position, clock: clock
+        ).addRoutes(to: router)
+        overlays.addRoutes(to: router)
+        StatisticsController(directory: directory, store: store, clock: clock).addRoutes(to: router)
         GoalsController(directory: directory, intake: intake, store: store, position: position).addRoutes(to: router)
         EventSubController(
             directory: directory, authenticator: authenticator, addresses: addresses, sockets: sockets,
@@ -205,8 +215,9 @@ struct Parts: Sendable {
         DashboardController(
             directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,
             sessions: sessions, throttle: throttle, addresses: addresses, fanout: fanout, clock: clock,
-            publicURL: { publicURL.current }
+            retention: configuration.retention, publicURL: { publicURL.current }
         ).addRoutes(to: router)
+        PublicPageController(directory: directory, store: store).addRoutes(to: router)
         DocumentsController(publicURL: { publicURL.current }).addRoutes(to: router)
         return router
     }

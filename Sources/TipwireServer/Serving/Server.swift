@@ -56,6 +56,7 @@ public struct Server {
             "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
         var services: [any Service] = [
             parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
+            parts.overlayDesk,
             parts.intake,
             HangupWatch { [logger] in
                 guard let certificate else { return logger.info("SIGHUP: there is no certificate to read again") }

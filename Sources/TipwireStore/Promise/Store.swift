@@ -4,7 +4,8 @@ import TipwireCore
 ///
 /// Each part is its own protocol, because each has its own readers: the hub needs the log, the API the tips and the
 /// directory. One contract suite (`StoreContract` in the tests) runs over every implementation.
-public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & SocketStore & WebhookStore
+public typealias Store = LogStore & TipStore & GoalStore & DirectoryStore & SocketStore & WebhookStore & OverlayStore
+    & StatisticsStore
 
 /// The log: the one ordered history that everything else is read from.
 ///
@@ -62,8 +63,30 @@ extension LogStore {
 /// The tips themselves, which outlive their events.
 public protocol TipStore: Sendable {
     /// A page's tips, newest first, those that were committed before `before` (a `StoredTip.sequence`) only.
-    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip]
+    func tips(page: Page.ID, before: Int64?, limit: Int, matching filter: TipFilter) async throws -> [StoredTip]
     func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip?
+    /// What a tip gave to which goals when it was new; nothing for a tip that isn't there.
+    func credits(page: Page.ID, tip: TipIdentifier) async throws -> [GoalCredit]
+}
+
+/// Which tips of a page are wanted. All of them, until something is asked for.
+public struct TipFilter: Hashable, Sendable {
+    /// Stands in the name or the message, whatever the case of its ASCII letters.
+    public var text: String?
+    public var minimumAmountInCents: Int?
+
+    public init(text: String? = nil, minimumAmountInCents: Int? = nil) {
+        self.text = text
+        self.minimumAmountInCents = minimumAmountInCents
+    }
+
+    public static let all = TipFilter()
+}
+
+extension TipStore {
+    public func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
+        try await tips(page: page, before: before, limit: limit, matching: .all)
+    }
 }
 
 /// The goals as the log has left them.
@@ -108,6 +131,8 @@ public protocol DirectoryStore: Sendable {
     func createSession(_ hash: SecretHash, account: Account.ID, expiresAt: Timestamp) async throws
     func session(_ hash: SecretHash, at now: Timestamp) async throws -> SessionRecord?
     func deleteSession(_ hash: SecretHash) async throws
+    /// Ends all sessions of an account, and the links that would begin one.
+    func deleteSessions(of account: Account.ID) async throws
     /// Removes sessions and codes that expired.
     func deleteExpiredSessions(at now: Timestamp) async throws
 }

@@ -228,3 +228,26 @@ public struct RetrySelection: Hashable, Sendable {
         self.to = to
     }
 }
+
+/// One of a tip's events on its way to one webhook, as the tip shows it.
+public struct TipDelivery: Hashable, Sendable {
+    public let sequence: Int64
+    /// The webhook's id.
+    public let subscription: String
+    public let callback: String
+    /// `pending`, `delivered` or `dead`.
+    public let state: String
+    public let attempts: Int
+    public let createdAt: Timestamp
+
+    public init(
+        sequence: Int64, subscription: String, callback: String, state: String, attempts: Int, createdAt: Timestamp
+    ) {
+        self.sequence = sequence
+        self.subscription = subscription
+        self.callback = callback
+        self.state = state
+        self.attempts = attempts
+        self.createdAt = createdAt
+    }
+}

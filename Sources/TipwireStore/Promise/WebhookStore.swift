@@ -62,6 +62,8 @@ public protocol WebhookStore: Sendable {
         of webhook: WebhookNumber, kind: DeliveryKind?, before id: DeliveryID?, limit: Int
     ) async throws -> [StoredDelivery]
     /// Oldest first.
+    /// Where the events of a tip were sent by the page's webhooks: what it caused when it was new, and its refund.
+    func deliveries(ofTip tip: TipIdentifier, page: Page.ID) async throws -> [TipDelivery]
     func attempts(of id: DeliveryID) async throws -> [StoredAttempt]
 
     /// Removes deliveries that have ended: those past the newest `keep` of a webhook, and those whose event is no longer in

@@ -87,6 +87,27 @@ extension SQLiteStore {
         }
     }
 
+    public func deliveries(ofTip tip: TipIdentifier, page: Page.ID) async throws -> [TipDelivery] {
+        try await read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT d.sequence, w.id, w.callback, d.state, d.attempts, d.created_at
+                    FROM tips t JOIN webhooks w ON w.page_id = t.page_id
+                    JOIN webhook_deliveries d ON d.webhook = w.number AND d.test = 0
+                        AND (d.sequence BETWEEN t.first_sequence AND t.last_sequence
+                            OR d.sequence BETWEEN t.refund_first_sequence AND t.refund_last_sequence)
+                    WHERE t.page_id = ? AND t.id = ? ORDER BY d.sequence, w.number
+                    """,
+                arguments: [page.rawValue, tip.text]
+            ).map { row in
+                TipDelivery(
+                    sequence: row[0], subscription: row[1], callback: row[2], state: row[3], attempts: row[4],
+                    createdAt: Timestamp(milliseconds: row[5]))
+            }
+        }
+    }
+
     public func attempts(of id: DeliveryID) async throws -> [StoredAttempt] {
         try await read { db in
             try Row.fetchAll(

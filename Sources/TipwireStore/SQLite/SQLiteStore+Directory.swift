@@ -102,8 +102,14 @@ extension SQLiteStore {
                 guard hasMoney == false else { throw DirectoryRefusal.currencyInUse }
             }
             try db.execute(
-                sql: "UPDATE pages SET title = ?, custom_url = ?, currency = ? WHERE id = ?",
-                arguments: [page.title, page.customURL, page.currency.code, page.id.rawValue])
+                sql: """
+                    UPDATE pages SET title = ?, custom_url = ?, currency = ?, alerts_paused = ?, alerts_muted = ?
+                    WHERE id = ?
+                    """,
+                arguments: [
+                    page.title, page.customURL, page.currency.code, page.alerts.isPaused, page.alerts.isMuted,
+                    page.id.rawValue,
+                ])
         }
     }
 
@@ -150,7 +156,8 @@ extension SQLiteStore {
         let rows = try Row.fetchAll(
             db,
             sql: """
-                SELECT id, public_id, slug, title, custom_url, currency, owner, created_at FROM pages ORDER BY id
+                SELECT id, public_id, slug, title, custom_url, currency, owner, created_at, alerts_paused, alerts_muted
+                FROM pages ORDER BY id
                 """)
         return try rows.map { row in
             guard let slug = Slug(row[2]), let currency = Currency(code: row[5]) else {
@@ -159,7 +166,7 @@ extension SQLiteStore {
             return Page(
                 id: Page.ID(rawValue: row[0]), publicID: row[1], slug: slug, title: row[3], customURL: row[4],
                 currency: currency, owner: Account.ID(rawValue: row[6]), members: members[row[0]] ?? [],
-                createdAt: Timestamp(milliseconds: row[7]))
+                alerts: AlertSwitches(isPaused: row[8], isMuted: row[9]), createdAt: Timestamp(milliseconds: row[7]))
         }
     }
 }

@@ -109,6 +109,13 @@ extension SQLiteStore {
         }
     }
 
+    public func deleteSessions(of account: Account.ID) async throws {
+        try await change { db in
+            try db.execute(sql: "DELETE FROM sessions WHERE account_id = ?", arguments: [account.rawValue])
+            try db.execute(sql: "DELETE FROM login_codes WHERE account_id = ?", arguments: [account.rawValue])
+        }
+    }
+
     public func deleteExpiredSessions(at now: Timestamp) async throws {
         try await change { db in
             try db.execute(sql: "DELETE FROM sessions WHERE expires_at <= ?", arguments: [now.milliseconds])

@@ -34,6 +34,9 @@ enum Schema {
         migrator.registerMigration("0005-dead-deliveries") { db in
             try db.execute(sql: deadDeliveries)
         }
+        migrator.registerMigration("0006-overlays") { db in
+            try db.execute(sql: overlays)
+        }
         return migrator
     }
 
@@ -378,5 +381,39 @@ extension Schema {
     /// Counted wherever webhooks are listed; without it each count would read all deliveries of a webhook.
     private static let deadDeliveries = """
         CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (webhook, state) WHERE state = 'dead';
+        """
+}
+
+// MARK: - 0006-overlays
+
+extension Schema {
+    private static let overlays = """
+        ALTER TABLE pages ADD COLUMN alerts_paused INTEGER NOT NULL DEFAULT 0 CHECK (alerts_paused IN (0, 1));
+        ALTER TABLE pages ADD COLUMN alerts_muted INTEGER NOT NULL DEFAULT 0 CHECK (alerts_muted IN (0, 1));
+
+        -- The screens that overlays were seen on. key_id names a key that may be gone.
+        CREATE TABLE screens (
+            page_id INTEGER NOT NULL REFERENCES pages (id) ON DELETE CASCADE,
+            screen TEXT NOT NULL CHECK (length(screen) BETWEEN 1 AND 64),
+            kind TEXT NOT NULL CHECK (kind IN ('alerts', 'goal', 'recent')),
+            key_id TEXT,
+            last_seen_at INTEGER NOT NULL,
+            last_shown_at INTEGER,
+            PRIMARY KEY (page_id, screen, kind)
+        ) STRICT, WITHOUT ROWID;
+
+        -- What became of a tip on a screen. sequence: the latest event that brought it there.
+        CREATE TABLE receipts (
+            page_id INTEGER NOT NULL,
+            tip_id TEXT NOT NULL,
+            screen TEXT NOT NULL CHECK (length(screen) BETWEEN 1 AND 64),
+            kind TEXT NOT NULL CHECK (kind IN ('alerts', 'goal', 'recent')),
+            sequence INTEGER NOT NULL CHECK (sequence > 0),
+            received_at INTEGER NOT NULL,
+            shown_at INTEGER,
+            PRIMARY KEY (page_id, tip_id, screen, kind),
+            FOREIGN KEY (page_id, tip_id) REFERENCES tips (page_id, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX receipts_by_time ON receipts (page_id, shown_at, sequence) WHERE shown_at IS NOT NULL;
         """
 }

@@ -28,6 +28,23 @@ public enum TipInput {
         return draft
     }
 
+    /// A tip that nobody gave, to try alerts with: what is left out has a value that shows something.
+    public static func testDraft(_ value: JSONValue, now: Timestamp) throws(InvalidInput) -> TipDraft {
+        var reader = try ObjectReader(value)
+        var fields = TipFields(grossAmountInCents: reader.integer("grossAmountInCents") ?? 500)
+        fields.displayName = reader.string("displayName") ?? "Ada"
+        fields.message = reader.string("message") ?? "This is a test alert."
+        var draft: TipDraft?
+        do {
+            draft = try TipDraft(validating: fields, now: now)
+        } catch {
+            reader.merge(error)
+        }
+        try reader.finish()
+        guard let draft else { preconditionFailure("a refused draft leaves an error behind") }
+        return draft
+    }
+
     /// `{"tips":[…]}`: all of them, or an error that names each bad field as `tips/<index>/<name>`.
     public static func batch(_ value: JSONValue, now: Timestamp) throws(InvalidInput) -> [TipDraft] {
         var reader = try ObjectReader(value)

@@ -4,9 +4,14 @@ import TipwireCore
 public enum TipObject {
     /// `{id,page,displayName,message,grossAmountInCents,processingFeeInCents,netAmountInCents,currency,isAnonymous,
     /// createdAt,processedAt,refundedAt}`.
-    public static func write(_ tip: Tip, page: PageLabel, to writer: inout JSONWriter) {
+    ///
+    /// - Parameter more: writes members that go with it.
+    public static func write(
+        _ tip: Tip, page: PageLabel, to writer: inout JSONWriter, more: (inout JSONWriter) -> Void = { _ in }
+    ) {
         writer.beginObject()
         writeMembers(of: tip, page: page, to: &writer)
+        more(&writer)
         writer.endObject()
     }
 

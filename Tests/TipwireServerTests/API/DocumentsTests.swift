@@ -12,7 +12,8 @@ struct DocumentsTests {
 
     /// What browsers load and no program calls.
     private static func isForBrowsers(_ path: String) -> Bool {
-        path == "/" || path == "/login" || path.hasPrefix("/assets/")
+        path == "/login" || path == "/p/{slug}" || path.hasPrefix("/assets/")
+            || (Asset.views.map(\.key) + Asset.overlays.map(\.key)).contains(path)
     }
 
     @Test("OpenAPI has every route of the router, and no other")

@@ -191,7 +191,10 @@ struct TipsAPITests {
         try await TestServer.run { server in
             let posted = try await post(server, #"{"grossAmountInCents":5,"id":"a:b"}"#)
             let shown = try await server.call("GET", Self.path + "/a%3Ab", key: server.admin)
-            #expect(shown.status == 200 && shown.json == posted.json["tip"])
+            #expect(shown.status == 200)
+            // As it was answered first, and behind that what has become of it.
+            let first = posted.body.dropFirst(#"{"tip":"#.count).prefix { $0 != "}" }
+            #expect(shown.body == first + #","goals":[],"receipts":[],"deliveries":[]}"#)
             for id in ["nope", "a%20b", "%00"] {
                 #expect(try await server.call("GET", Self.path + "/\(id)", key: server.admin).status == 404, "\(id)")
             }

@@ -28,7 +28,7 @@ struct EventHookDoorTests {
                     logger: World.quiet),
                 quota: quota, addresses: ClientAddress(trustedProxies: []), clock: world.clock.wall,
                 refusals: refusals, logger: World.quiet),
-            origins: AllowedOrigins(list: origins))
+            sessions: SessionCookie(), origins: AllowedOrigins(list: origins))
         var headers: HTTPHeaders = ["host": "tipwire.test"]
         headers.add(contentsOf: extra)
         return door.decide(

@@ -32,7 +32,11 @@ struct FeedDoorTests {
             refusals: refusals, logger: World.quiet)
         let door = SocketDoor(
             admission: admission, sessions: SessionCookie(),
-            eventSub: EventSubDoor(admission: admission, sockets: try await world.sockets()))
+            eventSub: EventSubDoor(admission: admission, sockets: try await world.sockets()),
+            overlays: OverlayDoor(
+                admission: admission,
+                desk: OverlayDesk(store: world.store, clock: world.clock.wall, logger: World.quiet), epoch: "0badcafe",
+                logger: World.quiet))
         var headers: HTTPHeaders = [
             "host": "tipwire.test", "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13",
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",

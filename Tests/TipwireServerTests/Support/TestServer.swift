@@ -94,7 +94,7 @@ struct TestServer {
             configuration: .init(
                 services: [
                     parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
-                    parts.intake, front,
+                    parts.overlayDesk, parts.intake, front,
                 ],
                 logger: World.quiet))
     }

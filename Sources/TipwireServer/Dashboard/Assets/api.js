@@ -5,6 +5,8 @@ export class Refusal extends Error {
     constructor(status, problem) {
         super(sentence(status, problem));
         this.status = status;
+        /** What is wrong with single fields, `[{field, detail}]`; empty if it is about none of them. */
+        this.errors = problem?.errors ?? [];
     }
 
     /** Whether the same request would be refused again, so that asking once more is pointless. */
@@ -18,11 +20,14 @@ function sentence(status, problem) {
     return fields.join('; ') || problem?.detail || problem?.title || `The server answered ${status}.`;
 }
 
-/** The parsed answer, or null when it has no body. Throws `Refusal`, or what `fetch` throws when there is no answer. */
-export async function call(method, path, { body, signal } = {}) {
+/**
+ * The parsed answer, or null when it has no body. Throws `Refusal`, or what `fetch` throws when there is no answer.
+ * `headers` go with those that every call has: an `Idempotency-Key`, where doing it twice would be wrong.
+ */
+export async function call(method, path, { body, signal, headers } = {}) {
     const response = await fetch(`/api/v1/${path}`, {
         method, signal, cache: 'no-store',
-        headers: body ? { 'Content-Type': 'application/json' } : {},
+        headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
         body: body && JSON.stringify(body),
     });
     if (response.status === 401) return signedOut();

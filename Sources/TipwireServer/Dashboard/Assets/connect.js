@@ -72,7 +72,7 @@ function commandBlock({ label, text, note }) {
 }
 
 /** Browsers give the clipboard only to https and to this machine; elsewhere the text is at least selected. */
-async function copy(code, button) {
+export async function copy(code, button) {
     getSelection().selectAllChildren(code);
     try {
         await navigator.clipboard.writeText(code.textContent);

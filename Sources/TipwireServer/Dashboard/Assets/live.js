@@ -1,41 +1,68 @@
-/** The dashboard's first page: tips as they come. Wires what knows (watch.js) to what shows (live.html). */
+/** The dashboard's first view: tips as they come. Wires what knows (watch.js, trail.js) to what shows (roll.js). */
+import { Alerts } from './alerts.js';
+import { announce } from './announce.js';
 import { call, Refusal } from './api.js';
 import { countConnections, drawCommands } from './connect.js';
+import { downloadCSV } from './csv.js';
+import { Details, RefundQuestion } from './details.js';
 import { at, copyOf, reconcile } from './document.js';
-import { backoff } from './feed.js';
-import { minorUnits } from './money.js';
-import { amountOf, dress, nameOf, tellAge, tipRow } from './row.js';
-import { TipList } from './tips.js';
+import { FirstSteps } from './first.js';
+import { decimal, minorUnits } from './money.js';
+import { ReceiptWatch } from './receipts.js';
+import { Roll } from './roll.js';
+import { amountOf, nameOf } from './row.js';
+import { complain, doing, remember, shell } from './shell.js';
+import { Trail } from './trail.js';
 import { PageWatch } from './watch.js';
 
 // Each page under watch holds a WebSocket, and a browser has some 200 of them for all its tabs.
 const WATCH_LIMIT = 20;
 // Draw at most this often: a page may get thousands of tips a second.
 const DRAW_MS = 60;
-// More at once than this just appear: movement is to show where to look, and nobody can look at all of them.
-const SLIDE_LIMIT = 4;
-const ANNOUNCE_MS = 1_000;
 const AGE_MS = 15_000;
 const FIRST_COUNT_MS = 2_000;
+// Between two letters of someone who types; each search reads the whole page's tips.
+const FILTER_MS = 250;
 
 // Opened by a one-time link: its code is spent, and has no place in the history.
 if (location.pathname !== '/') history.replaceState(null, '', '/' + location.hash);
 
-const forms = { page: at('make-page'), tip: at('test-tip') };
+const forms = { page: at('make-page'), tip: at('test-tip'), filter: at('filter') };
+const { session, page: firstPage, pages: knownPages, isHeard } = await shell();
 
-let session;
 let pages = [];
-let selected = null;
+let selected = firstPage?.slug ?? null;
 let isMakingPage = false;
 /** Slug → PageWatch, the one looked at last at the end. */
 const watches = new Map();
+/** What the log says of the selected page's tips. */
+let trail = null;
 /** Tips that came while the tab was hidden. */
 let missed = 0;
+
+const roll = new Roll({
+    open: tip => details.open(selected, tip, () => goalsOf(tip.id)),
+    replay, refund,
+    complain: error => {
+        complain(error instanceof Refusal ? error.message : 'Older tips didn’t come: the server can’t be reached.');
+    },
+});
+const details = new Details({ replay, refund, known: tip => takeIn(selected, tip.id, tip) });
+const refundQuestion = new RefundQuestion();
+const alerts = new Alerts({ changed: drawSoon });
+const receipts = new ReceiptWatch(
+    () => (alerts.hasScreens && selected ? { slug: selected, tips: roll.near } : null),
+    (slug, id, receipts) => takeIn(slug, id, { receipts }));
+const first = new FirstSteps(session, knownPages, { changed: drawSoon });
 
 // MARK: Pages
 
 async function refreshPages() {
     const { data } = await call('GET', 'pages?limit=1000');
+    takePages(data);
+}
+
+function takePages(data) {
     pages = data;
     const slugs = new Set(pages.map(page => page.slug));
     for (const slug of [...watches.keys()]) if (!slugs.has(slug)) unwatch(slug);
@@ -56,15 +83,11 @@ function recheckPages() {
         .finally(() => { recheck = null; });
 }
 
-// The management API shows an admin every account's pages; a feed is for the owner and the members.
-function isHeard(page) {
-    return page.owner === session.account || page.members.includes(session.account);
-}
-
 function watch(page) {
     if (watches.has(page.slug)) return;
     const added = new PageWatch(page, isHeard(page), {
         changed: drawSoon, arrived, replayed, doubted: recheckPages,
+        heard: watch => { if (watch.page.slug === selected) trail?.nudge(); },
     });
     watches.set(page.slug, added);
     added.begin();
@@ -80,15 +103,24 @@ function slugFromAddress() {
     return wishes.find(slug => pages.some(page => page.slug === slug)) ?? null;
 }
 
+let isFollowed = null;
+
 function select(slug) {
-    const isOther = slug !== selected;
+    const isOther = slug !== isFollowed;
     if (isOther) {
-        selected = slug;
-        rows.clear();
-        at('tips').replaceChildren();
+        // A filter was for the page it was made on.
+        watches.get(isFollowed)?.find(null);
+        selected = isFollowed = slug;
+        forms.filter.reset();
+        filterAnswer('');
+        forms.tip.querySelector('.answer').textContent = '';
+        trail?.stop();
+        trail = slug && new Trail(slug, { changed: drawSoon, refunded: tip => takeIn(slug, tip.id, tip) });
         // What no feed keeps true is read anew.
         const known = watches.get(slug);
         if (known && !known.isHeard) known.begin();
+        if (slug) remember(slug);
+        alerts.show(slug);
     }
     if (slug) touch(slug);
     draw();
@@ -105,72 +137,66 @@ function touch(slug) {
 
 // MARK: What comes in
 
-function arrived(watch, tip) {
+function arrived(watch, tip, isShown) {
     if (document.hidden) missed += 1;
-    const isInSight = watch.page.slug === selected && !document.hidden;
-    if (!isInSight) watch.unseen += 1;
-    if (watch.page.slug === selected) {
-        fresh.add(tip.id);
-        announce(`${amountOf(tip)} from ${nameOf(tip)}. ${tip.message}`);
-    }
+    const isSelected = watch.page.slug === selected;
+    if (!isSelected || document.hidden) watch.unseen += 1;
+    if (watch.page.slug === first.slug) first.arrived(tip);
+    if (!isSelected) return;
+    receipts.soon();
+    if (!isShown) return;
+    roll.arrived(tip);
+    announce(`${amountOf(tip)} from ${nameOf(tip)}. ${tip.message}`);
 }
 
 function replayed(watch, tip) {
     if (watch.page.slug !== selected) return;
-    pulsing.add(tip.id);
+    roll.pulse(tip.id);
+    receipts.replayed(tip.id);
     announce(`Replayed: ${amountOf(tip)} from ${nameOf(tip)}`);
 }
 
-const announcements = { count: 0, timer: 0, latest: '' };
-
-/** Says it to screen readers, a burst as its number: read out one by one it would last for minutes. */
-function announce(text) {
-    announcements.count += 1;
-    announcements.latest = text;
-    announcements.timer ||= setTimeout(() => {
-        const { count, latest } = announcements;
-        at('announcement').textContent = count > 1 ? `${count} tips, the latest: ${latest}` : latest;
-        Object.assign(announcements, { count: 0, timer: 0 });
-    }, ANNOUNCE_MS);
+/** Takes in what became known of a tip, if it is news. */
+function takeIn(slug, id, { receipts, refundedAt }) {
+    const watch = watches.get(slug);
+    const tip = watch?.list.find(id) ?? watch?.search?.list.find(id);
+    if (!tip) return;
+    const isNews = (refundedAt !== undefined && refundedAt !== tip.refundedAt)
+        || (receipts && JSON.stringify(receipts) !== JSON.stringify(tip.receipts));
+    if (isNews) watch.change(id, { ...receipts && { receipts }, ...refundedAt !== undefined && { refundedAt } });
 }
 
 // MARK: Drawing
 
-/** Tip id → row of the selected page, and the tip it shows. */
-const rows = new Map();
-const fresh = new Set();
-const pulsing = new Set();
 let drawTimer = 0;
 
 // A timer and not an animation frame: those rest in a hidden tab, and what waits for them would pile up.
 function drawSoon() {
-    drawTimer ||= setTimeout(() => {
-        drawTimer = 0;
-        draw();
-    }, DRAW_MS);
+    drawTimer ||= setTimeout(draw, DRAW_MS);
 }
 
 function draw() {
+    clearTimeout(drawTimer);
+    drawTimer = 0;
     const watch = watches.get(selected);
     if (watch && !document.hidden) watch.unseen = 0;
     document.title = `${missed ? `(${missed}) ` : ''}${watch?.page.title ?? 'Live'} · Tipwire`;
     drawConnection(watch?.state);
     drawPages();
     drawStage(watch);
-    if (watch) drawTips(watch);
+    first.draw(watch);
+    if (watch && !at('feed').hidden) roll.draw(watch, { trail, hasScreens: alerts.hasScreens });
 }
 
 function drawStage(watch) {
     const isFirst = pages.length === 0;
     const showsForm = isFirst || isMakingPage;
-    at('layout').hidden = false;
-    at('layout').classList.toggle('is-first', isFirst);
     at('pages').hidden = isFirst;
-    at('tools').hidden = showsForm;
     at('feed').hidden = showsForm;
     forms.page.hidden = !showsForm;
     at('make-page-title').textContent = isFirst ? 'Make your first page' : 'Make a page';
     at('make-page-cancel').hidden = isFirst;
+    placePageForm(isFirst && first.isOn);
     if (!watch) return;
     const { page } = watch;
     at('feed-title').textContent = page.title;
@@ -179,7 +205,18 @@ function drawStage(watch) {
     at('unheard').hidden = watch.isHeard;
     at('unheard').textContent = `This page is ${page.owner}’s, and its live feed is for its owner and members. `
         + 'These are the tips from when you opened it.';
+    const { text, least } = forms.filter.elements;
+    at('filter-clear').hidden = !watch.search && !text.value && !least.value;
+    at('export').disabled = watch.shown.list.tips.length === 0;
     drawCommands(session.publicURL, page.slug);
+}
+
+/** The form is the guide's first step, or stands by itself. */
+function placePageForm(isStep) {
+    const place = isStep ? at('first-page') : at('stage');
+    if (forms.page.parentElement === place) return;
+    forms.page.classList.toggle('card', !isStep);
+    if (isStep) place.append(forms.page); else at('feed').before(forms.page);
 }
 
 function drawPages() {
@@ -208,36 +245,6 @@ function pageItem(page) {
     return item;
 }
 
-function drawTips(watch) {
-    const { list } = watch;
-    const slides = fresh.size <= SLIDE_LIMIT;
-    reconcile(at('tips'), list.tips.map(tip => rowOf(tip, watch, slides)));
-    const shown = new Set(list.tips.map(tip => tip.id));
-    for (const id of rows.keys()) if (!shown.has(id)) rows.delete(id);
-    for (const id of pulsing) rows.get(id)?.element.classList.add('is-pulsing');
-    fresh.clear();
-    pulsing.clear();
-    at('empty').hidden = !watch.isLoaded || list.tips.length > 0;
-    at('load-older').hidden = list.next === null || list.isFull;
-    at('full').hidden = !list.isFull;
-    at('full').textContent = `The newest ${TipList.limit}. Older ones: tipwire tips ${watch.page.slug} --limit 1000`;
-}
-
-function rowOf(tip, { page, list }, slides) {
-    const row = rows.get(tip.id);
-    const replays = list.replays.get(tip.id) ?? 0;
-    if (row) {
-        if (row.tip !== tip || row.replays !== replays) dress(row.element, tip, replays);
-        Object.assign(row, { tip, replays });
-        return row.element;
-    }
-    const element = tipRow(tip, replays, button => replay(page, tip, button));
-    element.addEventListener('animationend', () => element.classList.remove('is-arriving', 'is-pulsing'));
-    if (fresh.has(tip.id) && slides) element.classList.add('is-arriving');
-    rows.set(tip.id, { element, tip, replays });
-    return element;
-}
-
 let countdown = 0;
 
 function drawConnection(state = { name: 'stopped' }) {
@@ -257,35 +264,34 @@ function connectionText(state) {
     }
 }
 
-function complain(text) {
-    at('notice-text').textContent = text;
-    at('notice').hidden = !text;
+// MARK: What people do with tips
+
+function tipPath(slug, tip) {
+    return `pages/${slug}/tips/${encodeURIComponent(tip.id)}`;
 }
 
-// MARK: What people do
-
-/** Runs `work` with its button at rest, so that no click counts twice, and says what went wrong. */
-async function doing(button, work, say = complain) {
-    button.disabled = true;
-    try {
-        say('');
-        await work();
-    } catch (error) {
-        if (error.name !== 'AbortError') say(explained(error));
-    } finally {
-        button.disabled = false;
-    }
-}
-
-function explained(error) {
-    return error instanceof Refusal ? error.message : 'The server can’t be reached. Nothing is known of the outcome.';
-}
-
-function replay(page, tip, button) {
+function replay(tip, button, say = complain) {
+    const slug = tip.page;
     doing(button, async () => {
-        await call('POST', `pages/${page.slug}/tips/${encodeURIComponent(tip.id)}/replay`);
-        if (!watches.get(page.slug)?.isHeard) announce('Replay sent');
+        await call('POST', `${tipPath(slug, tip)}/replay`);
+        if (say !== complain) say('Replayed.', false);
+        if (!watches.get(slug)?.isHeard) announce('Replay sent');
+    }, say);
+}
+
+function refund(tip) {
+    const slug = tip.page;
+    refundQuestion.ask(tip, goalsOf(tip.id), async () => {
+        const { tip: refunded } = await call('POST', `${tipPath(slug, tip)}/refund`);
+        takeIn(slug, tip.id, refunded);
+        details.update(refunded);
+        announce(`Refunded: ${amountOf(tip)} from ${nameOf(tip)}`);
     });
+}
+
+/** Names of the goals that a tip went to; null where nobody knows. */
+function goalsOf(id) {
+    return trail?.goalsOf(id)?.map(goal => trail.nameOf(goal) ?? 'a goal that was removed') ?? null;
 }
 
 function answering(form) {
@@ -310,6 +316,57 @@ function sendTestTip(event) {
     }, answer);
 }
 
+// MARK: Filter and export
+
+let filterTimer = 0;
+
+function filterSoon() {
+    clearTimeout(filterTimer);
+    filterTimer = setTimeout(applyFilter, FILTER_MS);
+    drawSoon();
+}
+
+function filterAnswer(text) {
+    at('filter-answer').textContent = text;
+}
+
+function applyFilter() {
+    clearTimeout(filterTimer);
+    const watch = watches.get(selected);
+    if (!watch) return;
+    const { text, least } = forms.filter.elements;
+    const units = least.value.trim() ? minorUnits(least.value, watch.page.currency) : null;
+    const isWrong = least.value.trim() !== '' && units === null;
+    least.ariaInvalid = String(isWrong);
+    filterAnswer(isWrong ? `That is no amount in ${watch.page.currency}.` : '');
+    const wanted = { text: text.value.trim(), least: units };
+    const isOn = Boolean(wanted.text || wanted.least);
+    const now = watch.search?.filter ?? { text: '', least: null };
+    if (wanted.text === now.text && wanted.least === now.least && isOn === Boolean(watch.search)) return;
+    watch.find(isOn ? wanted : null);
+}
+
+function clearFilter() {
+    forms.filter.reset();
+    applyFilter();
+    forms.filter.elements.text.focus();
+    drawSoon();
+}
+
+function exportTips() {
+    const { page, shown: { list } } = watches.get(selected);
+    const header = ['Tipped at', 'Name', 'Amount', 'Fee', 'Net', 'Currency', 'Message', 'Goals', 'Refunded at', 'Id'];
+    const rows = list.tips.map(tip => [
+        tip.createdAt, tip.displayName, ...[tip.grossAmountInCents, tip.processingFeeInCents, tip.netAmountInCents]
+            .map(units => decimal(units, tip.currency)),
+        tip.currency, tip.message, goalsOf(tip.id)?.join('; '), tip.refundedAt, tip.id,
+    ]);
+    downloadCSV(`${page.slug}-tips.csv`, header, rows);
+    announce(rows.length === 1 ? '1 tip exported' : `${rows.length} tips exported`);
+}
+
+// MARK: Making a page
+
 function makePage(event) {
     event.preventDefault();
     const { title, slug, currency } = forms.page.elements;
@@ -318,6 +375,7 @@ function makePage(event) {
         const page = await call('POST', 'pages', { body });
         showPageForm(false);
         history.pushState(null, '', `#/${page.slug}`);
+        first.madePage(page);
         await refreshPages();
     }, answering(forms.page));
 }
@@ -341,12 +399,7 @@ function suggestSlug({ target }) {
     slug.value = letters.replace(/[^a-z0-9]+/g, '-').replace(/^-+/, '').slice(0, 64).replace(/-+$/, '');
 }
 
-function signOut(event) {
-    doing(event.currentTarget, async () => {
-        await call('DELETE', 'session');
-        location.reload();
-    });
-}
+// MARK: Beginning
 
 function comeBack() {
     if (document.hidden) return;
@@ -357,8 +410,6 @@ function comeBack() {
     drawSoon();
 }
 
-// MARK: Beginning
-
 function listen() {
     addEventListener('hashchange', () => {
         isMakingPage = false;
@@ -368,40 +419,23 @@ function listen() {
     document.addEventListener('visibilitychange', comeBack);
     at('new-page').addEventListener('click', () => showPageForm(true));
     at('make-page-cancel').addEventListener('click', () => showPageForm(false));
-    at('sign-out').addEventListener('click', signOut);
-    at('notice-close').addEventListener('click', () => complain(''));
-    at('load-older').addEventListener('click', event => {
-        doing(event.currentTarget, () => watches.get(selected).loadOlder());
+    at('filter-clear').addEventListener('click', clearFilter);
+    at('no-match-clear').addEventListener('click', clearFilter);
+    at('export').addEventListener('click', exportTips);
+    forms.filter.addEventListener('input', filterSoon);
+    forms.filter.addEventListener('submit', event => {
+        event.preventDefault();
+        applyFilter();
     });
     forms.page.addEventListener('input', suggestSlug);
     forms.page.addEventListener('submit', makePage);
     forms.tip.addEventListener('submit', sendTestTip);
 }
 
-async function begin() {
-    for (let attempt = 0; ; attempt++) {
-        try {
-            session = await call('GET', 'session');
-            await refreshPages();
-            return complain('');
-        } catch (error) {
-            if (error instanceof Refusal && error.isFinal) throw error;
-            complain('The server can’t be reached. Trying again.');
-            await new Promise(resolve => { setTimeout(resolve, backoff(attempt)); });
-        }
-    }
-}
-
-try {
-    await begin();
-} catch (error) {
-    complain(error.message);
-    throw error;
-}
-at('account').textContent = session.account;
 // On a wide screen the tools stand beside the tips; on a narrow one, above them, they would push them out of sight.
-if (matchMedia('(min-width: 64rem)').matches) for (const tool of at('tools').children) tool.open = true;
+if (matchMedia('(min-width: 72rem)').matches) for (const id of ['alerts-tool', 'tip-tool']) at(id).open = true;
+takePages(knownPages);
 listen();
 // By then our own feeds are among them.
 setTimeout(countConnections, FIRST_COUNT_MS);
-setInterval(() => { for (const { element } of rows.values()) tellAge(element.querySelector('time')); }, AGE_MS);
+setInterval(() => roll.tellAges(), AGE_MS);

@@ -16,32 +16,66 @@ export function amountOf(tip) {
 }
 
 /** A row of the feed. What tippers wrote goes in as text and never as markup. */
-export function tipRow(tip, replays, replay) {
-    const row = template.content.firstElementChild.cloneNode(true);
-    row.querySelector('.replay').addEventListener('click', event => replay(event.currentTarget));
-    dress(row, tip, replays);
-    return row;
+export function tipRow() {
+    return template.content.firstElementChild.cloneNode(true);
 }
 
-/** Brings a row up to its tip; again when the tip was replayed or refunded. */
-export function dress(row, tip, replays) {
+/**
+ * Brings a row up to what is known of its tip: `{tip, replays, goal, shown}`, `goal` the name of what it went to and
+ * `shown` what the screens say, as `summary` gives it.
+ */
+export function dress(row, { tip, replays, goal, shown }) {
     const part = name => row.querySelector(name);
+    const isRefunded = Boolean(tip.refundedAt);
     part('.tip-amount').textContent = amountOf(tip);
     part('.tip-name').textContent = nameOf(tip);
     part('.tip-name').classList.toggle('is-anonymous', !tip.displayName);
     part('.tip-message').textContent = tip.message;
     part('.tip-message').hidden = !tip.message;
-    const time = part('time');
-    time.dateTime = tip.createdAt;
-    time.title = exact.format(new Date(tip.createdAt));
-    tellAge(time);
+    tell(part('time'), tip.createdAt);
     const tag = part('.tag');
-    tag.textContent = tip.refundedAt ? 'refunded' : replays > 1 ? `replayed ×${replays}` : 'replayed';
-    tag.hidden = !tip.refundedAt && !replays;
-    row.classList.toggle('is-refunded', Boolean(tip.refundedAt));
-    const button = part('.replay');
-    button.hidden = Boolean(tip.refundedAt);
-    button.setAttribute('aria-label', `Replay ${amountOf(tip)} from ${nameOf(tip)}`);
+    tag.textContent = isRefunded ? 'refunded' : replays > 1 ? `replayed ×${replays}` : 'replayed';
+    tag.hidden = !isRefunded && !replays;
+    row.classList.toggle('is-refunded', isRefunded);
+    part('.tip-goal').hidden = !goal;
+    part('.tip-goal span').textContent = goal ?? '';
+    part('.tip-shown').hidden = !shown;
+    part('.tip-shown').dataset.state = shown?.state ?? '';
+    part('.tip-shown span').textContent = shown?.text ?? '';
+    part('.tip-facts').hidden = !goal && !shown;
+    const what = `${amountOf(tip)} from ${nameOf(tip)}`;
+    for (const [name, verb] of [['replay', 'Replay'], ['refund', 'Refund'], ['open', 'Details of']]) {
+        part(`.${name}`).ariaLabel = `${verb} ${what}`;
+    }
+    part('.replay').hidden = part('.refund').hidden = isRefunded;
+}
+
+// A tip is expected on a screen within moments; what hasn't been shown after this won't be by itself.
+const PATIENCE_MS = 120_000;
+
+/** What the screens say of a tip: `{state: 'shown' | 'waiting' | 'missed', text}`, or null. */
+export function summary({ tip, hasScreens }) {
+    if (!tip.receipts || tip.refundedAt) return null;
+    const alerts = tip.receipts.filter(({ kind }) => kind === 'alerts');
+    const shown = alerts.filter(({ shownAt }) => shownAt).length;
+    if (shown) return { state: 'shown', text: `shown on ${shown === 1 ? '1 screen' : `${shown} screens`}` };
+    if (!hasScreens) return null;
+    const isFresh = Date.now() - new Date(tip.processedAt) < PATIENCE_MS;
+    const isWaiting = isFresh || alerts.length > 0;
+    return isWaiting ? { state: 'waiting', text: 'not shown yet' } : { state: 'missed', text: 'not shown' };
+}
+
+/** Puts a time into a `<time>`. */
+export function tell(element, time) {
+    if (element.dateTime !== time) {
+        element.dateTime = time;
+        element.title = exact.format(new Date(time));
+    }
+    tellAge(element);
+}
+
+export function exactly(time) {
+    return exact.format(new Date(time));
 }
 
 /** Says how long ago a `<time>` was. */

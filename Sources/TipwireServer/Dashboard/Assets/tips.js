@@ -5,8 +5,9 @@
  * the feed is a replay, unless the list was quicker than the feed, which is what `#expected` remembers.
  */
 export class TipList {
-    /** Rows in the document, and tips in memory. Beyond it the browser works and nobody reads. */
-    static limit = 500;
+    /** Tips in memory, of which the document has a screenful. About 100 MB; and at 100 pixels a row the list stays below
+     *  the 17.8 million that Firefox gives an element. */
+    static limit = 150_000;
 
     tips = [];
     /** Where the API's list goes on below these; null at its end. */
@@ -19,6 +20,10 @@ export class TipList {
     get isFull() { return this.tips.length >= TipList.limit; }
 
     get room() { return TipList.limit - this.tips.length; }
+
+    has(id) { return this.#ids.has(id); }
+
+    find(id) { return this.#ids.has(id) ? this.tips.find(tip => tip.id === id) : undefined; }
 
     /** The list from before the feed began: nothing in it will come again, but as a replay. */
     reset(listed, next) {
@@ -41,27 +46,47 @@ export class TipList {
 
     append(older, next) {
         this.next = next;
-        this.#hold([...this.tips, ...older.filter(tip => !this.#ids.has(tip.id))]);
+        for (const tip of older) {
+            if (this.#ids.has(tip.id)) continue;
+            this.tips.push(tip);
+            this.#ids.add(tip.id);
+        }
+        this.#trim();
     }
 
     /** Takes in what the feed says, and tells what it was: `new`, `known` (the list had it already), `replay`, or
      *  `replay-unlisted` of a tip too old to be in this list, where it would stand out of order. */
     take(tip) {
         if (this.#expected.delete(tip.id)) return 'known';
-        if (this.#ids.has(tip.id)) {
-            this.replays.set(tip.id, (this.replays.get(tip.id) ?? 0) + 1);
-            return 'replay';
-        }
-        if (this.#isBelow(tip)) return 'replay-unlisted';
+        if (this.countReplay(tip.id)) return 'replay';
+        return this.add(tip) ? 'new' : 'replay-unlisted';
+    }
+
+    /** Takes in a tip that isn't a replay, unless it is here already or below all that is. */
+    add(tip) {
+        if (this.#ids.has(tip.id) || this.#isBelow(tip)) return false;
         this.tips.unshift(tip);
         this.#ids.add(tip.id);
         this.#trim();
-        return 'new';
+        return true;
+    }
+
+    countReplay(id) {
+        if (!this.#ids.has(id)) return false;
+        this.replays.set(id, (this.replays.get(id) ?? 0) + 1);
+        return true;
+    }
+
+    /** Gives a tip other values. It becomes another object, so that whoever shows it sees that it changed. */
+    change(id, values) {
+        if (!this.#ids.has(id)) return;
+        const index = this.tips.findIndex(tip => tip.id === id);
+        this.tips[index] = { ...this.tips[index], ...values };
     }
 
     #isBelow(tip) {
         const goesOn = this.next !== null || this.isFull;
-        return goesOn && tip.processedAt < this.tips.at(-1).processedAt;
+        return goesOn && this.tips.length > 0 && tip.processedAt < this.tips.at(-1).processedAt;
     }
 
     #hold(tips) {

@@ -1,9 +1,11 @@
 import { call, Refusal } from './api.js';
 import { backoff, Feed } from './feed.js';
+import { query, Search } from './filter.js';
 import { TipList } from './tips.js';
 
-// A screenful and a bit.
-const LIST_LIMIT = 50;
+// A screenful and a bit, soon there; and what scrolling asks for, seldom enough that one can scroll on.
+const NEWEST_LIMIT = 50;
+const OLDER_LIMIT = 200;
 
 /**
  * One page under watch: its list of tips, kept true by its feed.
@@ -16,6 +18,7 @@ export class PageWatch {
     #on;
     #feed;
     #run = null;
+    #seeking = null;
     #isComplete = false;
     #wake = () => {};
 
@@ -24,14 +27,19 @@ export class PageWatch {
     isHeard;
     list = new TipList();
     isLoaded = false;
+    /** What is shown instead of the whole list, while a filter is on. */
+    search = null;
     /** As `Feed.state`, and `waiting` also while the API doesn't answer; `unheard` when there is no feed for us;
      *  `{name: 'refused', reason}` when the API said no. */
     state = { name: 'connecting' };
     /** Tips since someone last looked at this page. */
     unseen = 0;
 
-    /** `on.changed()` after any change; `on.arrived(watch, tip)` and `on.replayed(watch, tip)`; `on.doubted()` when the
-     *  page may be gone or closed to us. */
+    /** What is to be seen: `{list, isLoaded, refusal}`. */
+    get shown() { return this.search ?? { list: this.list, isLoaded: this.isLoaded, refusal: '' }; }
+
+    /** `on.changed()` after any change; `on.heard(watch)` with each event of the feed; `on.arrived(watch, tip, isShown)`
+     *  and `on.replayed(watch, tip)`; `on.doubted()` when the page may be gone or closed to us. */
     constructor(page, isHeard, on) {
         this.page = page;
         this.isHeard = isHeard;
@@ -48,16 +56,19 @@ export class PageWatch {
         this.stop();
         this.#run = new AbortController();
         this.#isComplete = false;
+        if (this.search) this.find(this.search.filter);
         this.#whileRunning(async signal => {
             const { data, next } = await this.#newest(signal);
             this.list.reset(data, next);
             this.isLoaded = true;
+            this.#on.changed();
             if (this.isHeard) this.#feed.start(); else this.#enter({ name: 'unheard' });
         });
     }
 
     stop() {
         this.#run?.abort();
+        this.#seeking?.abort();
         this.#feed.stop();
     }
 
@@ -75,13 +86,42 @@ export class PageWatch {
         this.#feed.nudge();
     }
 
+    /** Shows only what the filter lets through, or everything again when it is null. */
+    async find(filter) {
+        this.#seeking?.abort();
+        this.search = filter && new Search(filter);
+        this.#on.changed();
+        if (!filter) return;
+        const { search } = this;
+        const { signal } = this.#seeking = new AbortController();
+        try {
+            const path = this.#path({ limit: OLDER_LIMIT, ...query(filter) });
+            const { data, next } = await this.#persist(signal, () => call('GET', path, { signal }));
+            search.loaded(data, next);
+        } catch (error) {
+            if (signal.aborted) return;
+            if (!(error instanceof Refusal)) throw error;
+            search.refusal = error.message;
+        }
+        this.#on.changed();
+    }
+
     async loadOlder() {
-        const limit = Math.min(LIST_LIMIT, this.list.room);
-        const { signal } = this.#run;
-        const { data, next } = await call('GET', this.#path({ limit, after: this.list.next }), { signal });
+        const { list } = this.shown;
+        const { signal } = this.search ? this.#seeking : this.#run;
+        const limit = Math.min(OLDER_LIMIT, list.room);
+        const filter = this.search ? query(this.search.filter) : {};
+        const { data, next } = await call('GET', this.#path({ limit, after: list.next, ...filter }), { signal });
         // Its answer may also come just after the list began anew, where it would leave a hole.
         signal.throwIfAborted();
-        this.list.append(data, next);
+        list.append(data, next);
+        this.#on.changed();
+    }
+
+    /** What became known of a tip by other ways than the feed. */
+    change(id, values) {
+        this.list.change(id, values);
+        this.search?.list.change(id, values);
         this.#on.changed();
     }
 
@@ -91,6 +131,7 @@ export class PageWatch {
         this.#whileRunning(async signal => {
             const { data } = await this.#newest(signal);
             this.list.mergeNewest(data);
+            for (const tip of data.toReversed()) this.search?.take(tip);
             this.#isComplete = true;
             this.#on.changed();
         });
@@ -98,17 +139,20 @@ export class PageWatch {
 
     #take(tip) {
         const what = this.list.take(tip);
-        if (what === 'new') this.#on.arrived(this, tip);
-        if (what.startsWith('replay')) this.#on.replayed(this, tip);
+        const isReplay = what.startsWith('replay');
+        const isFound = isReplay ? this.search?.list.countReplay(tip.id) : this.search?.take(tip);
+        if (what === 'new') this.#on.arrived(this, tip, !this.search || isFound);
+        if (isReplay) this.#on.replayed(this, tip);
+        this.#on.heard(this);
         this.#on.changed();
     }
 
     #newest(signal) {
-        return this.#persist(signal, () => call('GET', this.#path({ limit: LIST_LIMIT }), { signal }));
+        return this.#persist(signal, () => call('GET', this.#path({ limit: NEWEST_LIMIT }), { signal }));
     }
 
-    #path(query) {
-        return `pages/${this.page.slug}/tips?${new URLSearchParams(query)}`;
+    #path(parameters) {
+        return `pages/${this.page.slug}/tips?${new URLSearchParams({ ...parameters, include: 'receipts' })}`;
     }
 
     /** Asks until there is an answer; a refusal that would come again is one. */
