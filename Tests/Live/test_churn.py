@@ -21,7 +21,7 @@ SOCKETS = 25
 # What the resident memory may move between the middle of the time and its end, in bytes. An allocator that is given pieces of
 # every size moves by itself, most of it in the first minute; a leak of one kilobyte a socket would be ten times the latter in
 # half an hour.
-SLACK = (32 if SECONDS < 300 else 12) << 20
+SLACK = (64 if SECONDS < 300 else 12) << 20
 
 
 class Reader:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 
 import pytest
 from websockets.sync.client import connect
@@ -229,3 +230,62 @@ def test_hidden_documents_keep_up(server, window):
     server.tip(slug, displayName="Frozen", id="frozen")
     session.send("Page.setWebLifecycleState", {"state": "active"})
     shown(server, slug, "frozen")
+
+
+def test_after_an_update_of_the_server_it_loads_itself_again(server, window):
+    slug = server.page(fresh("update"))
+    server.goal(slug, 1000, "Another build")
+    overlay = Overlay(window, slug, "goal")
+    sockets = []
+
+    def pass_on(route):
+        sockets.append(route)
+        behind = route.connect_to_server()
+        # The server that is back after an update says another build.
+        behind.on_message(lambda text: route.send(re.sub(r'"build":"\w+"', '"build":"another"', text)))
+
+    overlay.page.route_web_socket(re.compile("/overlay/socket"), pass_on)
+    # A route takes sockets of documents that are loaded later; this one takes the build of its first state for its own.
+    overlay.page.reload()
+    overlay.shows("Another build")
+    loads = []
+    overlay.page.on("load", lambda _: loads.append(1))
+
+    def pass_on_updated(route):
+        behind = route.connect_to_server()
+        behind.on_message(lambda text: route.send(re.sub(r'"build":"\w+"', '"build":"newer"', text)))
+
+    overlay.page.route_web_socket(re.compile("/overlay/socket"), pass_on_updated)
+    sockets[-1].close()
+    eventually(lambda: pumped(overlay.page, loads), "it has loaded itself again", seconds=20)
+
+
+def test_a_silent_server_is_given_up(server, window):
+    """A connection that is open and says nothing: no error, no close, and nobody there."""
+    slug = server.page(fresh("silent"))
+    key = overlay_key(server, slug)
+    page = window.context.new_page()
+    page.clock.install()
+    sockets = []
+
+    def pass_on(route):
+        behind = route.connect_to_server()
+        is_first = not sockets
+        sockets.append(route)
+        behind.on_message(lambda text: None if is_first and text == "pong" else route.send(text))
+
+    page.route_web_socket(re.compile("/overlay/socket"), pass_on)
+    server.goal(slug, 1000, "Patience")
+    page.goto(f"{server.url}/overlay/goal?key={key}&screen=obs")
+    # The state is there: from here on it is the clock that counts.
+    page.wait_for_function("() => document.body.innerText.includes('Patience')")
+    page.clock.run_for(30_000)
+    assert len(sockets) == 1, "it is patient for a while"
+    page.clock.run_for(20_000)
+    eventually(lambda: pumped(page, sockets[1:]), "it has come back")
+
+
+def pumped(page, found):
+    """What was found, after the browser has had its turn: its events come only while it is waited for."""
+    page.wait_for_timeout(20)
+    return found

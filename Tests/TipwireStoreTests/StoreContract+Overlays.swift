@@ -174,10 +174,10 @@ extension StoreContract {
                 draft(id: "c", 300, name: "back\\slash"), draft(id: "d", 400, name: "Ann"),
             ])
             func found(_ text: String?, least: Int? = nil) async throws -> [String] {
-                try await scene.store.tips(
+                try await scene.store.search(
                     page: scene.page.id, before: nil, limit: 10,
-                    matching: TipFilter(text: text, minimumAmountInCents: least)
-                ).map(\.tip.id.text)
+                    for: TipFilter(text: text, minimumAmountInCents: least)
+                ).tips.map(\.tip.id.text)
             }
             #expect(try await found("zo") == ["b", "a"])
             #expect(try await found("_") == ["a"])
@@ -186,6 +186,11 @@ extension StoreContract {
             #expect(try await found("' OR 1=1 --") == [])
             #expect(try await found(nil, least: 300) == ["d", "c"])
             #expect(try await found("zo", least: 150) == ["b"])
+            let first = try await scene.store.search(
+                page: scene.page.id, before: nil, limit: 1, for: TipFilter(text: "zo"))
+            let rest = try await scene.store.search(
+                page: scene.page.id, before: first.next, limit: 2, for: TipFilter(text: "zo"))
+            #expect(rest.tips.map(\.tip.id.text) == ["a"] && rest.next == nil)
         }
     }
 

@@ -41,10 +41,14 @@ extension ForwardingStore {
 }
 
 extension ForwardingStore {
-    public func tips(
-        page: Page.ID, before: Int64?, limit: Int, matching filter: TipFilter
-    ) async throws -> [StoredTip] {
-        try await real.tips(page: page, before: before, limit: limit, matching: filter)
+    public func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
+        try await real.tips(page: page, before: before, limit: limit)
+    }
+
+    public func search(
+        page: Page.ID, before: Int64?, limit: Int, for filter: TipFilter
+    ) async throws -> TipSearch {
+        try await real.search(page: page, before: before, limit: limit, for: filter)
     }
 
     public func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip? {

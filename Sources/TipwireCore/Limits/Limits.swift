@@ -46,6 +46,14 @@ public enum Limits {
     public static let keyPages = 1_000
     /// Overlay screens of one page that are remembered; beyond it those that were seen longest ago are forgotten.
     public static let screens = 100
+    /// Connections of one overlay on one screen: an old one that isn't known to be gone yet, and some of a person who has it open.
+    public static let copies = 8
+    /// Screens whose receipts for one tip are kept.
+    public static let receipts = 100
+    /// Rows of a list of tips with receipts.
+    public static let receiptRows = 200
+    /// Tips that one search looks through; the next goes on from there.
+    public static let searchedTips = 50_000
     /// Buckets of one answer about a page's statistics.
     public static let statisticsBuckets = 2_000
     /// Supporters that such an answer names.

@@ -21,8 +21,10 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 }
 
 extension Timestamp: CustomStringConvertible {
-    /// `2024-03-13T18:02:33.743Z`: RFC 3339, UTC, always three fraction digits.
+    /// `2024-03-13T18:02:33.743Z`: RFC 3339, UTC, always three fraction digits. What lies outside the years that four digits can
+    /// write is told as the first or last of them.
     public var description: String {
+        let milliseconds = min(max(self, Self.firstOfYear0), Self.lastOfYear9999).milliseconds
         let days = milliseconds.flooredQuotient(86_400_000)
         let inDay = Int(milliseconds - days * 86_400_000)
         let date = CivilDate(daysSinceEpoch: days)

@@ -32,6 +32,14 @@ public final class FailureThrottle: Sendable {
         }
     }
 
+    /// Takes back a failure that was recorded before it was known to be one.
+    public func forgive(_ subject: String) {
+        failures.withLock { failures in
+            guard let count = failures[subject]?.count, count > 0 else { return }
+            failures[subject]?.count = count - 1
+        }
+    }
+
     /// Records a failure. Returns the seconds to wait when the address is past its limit.
     public func recordFailure(of address: String, at now: Timestamp) -> Int? {
         guard maxPerMinute > 0 else { return nil }

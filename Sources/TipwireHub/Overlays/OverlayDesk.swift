@@ -12,8 +12,11 @@ import TipwireWire
 public final class OverlayDesk: Service {
     /// Between two writes of what was reported.
     static let interval = Duration.milliseconds(250)
-    /// Most reports that wait for one; beyond it further ones are let go, and their alerts count as not shown.
-    static let maximumReports = 10_000
+    /// Most reports of one page that wait for one; beyond it further ones are let go, and their alerts count as not shown.
+    static let maximumReports = 2_000
+    /// What a connection may say at once, and each second after that; more is not listened to.
+    static let burst = 1_000.0
+    static let messagesPerSecond = 50.0
     /// How long an alert stays with who was given it and says nothing more.
     static let leaseMilliseconds: Int64 = 8_000
     /// How far back it is remembered which alerts were shown, for copies that come back: overlays pass over older ones.
@@ -28,14 +31,22 @@ public final class OverlayDesk: Service {
 
     /// What is known of a page while it has overlays.
     private struct Wall {
+        /// The overlays that are connected, and since when; a place has several while a new connection replaces an old one.
+        var present: [OverlayPlace: [Int: Timestamp]] = [:]
         var leases: [Int64: Lease] = [:]
         var shown: Set<Int64> = []
+        /// Of those that wait to be written.
+        var reports = 0
+
+        /// Forgets the oldest, in one go for many, so that it costs each little.
+        mutating func trim() {
+            guard shown.count > OverlayDesk.maximumAlerts * 2 else { return }
+            shown = Set(shown.sorted().suffix(OverlayDesk.maximumAlerts))
+        }
     }
 
     private struct State {
         var nextID = 1
-        /// The overlays that are connected, and since when; a place has several while a new connection replaces an old one.
-        var present: [OverlayPlace: [Int: Timestamp]] = [:]
         var walls: [Page.ID: Wall] = [:]
         var reports = OverlayReports()
     }
@@ -62,20 +73,22 @@ public final class OverlayDesk: Service {
         return (view, try await store.shownSequences(page: page, since: since))
     }
 
-    /// An overlay has connected. Nil when its page has as many screens as it may and this is another one.
+    /// An overlay has connected. Nil when its page has as many screens as it may and this is another one, or when this one is
+    /// connected too often.
     ///
     /// - Parameter shown: what `view` said was shown before.
     public func arrive(_ place: OverlayPlace, key: String?, shown: Set<Int64>) -> OverlayPresence? {
         let now = clock.now()
         return state.withLock { state in
-            if state.present[place] == nil, state.present.keys.count(where: { $0.page == place.page }) >= Limits.screens
-            {
-                return nil
-            }
+            let wall = state.walls[place.page]
+            let connections = wall?.present[place]?.count ?? 0
+            if connections == 0, wall?.present.count ?? 0 >= Limits.screens { return nil }
+            if connections >= Limits.copies { return nil }
             let id = state.nextID
             state.nextID += 1
-            state.present[place, default: [:]][id] = now
-            state.walls[place.page, default: Wall()].shown.formUnion(shown)
+            state.walls[place.page, default: Wall()].present[place, default: [:]][id] = now
+            state.walls[place.page]?.shown.formUnion(shown)
+            state.walls[place.page]?.trim()
             state.reports.sightings[place] = .init(key: key, seenAt: now)
             return OverlayPresence(id: id, place: place, key: key, desk: self)
         }
@@ -85,24 +98,24 @@ public final class OverlayDesk: Service {
         let now = clock.now()
         state.withLock { state in
             let place = presence.place
-            guard state.present[place]?.removeValue(forKey: presence.id) != nil else { return }
-            if state.present[place]?.isEmpty == true { state.present[place] = nil }
+            guard state.walls[place.page]?.present[place]?.removeValue(forKey: presence.id) != nil else { return }
+            if state.walls[place.page]?.present[place]?.isEmpty == true {
+                state.walls[place.page]?.present[place] = nil
+            }
             state.reports.sightings[place] = .init(key: presence.key, seenAt: now)
-            if state.present.keys.contains(where: { $0.page == place.page }) {
+            if state.walls[place.page]?.present.isEmpty == true {
+                state.walls[place.page] = nil
+            } else {
                 // What it was about to show is for another to show.
                 let mine = state.walls[place.page]?.leases.filter { $0.value.holder == presence.id } ?? [:]
                 for sequence in mine.keys { state.walls[place.page]?.leases[sequence] = nil }
-            } else {
-                state.walls[place.page] = nil
             }
         }
     }
 
     /// The overlays of a page that are connected, and since when.
     public func present(on page: Page.ID) -> [OverlayPlace: Timestamp] {
-        state.withLock { state in
-            state.present.filter { $0.key.page == page }.compactMapValues { $0.values.min() }
-        }
+        state.withLock { $0.walls[page]?.present.compactMapValues { $0.values.min() } ?? [:] }
     }
 
     // MARK: Reports
@@ -112,44 +125,55 @@ public final class OverlayDesk: Service {
     }
 
     func shown(_ tip: TipIdentifier, sequence: Int64, by presence: OverlayPresence) {
-        let now = clock.now()
-        report(tip, sequence: sequence, shownAt: now, by: presence)
+        guard report(tip, sequence: sequence, shownAt: clock.now(), by: presence) else { return }
         state.withLock { state in
-            guard var wall = state.walls[presence.place.page] else { return }
-            wall.shown.insert(sequence)
-            if wall.shown.count > Self.maximumAlerts { wall.shown.remove(wall.shown.min()!) }
-            state.walls[presence.place.page] = wall
+            state.walls[presence.place.page]?.shown.insert(sequence)
+            state.walls[presence.place.page]?.trim()
         }
     }
 
+    /// - Returns: whether it was taken.
+    @discardableResult
     private func report(
         _ tip: TipIdentifier, sequence: Int64, shownAt: Timestamp?, by presence: OverlayPresence
-    ) {
+    ) -> Bool {
         let now = clock.now()
+        guard presence.maySpeak(at: now) else { return false }
         let subject = OverlayReports.Subject(place: presence.place, tip: tip)
-        state.withLock { state in
-            if state.reports.receipts[subject] == nil, state.reports.receipts.count >= Self.maximumReports { return }
+        return state.withLock { state in
+            guard let wall = state.walls[presence.place.page] else { return false }
+            if state.reports.receipts[subject] == nil {
+                if wall.reports >= Self.maximumReports { return false }
+                state.walls[presence.place.page]?.reports += 1
+            }
             var report = state.reports.receipts[subject] ?? .init(sequence: sequence, receivedAt: now)
             report.sequence = max(report.sequence, sequence)
             report.shownAt = shownAt ?? report.shownAt
             state.reports.receipts[subject] = report
             state.reports.sightings[presence.place] = .init(key: presence.key, seenAt: now)
+            return true
         }
     }
 
     func claim(_ sequence: Int64, for presence: OverlayPresence) -> OverlayMessage.Lease {
         let now = clock.now()
+        guard presence.maySpeak(at: now) else { return .held }
+        let page = presence.place.page
         return state.withLock { state in
-            guard var wall = state.walls[presence.place.page] else { return .held }
-            if wall.shown.contains(sequence) {
+            guard let lease = state.walls[page].map({ $0.leases[sequence] }) else { return .held }
+            if state.walls[page]?.shown.contains(sequence) == true {
                 // Who shows it asks again from time to time, and is told to go on.
-                return wall.leases[sequence]?.holder == presence.id ? .granted : .shown
+                return lease?.holder == presence.id ? .granted : .shown
             }
-            if let lease = wall.leases[sequence], lease.holder != presence.id, lease.until > now { return .held }
-            wall.leases[sequence] = Lease(
+            if let lease, lease.holder != presence.id, lease.until > now { return .held }
+            if lease == nil, state.walls[page]?.leases.count ?? 0 >= Self.maximumAlerts {
+                // Nobody who is at it loses it to one who claims without end.
+                let living = state.walls[page]?.leases.filter { $0.value.until > now } ?? [:]
+                state.walls[page]?.leases = living
+                if state.walls[page]?.leases.count ?? 0 >= Self.maximumAlerts { return .held }
+            }
+            state.walls[page]?.leases[sequence] = Lease(
                 holder: presence.id, until: now.advanced(milliseconds: Self.leaseMilliseconds))
-            if wall.leases.count > Self.maximumAlerts { wall.leases[wall.leases.keys.min()!] = nil }
-            state.walls[presence.place.page] = wall
             return .granted
         }
     }
@@ -178,6 +202,7 @@ public final class OverlayDesk: Service {
     public func flush() async {
         let reports = state.withLock { state in
             defer { state.reports = OverlayReports() }
+            for page in state.walls.keys { state.walls[page]?.reports = 0 }
             return state.reports
         }
         guard !reports.isEmpty else { return }
@@ -185,6 +210,8 @@ public final class OverlayDesk: Service {
             try await store.keep(reports)
         } catch {
             logger.warning("what overlays reported was not written", metadata: ["error": "\(error)"])
+            // A disk that fails may be there again. What the store refuses it would refuse for ever, and all behind it.
+            guard error is StoreFull || error is StoreFailing else { return }
             state.withLock { state in
                 // What came meanwhile is newer.
                 state.reports.receipts.merge(reports.receipts) { newer, older in
@@ -204,6 +231,8 @@ public final class OverlayPresence: Sendable {
     public let place: OverlayPlace
     fileprivate let key: String?
     private let desk: OverlayDesk
+    /// What it may still say, and when that was counted.
+    private let allowance = Mutex((left: OverlayDesk.burst, at: Timestamp(milliseconds: 0)))
 
     fileprivate init(id: Int, place: OverlayPlace, key: String?, desk: OverlayDesk) {
         self.id = id
@@ -213,6 +242,17 @@ public final class OverlayPresence: Sendable {
     }
 
     deinit { desk.leave(self) }
+
+    fileprivate func maySpeak(at now: Timestamp) -> Bool {
+        allowance.withLock { allowance in
+            let passed = Double(max(0, now.milliseconds - allowance.at.milliseconds)) / 1_000
+            allowance.left = min(OverlayDesk.burst, allowance.left + passed * OverlayDesk.messagesPerSecond)
+            allowance.at = now
+            guard allowance.left >= 1 else { return false }
+            allowance.left -= 1
+            return true
+        }
+    }
 
     public func leave() { desk.leave(self) }
 

@@ -29,6 +29,8 @@ struct StatisticsController: Sendable {
     private static let defaultBuckets: Int64 = 30
     /// Time zones are from 12 hours behind UTC to 14 ahead.
     private static let offsetMinutes = -720...840
+    /// From 2000-01-01, before which there is no tip, to 2100-01-01: what lies outside is a mistake.
+    private static let times = Limits.earliestCreatedAt...Timestamp(milliseconds: 4_102_444_800_000)
     /// 1970-01-05, the first Monday: where weeks begin.
     private static let firstMonday: Int64 = 4 * 86_400_000
 
@@ -87,8 +89,10 @@ struct StatisticsController: Sendable {
         func time(_ name: String) -> Timestamp? {
             guard let text = query[name] else { return nil }
             let time = Timestamp(rfc3339: text)
-            if time == nil {
-                problems.append(FieldError(field: name, detail: "must be a time like 2026-01-31T12:00:00Z"))
+            if time.map(Self.times.contains) != true {
+                problems.append(
+                    FieldError(
+                        field: name, detail: "must be a time like 2026-01-31T12:00:00Z, of the years 2000 to 2099"))
             }
             return time
         }
@@ -106,7 +110,7 @@ struct StatisticsController: Sendable {
         guard problems.isEmpty, let bucket, let offset else { throw InvalidInput(problems) }
         let end = to ?? clock.now().advanced(milliseconds: 1)
         let length = bucket.milliseconds
-        let begin = from ?? end.advanced(milliseconds: -(Self.defaultBuckets - 1) * length)
+        let begin = from ?? max(Self.times.lowerBound, end.advanced(milliseconds: -(Self.defaultBuckets - 1) * length))
         guard begin <= end else { throw InvalidInput(field: "from", "must not lie behind 'to'") }
         // Buckets begin where hours, days and weeks do where the reader lives.
         let shift = Int64(offset) * 60_000 - (bucket == .week ? Self.firstMonday : 0)

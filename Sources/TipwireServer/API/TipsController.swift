@@ -15,6 +15,8 @@ struct TipsController: Sendable {
     let position: LogPosition
     let clock: WallClock
     let bodies = BodyBudget()
+    /// Searches at a time.
+    let searches = StreamQuota(maximum: 2)
 
     func addRoutes(to router: APIRouter) {
         router.on(.post, "/api/v1/pages/{slug}/tips", scope: .tipsWrite, receive)
@@ -102,15 +104,34 @@ struct TipsController: Sendable {
             if before == nil { throw InvalidInput(field: "after", "must be the 'next' of an earlier answer") }
         }
         let (filter, hasReceipts) = try Self.filter(call.query)
-        let tips = try await store.tips(page: page.id, before: before, limit: limit, matching: filter)
+        guard !hasReceipts || limit <= Limits.receiptRows else {
+            throw InvalidInput(field: "limit", "must be at most \(Limits.receiptRows) with include=receipts")
+        }
+        let tips: [StoredTip]
+        var next: Int64?
+        if filter == .all {
+            tips = try await store.tips(page: page.id, before: before, limit: limit)
+            next = tips.count == limit ? tips.last?.sequence : nil
+        } else {
+            // Searches take long and wait for nothing: a few at a time, so that other readers have their turn.
+            guard let turn = searches.take() else {
+                throw Problem(
+                    .serviceUnavailable, "The server is searching already; try again in a moment.",
+                    headers: [.retryAfter: "1"])
+            }
+            let found = try await store.search(page: page.id, before: before, limit: limit, for: filter)
+            withExtendedLifetime(turn) {}
+            (tips, next) = (found.tips, found.next)
+        }
         let shown = tips.prefix(bytes: Limits.listAnswerBytes)
-        let next = shown.count < tips.count || tips.count == limit ? shown.last.map { String($0.sequence) } : nil
+        if shown.count < tips.count { next = shown.last?.sequence }
+        let position = next.map { String($0) }
         guard hasReceipts else {
-            return Answer.list(shown, next: next) { TipObject.write($0.tip, page: page.label, to: &$1) }
+            return Answer.list(shown, next: position) { TipObject.write($0.tip, page: page.label, to: &$1) }
         }
         await overlays.desk.flush()
         let receipts = try await store.receipts(page: page.id, tips: shown.map(\.tip.id))
-        return Answer.list(shown, next: next) { stored, writer in
+        return Answer.list(shown, next: position) { stored, writer in
             TipObject.write(stored.tip, page: page.label, to: &writer) { writer in
                 writer.key("receipts")
                 ReceiptObject.write(receipts[stored.tip.id] ?? [], to: &writer)

@@ -19,6 +19,8 @@ struct DashboardController: Sendable {
     let clock: WallClock
     let retention: ServerConfiguration.Retention
     let publicURL: @Sendable () -> String
+    /// Passwords that are looked at at a time: each takes 32 MiB and a processor for tens of milliseconds.
+    let guesses = StreamQuota(maximum: 4)
 
     /// Nothing but our own files, no forms to elsewhere: text from tippers has nothing to work with.
     private static let contentSecurityPolicy =
@@ -90,21 +92,35 @@ struct DashboardController: Sendable {
         try reader.finish()
         let address = addresses.resolve(
             peer: context.peer, forwardedFor: request.headers[values: .forwardedFor])
-        // A password can be guessed where a key can't: past the limit not even the right one is tried, by address and by
-        // account.
-        let subjects = [address, "account \(name.flatMap { Slug($0) }?.text ?? "")"]
-        for subject in subjects {
-            if let wait = throttle.wait(of: subject, at: clock.now()) {
-                throw Authenticator.Failure.throttled(retryAfter: wait)
-            }
-        }
-        if let account = try await account(named: name, password: password ?? "") {
+        // A password can be guessed where a key can't: past the limit not even the right one is tried. Counted for an address, and
+        // for an account from there: by the account alone anyone could lock its person out.
+        let subjects = [address, "account \(name.flatMap { Slug($0) }?.text ?? "") from \(address)"]
+        if let account = try await attempt(subjects, { try await self.account(named: name, password: password ?? "") })
+        {
             let token = try await links.begin(account)
             return Response(
                 status: .noContent, headers: [.setCookie: sessions.set(token, isSecure: isSecure(request, context))])
         }
-        for subject in subjects { _ = throttle.recordFailure(of: subject, at: clock.now()) }
         throw Problem(.unauthorized, "The account or the password is wrong.")
+    }
+
+    /// A guess at a password, which counts as a failure before it is looked at: a hundred at once would else all be looked at.
+    private func attempt<Found>(_ subjects: [String], _ guess: () async throws -> Found?) async throws -> Found? {
+        for (index, subject) in subjects.enumerated() {
+            guard let wait = throttle.recordFailure(of: subject, at: clock.now()) else { continue }
+            for subject in subjects[..<index] { throttle.forgive(subject) }
+            throw Authenticator.Failure.throttled(retryAfter: wait)
+        }
+        guard let turn = guesses.take() else {
+            for subject in subjects { throttle.forgive(subject) }
+            throw Problem(
+                .serviceUnavailable, "The server is looking at other passwords; try again in a moment.",
+                headers: [.retryAfter: "1"])
+        }
+        let found = try await guess()
+        withExtendedLifetime(turn) {}
+        if found != nil { for subject in subjects { throttle.forgive(subject) } }
+        return found
     }
 
     /// The account whose password this is. Takes the same time for an account that doesn't exist or has no password, so that
@@ -162,19 +178,20 @@ struct DashboardController: Sendable {
         reader.require("password", password != nil)
         if let password, let problem = Passwords.problem(with: password) { reader.fail("password", problem) }
         try reader.finish()
-        let subject = "password of \(call.principal.account.rawValue)"
         if let stored = try await store.passwordHash(of: call.principal.account) {
-            if let wait = throttle.wait(of: subject, at: clock.now()) {
-                throw Authenticator.Failure.throttled(retryAfter: wait)
+            let isRight = try await attempt(["password of \(call.principal.account.rawValue)"]) {
+                try await passwords.matches(current ?? "", stored: stored) ? true : nil
             }
-            let isRight = try await passwords.matches(current ?? "", stored: stored)
-            guard isRight else {
-                _ = throttle.recordFailure(of: subject, at: clock.now())
-                throw InvalidInput(field: "current", "is not the account's password")
-            }
+            guard isRight == true else { throw InvalidInput(field: "current", "is not the account's password") }
         }
         try await store.setPasswordHash(try await passwords.hash(password ?? ""), of: call.principal.account)
-        return Answer.noContent()
+        // Whoever else is signed in may be why it was changed. This browser goes on with a session of its own.
+        try await store.deleteSessions(of: call.principal.account)
+        await fanout.enforce(.sessionsEnded(call.principal.account))
+        let token = try await links.begin(call.principal.account)
+        return Response(
+            status: .noContent,
+            headers: [.setCookie: sessions.set(token, isSecure: isSecure(call.request, call.context))])
     }
 
     private func requireSession(_ call: Call) throws {

@@ -17,7 +17,7 @@ struct OverlayDoor: Sendable {
 
     let admission: Admission
     let desk: OverlayDesk
-    let epoch: String
+    let position: LogPosition
     let logger: Logger
 
     /// What the address asked for.
@@ -102,7 +102,7 @@ struct OverlayDoor: Sendable {
                 return .failure(
                     StreamRefusal(
                         .tooManyRequests,
-                        "This page has \(Limits.screens) overlay screens connected, which is the most.",
+                        "This page has \(Limits.screens) overlay screens connected, or this screen \(Limits.copies) times; that is the most.",
                         because: "screens", headers: ["retry-after": "60"]))
             }
             var opening = WebSocketHandshake.response(accept: wish.accept)
@@ -112,7 +112,7 @@ struct OverlayDoor: Sendable {
                         version: TipwireVersion.text, build: Asset.build,
                         page: PageLabel(slug: page.slug, currency: page.currency), title: page.title,
                         goals: view.goals.listed, recent: view.recent, alerts: page.alerts,
-                        cursor: Cursor(epoch: epoch, sequence: view.bounds.head))))
+                        cursor: Cursor(epoch: position.epoch, sequence: view.bounds.head))))
             let subscription = Subscription(
                 dialect: .overlay, audience: .page(page.id), principal: wish.principal,
                 // What was committed since the state was read follows it.
@@ -120,7 +120,8 @@ struct OverlayDoor: Sendable {
                 connectedAt: admission.clock.now(), overlay: wish.place)
             return .success(
                 AcceptedStream(
-                    form: .webSocket(OverlayVoice(presence: presence, epoch: epoch)), purpose: .listen(subscription),
+                    form: .webSocket(OverlayVoice(presence: presence, position: position)),
+                    purpose: .listen(subscription),
                     opening: opening, permit: permit))
         }
     }

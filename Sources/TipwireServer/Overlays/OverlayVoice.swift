@@ -6,24 +6,30 @@ import TipwireWire
 /// An overlay: it says what it has shown, and asks whether it may.
 struct OverlayVoice: SocketVoice {
     let presence: OverlayPresence
-    let epoch: String
+    let position: LogPosition
 
     func answer(to text: ByteBuffer) -> ByteBuffer? {
         switch OverlayClientMessage.parse(text) {
         case .ping:
             return OverlayMessage.pong
-        // A position of another history is none of this one's events.
         case .received(let tip, let cursor):
-            if cursor.epoch == epoch { presence.received(tip, sequence: cursor.sequence) }
+            if isOurs(cursor) { presence.received(tip, sequence: cursor.sequence) }
         case .shown(let tip, let cursor):
-            if cursor.epoch == epoch { presence.shown(tip, sequence: cursor.sequence) }
+            if isOurs(cursor) { presence.shown(tip, sequence: cursor.sequence) }
         case .claim(let cursor):
-            let lease = cursor.epoch == epoch ? presence.claim(cursor.sequence) : .shown
+            let lease = isOurs(cursor) ? presence.claim(cursor.sequence) : .shown
             return OverlayMessage.lease(lease, cursor: cursor.description)
         case .other:
             break
         }
         return nil
+    }
+
+    /// Whether an alert box speaks of an event that there is: nobody else shows alerts, and what is to come, or was in another
+    /// history, nobody has seen.
+    private func isOurs(_ cursor: Cursor) -> Bool {
+        presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0
+            && cursor.sequence <= position.bounds.head
     }
 
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? {

@@ -155,7 +155,7 @@ struct Parts: Sendable {
                 admission: admission, sessions: sessions,
                 eventSub: EventSubDoor(admission: admission, sockets: sockets),
                 overlays: OverlayDoor(
-                    admission: admission, desk: overlayDesk, epoch: position.epoch, logger: logger)),
+                    admission: admission, desk: overlayDesk, position: position, logger: logger)),
             eventHook: EventHookDoor(
                 admission: admission, sessions: sessions,
                 origins: AllowedOrigins(list: configuration.cors.allowedOrigins)))

@@ -63,7 +63,9 @@ extension LogStore {
 /// The tips themselves, which outlive their events.
 public protocol TipStore: Sendable {
     /// A page's tips, newest first, those that were committed before `before` (a `StoredTip.sequence`) only.
-    func tips(page: Page.ID, before: Int64?, limit: Int, matching filter: TipFilter) async throws -> [StoredTip]
+    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip]
+    /// Those of them that match. Looks through `Limits.searchedTips` at most.
+    func search(page: Page.ID, before: Int64?, limit: Int, for filter: TipFilter) async throws -> TipSearch
     func tip(page: Page.ID, id: TipIdentifier) async throws -> StoredTip?
     /// What a tip gave to which goals when it was new; nothing for a tip that isn't there.
     func credits(page: Page.ID, tip: TipIdentifier) async throws -> [GoalCredit]
@@ -83,9 +85,15 @@ public struct TipFilter: Hashable, Sendable {
     public static let all = TipFilter()
 }
 
-extension TipStore {
-    public func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
-        try await tips(page: page, before: before, limit: limit, matching: .all)
+/// What a search has found.
+public struct TipSearch: Sendable, Equatable {
+    public let tips: [StoredTip]
+    /// `before` of the search that goes on; nil at the end.
+    public let next: Int64?
+
+    public init(tips: [StoredTip], next: Int64?) {
+        self.tips = tips
+        self.next = next
     }
 }
 

@@ -44,6 +44,9 @@ extension SQLiteStore {
             sql: """
                 INSERT INTO receipts (page_id, tip_id, screen, kind, sequence, received_at, shown_at)
                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM tips WHERE page_id = ?1 AND id = ?2)
+                    AND ((SELECT count(*) FROM receipts WHERE page_id = ?1 AND tip_id = ?2) < \(Limits.receipts)
+                        OR EXISTS (SELECT 1 FROM receipts
+                            WHERE page_id = ?1 AND tip_id = ?2 AND screen = ?3 AND kind = ?4))
                 ON CONFLICT DO UPDATE SET sequence = max(sequence, ?5), shown_at = coalesce(?7, shown_at)
                 """
         ).execute(arguments: [
@@ -92,7 +95,11 @@ extension SQLiteStore {
     public func shownSequences(page: Page.ID, since time: Timestamp) async throws -> Set<Int64> {
         try await read { db in
             try Int64.fetchSet(
-                db, sql: "SELECT sequence FROM receipts WHERE page_id = ? AND shown_at >= ?",
+                db,
+                sql: """
+                    SELECT sequence FROM receipts WHERE page_id = ? AND shown_at >= ?
+                    ORDER BY shown_at DESC LIMIT \(Limits.listRows.upperBound)
+                    """,
                 arguments: [page.rawValue, time.milliseconds])
         }
     }

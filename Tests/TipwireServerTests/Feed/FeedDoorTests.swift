@@ -4,6 +4,7 @@ import NIOPosix
 import Testing
 import TipwireCore
 import TipwireHub
+import TipwireStore
 import TipwireWire
 
 @testable import TipwireServer
@@ -35,8 +36,8 @@ struct FeedDoorTests {
             eventSub: EventSubDoor(admission: admission, sockets: try await world.sockets()),
             overlays: OverlayDoor(
                 admission: admission,
-                desk: OverlayDesk(store: world.store, clock: world.clock.wall, logger: World.quiet), epoch: "0badcafe",
-                logger: World.quiet))
+                desk: OverlayDesk(store: world.store, clock: world.clock.wall, logger: World.quiet),
+                position: LogPosition(try await world.store.bounds()), logger: World.quiet))
         var headers: HTTPHeaders = [
             "host": "tipwire.test", "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13",
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",

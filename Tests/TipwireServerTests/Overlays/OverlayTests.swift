@@ -209,6 +209,36 @@ struct OverlayTests {
         }
     }
 
+    @Test("What can't have been shown is not believed, and keeps nothing else from being kept")
+    func forged() async throws {
+        try await TestServer.run { server in
+            let key = try await key(server)
+            let box = try await open(server, "key=\(key)&screen=obs")
+            let goal = try await open(server, "key=\(key)&kind=goal&screen=obs")
+            for wire in [box, goal] { _ = try await next(wire) }
+            try await server.tip("main", #"{"grossAmountInCents":500,"id":"t"}"#)
+            let cursor = try #require(try await next(box)["cursor"]?.text)
+            _ = try await next(goal)
+            let epoch = server.parts.position.epoch
+            for position in ["\(epoch)-0", "\(epoch)-999", "other123-1"] {
+                try await box.sendText(#"{"type":"shown","tip":"t","cursor":"\#(position)"}"#)
+                try await box.sendText(#"{"type":"claim","cursor":"\#(position)"}"#)
+                #expect(try await next(box)["state"]?.text == "shown")
+            }
+            try await goal.sendText(#"{"type":"shown","tip":"t","cursor":"\#(cursor)"}"#)
+            try await goal.sendText("ping")
+            #expect(try await goal.frame().text == "pong")
+            await server.parts.overlayDesk.flush()
+            let before = try await server.call("GET", "\(page)/tips/t", key: server.admin).json["receipts"]?.list
+            #expect(before?.isEmpty == true)
+            try await box.sendText(#"{"type":"shown","tip":"t","cursor":"\#(cursor)"}"#)
+            try await box.sendText("ping")
+            #expect(try await box.frame().text == "pong")
+            let after = try await server.call("GET", "\(page)/tips/t", key: server.admin).json["receipts"]?.list
+            #expect(after?.count == 1)
+        }
+    }
+
     @Test("A page takes so many screens and no more; one that is there may connect anew")
     func tooMany() async throws {
         try await TestServer.run {
@@ -269,17 +299,44 @@ struct DashboardCallTests {
         }
     }
 
-    @Test("A password is set by who is signed in, and with the old one where there is one")
+    @Test("Of many guesses at once no more are looked at than of as many one by one")
+    func guesses() async throws {
+        try await TestServer.run {
+            $0.configuration.auth.maxFailuresPerMinute = 5
+        } _: { server in
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        try await server.call(
+                            "POST", "/api/v1/session", json: #"{"account":"admin","password":"a wrong guess"}"#,
+                            headers: origin(server)
+                        ).status
+                    }
+                }
+                return try await group.reduce(into: [Int]()) { $0.append($1) }
+            }
+            #expect(statuses.count { $0 == 401 } <= 5)
+            #expect(statuses.allSatisfy { [401, 429, 503].contains($0) })
+        }
+    }
+
+    @Test("A password is set by who is signed in, with the old one where there is one; other sessions end by it")
     func password() async throws {
         try await TestServer.run { server in
-            let cookie = try await cookie(server, server.administrator)
+            let other = try await cookie(server, server.administrator)
+            var cookie = try await cookie(server, server.administrator)
             func set(_ json: String) async throws -> Int {
-                try await server.call(
-                    "PUT", "/api/v1/session/password", json: json, headers: cookie + origin(server)
-                ).status
+                let reply = try await server.call(
+                    "PUT", "/api/v1/session/password", json: json, headers: cookie + origin(server))
+                if let given = reply.header("set-cookie")?.prefix(while: { $0 != ";" }) {
+                    cookie = "Cookie: \(given)\r\n"
+                }
+                return reply.status
             }
             #expect(try await set(#"{"password":"short"}"#) == 422)
             #expect(try await set(#"{"password":"first password"}"#) == 204)
+            #expect(try await server.call("GET", "/api/v1/session", headers: other).status == 401)
+            #expect(try await server.call("GET", "/api/v1/session", headers: cookie).status == 200)
             #expect(try await set(#"{"password":"second password"}"#) == 422)
             #expect(try await set(#"{"current":"wrong one","password":"second password"}"#) == 422)
             #expect(try await set(#"{"current":"first password","password":"second password"}"#) == 204)
@@ -366,7 +423,8 @@ struct DashboardCallTests {
             let now = try await server.call("GET", "\(path)?bucket=hour", key: server.admin)
             #expect(now.json["total"]?["tips"] == .number(JSONNumber(1)))
             for bad in [
-                "bucket=year", "from=yesterday", "utcOffsetMinutes=900",
+                "bucket=year", "from=yesterday", "to=0000-01-20T00:00:00Z", "from=9999-12-31T23:00:00Z", "to=",
+                "utcOffsetMinutes=900",
                 "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "bucket=hour&from=2020-01-01T00:00:00Z",
             ] {
                 #expect(try await server.call("GET", "\(path)?\(bad)", key: server.admin).status == 422, "\(bad)")

@@ -22,11 +22,9 @@ struct FaultyStore: ForwardingStore {
         return try await real.commit(commands, at: now)
     }
 
-    func tips(
-        page: Page.ID, before: Int64?, limit: Int, matching filter: TipFilter
-    ) async throws -> [StoredTip] {
+    func tips(page: Page.ID, before: Int64?, limit: Int) async throws -> [StoredTip] {
         try await beforeTips()
-        return try await real.tips(page: page, before: before, limit: limit, matching: filter)
+        return try await real.tips(page: page, before: before, limit: limit)
     }
 
     func session(_ hash: SecretHash, at now: Timestamp) async throws -> SessionRecord? {
