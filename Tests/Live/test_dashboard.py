@@ -178,7 +178,7 @@ def test_search_and_least_amount(server, desk):
     assert len(text.splitlines()) == 2 and "Tipper 30" in text
 
 
-def test_a_hundred_thousand_tips_scroll(server, desk):
+def test_twenty_thousand_tips_scroll(server, desk):
     slug = server.page(fresh("many"))
     for start in range(0, 20_000, 1_000):
         server.batch(slug, [
