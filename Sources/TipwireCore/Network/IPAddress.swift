@@ -69,7 +69,7 @@ public struct IPAddress: Hashable, Sendable {
     }
 
     /// The first `length` bits, the rest zero.
-    func masked(to length: Int) -> IPAddress {
+    public func masked(to length: Int) -> IPAddress {
         // A shift by the whole width gives 0 in Swift, which is what /0 means.
         let dropped = UInt128(family.width - length)
         let kept = (bits >> dropped) << dropped

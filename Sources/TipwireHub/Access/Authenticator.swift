@@ -72,7 +72,9 @@ public final class Authenticator: Service {
     }
 
     /// Counts a credential that was no good; the seconds to wait when the address is past its limit.
-    public func recordFailure(of address: String) -> Int? { throttle.recordFailure(of: address, at: clock.now()) }
+    public func recordFailure(of address: String) -> Int? {
+        throttle.recordFailure(of: FailureThrottle.subject(of: address), at: clock.now())
+    }
 
     /// Whether the credential that made this principal is still good.
     public func isValid(_ principal: Principal) async throws -> Bool {

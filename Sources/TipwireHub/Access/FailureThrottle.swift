@@ -6,9 +6,12 @@ import TipwireCore
 /// Only failures count and only failures are refused for it: many clients share a proxy's address, and one of them with
 /// an old key must not lock the others out.
 public final class FailureThrottle: Sendable {
-    /// Most addresses that are remembered. Past it all are forgotten at once: an attacker with more addresses than this
-    /// gains a minute's worth of attempts, and memory stays bounded without a clean-up thread.
+    /// Most addresses that are remembered. Past it those are forgotten that may go on anyway, and only when more than half are
+    /// past their limit, all: an attacker with so many addresses gains a minute's worth of attempts, and memory stays bounded
+    /// without a clean-up thread.
     static let maximumAddresses = 65_536
+    /// Bits of an IPv6 address that tell one customer from another; behind them each has all the addresses it wants.
+    private static let networkBits = 64
     private static let window: Int64 = 60_000
 
     private struct Failures {
@@ -21,6 +24,21 @@ public final class FailureThrottle: Sendable {
 
     /// - Parameter maxPerMinute: failures of one address in a minute that are answered as such; 0 for no limit.
     public init(maxPerMinute: Int) { self.maxPerMinute = maxPerMinute }
+
+    /// What failures from an address are counted for: IPv4 as it is, of IPv6 the network.
+    public static func subject(of address: String) -> String {
+        guard let parsed = IPAddress(address)?.unwrapped else { return address }
+        return parsed.family == .ipv6 ? "\(parsed.masked(to: networkBits))/\(networkBits)" : "\(parsed)"
+    }
+
+    private func makeRoom(_ failures: inout [String: Failures], at now: Timestamp) {
+        failures = failures.filter { _, entry in
+            let age = now.milliseconds - entry.windowStart.milliseconds
+            return entry.count >= maxPerMinute && age >= 0 && age < Self.window
+        }
+        // Or each new address would look through all of them again.
+        if failures.count > Self.maximumAddresses / 2 { failures.removeAll() }
+    }
 
     /// The seconds to wait for a subject that is past its limit; nil for one that isn't. Records nothing.
     public func wait(of subject: String, at now: Timestamp) -> Int? {
@@ -44,7 +62,7 @@ public final class FailureThrottle: Sendable {
     public func recordFailure(of address: String, at now: Timestamp) -> Int? {
         guard maxPerMinute > 0 else { return nil }
         return failures.withLock { failures in
-            if failures.count >= Self.maximumAddresses, failures[address] == nil { failures.removeAll() }
+            if failures.count >= Self.maximumAddresses, failures[address] == nil { makeRoom(&failures, at: now) }
             var entry = failures[address] ?? Failures(windowStart: now, count: 0)
             let age = now.milliseconds - entry.windowStart.milliseconds
             if age >= Self.window || age < 0 { entry = Failures(windowStart: now, count: 0) }

@@ -80,12 +80,12 @@ public final class Fanout: Sendable, AccessEnforcing {
         case .keyRevoked(let id):
             await end(.keyRevoked) { $0.subscription.principal.credential == .key(id: id) }
         case .sessionsEnded(let account):
-            await end(.keyRevoked) {
+            await end(.sessionEnded) {
                 guard case .session = $0.subscription.principal.credential else { return false }
                 return $0.subscription.principal.account == account
             }
         case .sessionEnded(let hash):
-            await end(.keyRevoked) { $0.subscription.principal.credential == .session(hash) }
+            await end(.sessionEnded) { $0.subscription.principal.credential == .session(hash) }
         case .pageDeleted(let page):
             await end(.accessLost) { $0.subscription.audience == .page(page) }
         case .memberRemoved(let account, let page):

@@ -50,6 +50,8 @@ public struct Subscription: Sendable {
 public enum EndReason: Hashable, Sendable {
     case keyRevoked
     case keyExpired
+    /// Its browser signed out, or was signed out from elsewhere.
+    case sessionEnded
     case accessLost
     case idle
     /// It takes events more slowly than they come; the text says which limit it broke.

@@ -176,7 +176,8 @@ extension Setting {
             "What open connections get after SIGTERM or SIGINT before they are cut; 0 cuts them at once."),
         Setting(
             "auth.maxFailuresPerMinute", .number(0...1_000_000, \.auth.maxFailuresPerMinute), unit: "requests",
-            "Requests with a bad key from one address in a minute; beyond it they get 429; 0 switches the limit off."),
+            "Requests with a bad key, or guesses at a password, from one address (of IPv6, one /64 network) in a minute; "
+                + "beyond it they get 429; 0 switches the limit off."),
         Setting(
             "http.headSeconds", .number(upToOneHour, \.http.headSeconds), unit: "seconds",
             "Time for the head of a request to arrive; a slower connection is closed."),

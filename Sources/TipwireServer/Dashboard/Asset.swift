@@ -30,6 +30,7 @@ struct Asset: Sendable {
     }
 
     static let signIn = document("signin.html", PackageResources.signin_html)
+    static let confirmSignIn = document("login.html", PackageResources.login_html)
 
     /// The dashboard's documents, by their paths.
     static let views: KeyValuePairs<String, Asset> = [
@@ -58,8 +59,10 @@ struct Asset: Sendable {
         script("alerts.js", PackageResources.alerts_js),
         script("announce.js", PackageResources.announce_js),
         script("api.js", PackageResources.api_js),
+        script("chart-time.js", PackageResources.chart_time_js),
         script("charts.js", PackageResources.charts_js),
         script("connect.js", PackageResources.connect_js),
+        script("console.js", PackageResources.console_js),
         script("csv.js", PackageResources.csv_js),
         script("details.js", PackageResources.details_js),
         script("document.js", PackageResources.document_js),
@@ -85,6 +88,7 @@ struct Asset: Sendable {
         script("overlay-recent.js", PackageResources.overlay_recent_js),
         script("overlay-socket.js", PackageResources.overlay_socket_js),
         script("overlays.js", PackageResources.overlays_js),
+        script("page-form.js", PackageResources.page_form_js),
         script("plot.js", PackageResources.plot_js),
         script("public.js", PackageResources.public_js),
         script("receipts.js", PackageResources.receipts_js),

@@ -13,6 +13,7 @@ struct DashboardController: Sendable {
     let links: LoginLinks
     let passwords: Passwords
     let sessions: SessionCookie
+    /// Guesses at passwords. Its own, so that a flood of bad keys makes none of them forgotten.
     let throttle: FailureThrottle
     let addresses: ClientAddress
     let fanout: Fanout
@@ -42,6 +43,7 @@ struct DashboardController: Sendable {
             }
         }
         router.open(.get, "/login", isSafe: false, login)
+        router.open(.post, "/login", confirmLogin)
         router.open(.post, "/api/v1/session", signIn)
         router.on(.get, "/api/v1/session", scope: nil, session)
         router.on(.delete, "/api/v1/session", scope: nil, signOut)
@@ -60,20 +62,49 @@ struct DashboardController: Sendable {
         return response
     }
 
-    /// Spends the one-time code of a link and begins a session.
+    /// Spends the one-time code of a link and begins a session; asks first where another site led here, which may have made the
+    /// link for an account of its own.
     @Sendable func login(_ request: Request, _ context: AppContext) async throws -> Response {
-        let code = QueryString(target: request.uri.string).nonEmpty("code")
-        // What can't be a code costs no transaction.
-        guard let code, LoginLinks.isCode(code), let token = try await links.redeem(code) else {
-            var response = file(.signIn, request, policy: Self.viewPolicy)
-            response.status = .forbidden
+        if SessionCookie.isLed(fetchSite: request.headers[.secFetchSite]) {
+            var response = file(.confirmSignIn, request, policy: Self.viewPolicy)
             response.headers[.cacheControl] = "no-store"
             return response
         }
+        guard let token = try await redeem(request) else { return refusedLogin(request) }
         // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
         // redirect without the new, strict cookie. The page then drops the spent code from its address.
         var response = file(Asset.views[0].value, request, policy: Self.viewPolicy)
         response.headers[.setCookie] = sessions.set(token, isSecure: isSecure(request, context))
+        response.headers[.cacheControl] = "no-store"
+        return response
+    }
+
+    /// The answer to that question: a form without fields, sent to the link itself.
+    @Sendable func confirmLogin(_ request: Request, _ context: AppContext) async throws -> Response {
+        // Not `Origin`, which is `null` in a form of a page without a referrer; and only browsers that say this are asked.
+        guard request.headers[.secFetchSite]?.lowercased() == "same-origin" else {
+            throw Problem(.forbidden, "Sign in on the dashboard's own page.")
+        }
+        guard let token = try await redeem(request) else { return refusedLogin(request) }
+        return Response(
+            status: .seeOther,
+            headers: [
+                .location: "/", .setCookie: sessions.set(token, isSecure: isSecure(request, context)),
+                .cacheControl: "no-store",
+            ])
+    }
+
+    private func redeem(_ request: Request) async throws -> String? {
+        // What can't be a code costs no transaction.
+        guard let code = QueryString(target: request.uri.string).nonEmpty("code"), LoginLinks.isCode(code) else {
+            return nil
+        }
+        return try await links.redeem(code)
+    }
+
+    private func refusedLogin(_ request: Request) -> Response {
+        var response = file(.signIn, request, policy: Self.viewPolicy)
+        response.status = .forbidden
         response.headers[.cacheControl] = "no-store"
         return response
     }
@@ -90,8 +121,8 @@ struct DashboardController: Sendable {
         let password = reader.string("password")
         reader.require("password", password != nil)
         try reader.finish()
-        let address = addresses.resolve(
-            peer: context.peer, forwardedFor: request.headers[values: .forwardedFor])
+        let address = FailureThrottle.subject(
+            of: addresses.resolve(peer: context.peer, forwardedFor: request.headers[values: .forwardedFor]))
         // A password can be guessed where a key can't: past the limit not even the right one is tried. Counted for an address, and
         // for an account from there: by the account alone anyone could lock its person out.
         let subjects = [address, "account \(name.flatMap { Slug($0) }?.text ?? "") from \(address)"]

@@ -37,12 +37,20 @@ struct SessionCookie: Sendable {
         fetchSite.map { ["same-origin", "none"].contains($0.lowercased()) } ?? true
     }
 
+    /// Whether a page of another site led here: what the person wanted is then not known.
+    static func isLed(fetchSite: String?) -> Bool {
+        fetchSite.map { ["cross-site", "same-site"].contains($0.lowercased()) } ?? false
+    }
+
     /// Whether a request's `Origin` names the host that it was sent to. A browser always sends one with a WebSocket and
     /// with a change; none at all is no browser, and has no business with a session.
     func isSameOrigin(origin: String?, host: String?) -> Bool {
         guard let origin = origin?.lowercased(), let scheme = origin.range(of: "://") else { return false }
         guard let host = host?.lowercased(), !host.isEmpty else { return false }
-        return origin[scheme.upperBound...] == host || origin == Self.origin(of: publicURL())
+        let own = Self.origin(of: publicURL())
+        // Whoever can answer for our name in the clear is not us, where we are reached by TLS.
+        if own.hasPrefix("https://"), !origin.hasPrefix("https://") { return false }
+        return origin[scheme.upperBound...] == host || origin == own
     }
 
     /// The scheme, host and port of a URL.

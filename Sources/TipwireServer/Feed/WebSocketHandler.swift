@@ -148,6 +148,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         switch reason {
         case .keyRevoked: close(.policyViolation, "the key was revoked")
         case .keyExpired: close(.policyViolation, "the key has expired")
+        case .sessionEnded: close(.policyViolation, "signed out")
         case .accessLost: close(.policyViolation, "the page is no longer open to this key")
         case .closedByOwner: close(.policyViolation, "closed by the owner")
         case .subscriptionEnded: close(.policyViolation, "the subscription has ended")

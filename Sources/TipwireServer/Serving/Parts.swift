@@ -214,7 +214,8 @@ struct Parts: Sendable {
         }
         DashboardController(
             directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,
-            sessions: sessions, throttle: throttle, addresses: addresses, fanout: fanout, clock: clock,
+            sessions: sessions, throttle: FailureThrottle(maxPerMinute: configuration.auth.maxFailuresPerMinute),
+            addresses: addresses, fanout: fanout, clock: clock,
             retention: configuration.retention, publicURL: { publicURL.current }
         ).addRoutes(to: router)
         PublicPageController(directory: directory, store: store).addRoutes(to: router)

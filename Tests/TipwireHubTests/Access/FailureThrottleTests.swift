@@ -46,7 +46,23 @@ struct FailureThrottleTests {
         for _ in 0..<1_000 { #expect(throttle.recordFailure(of: "a", at: noon) == nil) }
     }
 
-    @Test("More addresses than are remembered make all forgotten, not memory grow; a known one causes no such thing")
+    @Test("More addresses than are remembered make those forgotten that may go on anyway, not those past their limit")
+    func room() {
+        let throttle = FailureThrottle(maxPerMinute: 2)
+        for _ in 0..<3 { _ = throttle.recordFailure(of: "guesser", at: noon) }
+        _ = throttle.recordFailure(of: "passer-by", at: noon)
+        for index in 2..<FailureThrottle.maximumAddresses { _ = throttle.recordFailure(of: "\(index)", at: noon) }
+        // A known one needs no room.
+        #expect(throttle.recordFailure(of: "passer-by", at: noon) == nil)
+        #expect(throttle.recordFailure(of: "2", at: noon) == nil)
+        #expect(throttle.recordFailure(of: "2", at: noon) != nil)
+        _ = throttle.recordFailure(of: "one more", at: noon)
+        #expect(throttle.recordFailure(of: "guesser", at: noon) != nil)
+        #expect(throttle.recordFailure(of: "3", at: noon) == nil)
+        #expect(throttle.recordFailure(of: "3", at: noon) == nil)
+    }
+
+    @Test("More addresses past their limit than are remembered make all forgotten, not memory grow")
     func bound() {
         let throttle = FailureThrottle(maxPerMinute: 1)
         _ = throttle.recordFailure(of: "known", at: noon)
@@ -55,6 +71,17 @@ struct FailureThrottleTests {
         _ = throttle.recordFailure(of: "one more", at: noon)
         #expect(throttle.recordFailure(of: "known", at: noon) == nil)
         #expect(throttle.recordFailure(of: "one more", at: noon) != nil)
+    }
+
+    @Test(
+        "IPv6 is counted by its network, everything else as it is",
+        arguments: [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"), ("::ffff:192.0.2.7", "192.0.2.7"), ("192.0.2.7", "192.0.2.7"),
+            ("unknown", "unknown"),
+        ])
+    func networks(address: String, subject: String) {
+        #expect(FailureThrottle.subject(of: address) == subject)
     }
 
     @Test("Asking for the wait records nothing, and tells it once the limit is reached until the minute is over")

@@ -71,6 +71,29 @@ struct AccountsAPITests {
         }
     }
 
+    @Test("Where another site led to a link, it signs nobody in until its person says so on a page of ours")
+    func led() async throws {
+        try await TestServer.run { server async throws in
+            let link = try await server.parts.links.make(for: server.administrator.id).url
+            let path = String(link.drop { $0 != ":" }.dropFirst(3).drop { $0 != "/" })
+            for site in ["cross-site", "same-site"] {
+                let question = try await server.call("GET", path, headers: "Sec-Fetch-Site: \(site)\r\n")
+                #expect(question.status == 200 && question.header("set-cookie") == nil)
+                #expect(question.body.contains("Sign in with this link?"))
+            }
+            for headers in ["", "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: none\r\n"] {
+                let foreign = try await server.call("POST", path, headers: headers)
+                #expect(foreign.status == 403 && foreign.header("set-cookie") == nil)
+            }
+            // None of that has spent the code.
+            let ours = "Sec-Fetch-Site: same-origin\r\nOrigin: null\r\n"
+            let answer = try await server.call("POST", path, headers: ours)
+            #expect(answer.status == 303 && answer.header("location") == "/")
+            #expect(answer.header("set-cookie")?.hasPrefix("tipwire_session=") == true)
+            #expect(try await server.call("POST", path, headers: ours).status == 403)
+        }
+    }
+
     @Test("A link for nobody is 404, and no code is no way in")
     func badLinks() async throws {
         try await TestServer.run { server async throws in

@@ -51,6 +51,8 @@ struct SessionCookieTests {
         let cookie = SessionCookie(publicURL: { "https://tips.example/base" })
         #expect(cookie.isSameOrigin(origin: "https://tips.example", host: "10.0.0.5:8080"))
         #expect(!cookie.isSameOrigin(origin: "http://tips.example", host: "10.0.0.5:8080"))
+        #expect(!cookie.isSameOrigin(origin: "http://tips.example", host: "tips.example"))
+        #expect(cookie.isSameOrigin(origin: "https://tips.example", host: "tips.example"))
         #expect(!cookie.isSameOrigin(origin: "https://tips.example:444", host: "10.0.0.5:8080"))
     }
 }

@@ -78,6 +78,7 @@ struct FeedClosingTests {
 
     private static let endings: [(EndReason, UInt16, String)] = [
         (.keyRevoked, 1008, "the key was revoked"),
+        (.sessionEnded, 1008, "signed out"),
         (.keyExpired, 1008, "the key has expired"),
         (.accessLost, 1008, "the page is no longer open to this key"),
         (.closedByOwner, 1008, "closed by the owner"),

@@ -3,7 +3,7 @@ import { call, Refusal } from './api.js';
 import { at } from './document.js';
 import { doing } from './shell.js';
 
-const REFRESH_MS = 8_000;
+const REFRESH_MS = 4_000;
 /** How the Overlays view calls its own preview, which is no screen of a stream. */
 const PREVIEW_SCREEN = 'preview';
 
@@ -14,8 +14,10 @@ export class Alerts {
     #round = 0;
     /** Whether the page ever had an alert box: then receipts say something. */
     hasScreens = false;
+    /** Whether one is there now: then what just came in is about to be shown. */
+    isShowing = false;
 
-    /** `on.changed()` when `hasScreens` did. */
+    /** `on.changed()` when `hasScreens` or `isShowing` did. */
     constructor(on) {
         this.#on = on;
         for (const name of ['paused', 'muted']) at(name).addEventListener('click', event => this.#flip(event, name));
@@ -26,7 +28,7 @@ export class Alerts {
     show(slug) {
         if (slug === this.#slug) return;
         this.#slug = slug;
-        this.hasScreens = false;
+        this.hasScreens = this.isShowing = false;
         at('no-alerts').hidden = at('alerts-paused').hidden = true;
         at('screens').textContent = '';
         at('alerts-answer').textContent = '';
@@ -66,9 +68,10 @@ export class Alerts {
             ? 'No alert box is connected: tips come in, but no screen shows them.'
             : 'No alert box yet: tips come in, but no screen shows them.';
         at('no-alerts-do').textContent = boxes.length ? 'Look at the screens' : 'Make one';
-        const hadScreens = this.hasScreens;
+        const { hasScreens, isShowing } = this;
         this.hasScreens = boxes.length > 0;
-        if (this.hasScreens !== hadScreens) this.#on.changed();
+        this.isShowing = connected.length > 0;
+        if (this.hasScreens !== hasScreens || this.isShowing !== isShowing) this.#on.changed();
     }
 
     #drawSwitches({ paused, muted }) {

@@ -1,5 +1,6 @@
 /** What came in over time, from whom, and which goals it reached. Draws what `GET stats` counts (plot.js). */
 import { call, Refusal } from './api.js';
+import { local, offsetMinutes, written, zoneName } from './chart-time.js';
 import { downloadCSV } from './csv.js';
 import { at, copyOf } from './document.js';
 import { decimal, formatted } from './money.js';
@@ -27,8 +28,6 @@ const { page } = await shell();
 
 const form = at('choices');
 const choice = choiceFromAddress();
-/** Of now. The server cuts days by it too, so that summer and winter never give one a day of 25 hours. */
-const offsetMinutes = -new Date().getTimezoneOffset();
 let shown = null;
 let plots = [];
 
@@ -110,40 +109,7 @@ function take(stats) {
 
 // MARK: Words
 
-// Times are moved by the offset and then written as if they were UTC: so they are the buckets' own, whatever the time
-// zone does in between.
-const writers = {
-    hourShort: { hour: 'numeric' },
-    hour: { weekday: 'short', day: 'numeric', month: 'short', hour: 'numeric' },
-    dayShort: { day: 'numeric', month: 'short' },
-    weekdayShort: { weekday: 'short', day: 'numeric' },
-    day: { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' },
-    month: { month: 'short' },
-    moment: { day: 'numeric', month: 'short', year: 'numeric', hour: 'numeric', minute: '2-digit' },
-};
-for (const [name, options] of Object.entries(writers)) {
-    writers[name] = new Intl.DateTimeFormat(undefined, { ...options, timeZone: 'UTC' });
-}
 const whole = new Intl.NumberFormat();
-
-function written(style, time) {
-    return writers[style].format(new Date(new Date(time).getTime() + offsetMinutes * 60_000));
-}
-
-function local(time) {
-    const sign = offsetMinutes < 0 ? '-' : '+';
-    const minutes = Math.abs(offsetMinutes);
-    const two = number => String(number).padStart(2, '0');
-    const moved = new Date(new Date(time).getTime() + offsetMinutes * 60_000).toISOString().slice(0, 19);
-    return `${moved}${sign}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
-}
-
-function zoneName() {
-    const minutes = Math.abs(offsetMinutes);
-    if (!minutes) return 'UTC';
-    const rest = minutes % 60 ? `:${String(minutes % 60).padStart(2, '0')}` : '';
-    return `UTC${offsetMinutes < 0 ? '−' : '+'}${Math.floor(minutes / 60)}${rest}`;
-}
 
 function bucketName(time) {
     if (choice.bucket === 'week') return `Week of ${written('day', time)}`;
@@ -152,14 +118,14 @@ function bucketName(time) {
 
 /** What stands below a bar. Of many bars only those have a name that begin something: a day, a week, a month. */
 function bucketShort(time) {
-    const local = new Date(new Date(time).getTime() + offsetMinutes * 60_000);
+    const moved = new Date(new Date(time).getTime() + offsetMinutes * 60_000);
     const { range, bucket } = choice;
     if (bucket === 'hour' && range === '24h') return written('hourShort', time);
-    if (bucket === 'hour') return local.getUTCHours() === 0 ? written('weekdayShort', time) : '';
+    if (bucket === 'hour') return moved.getUTCHours() === 0 ? written('weekdayShort', time) : '';
     if (range === '7d') return written('weekdayShort', time);
-    if (range === '90d' && bucket === 'day') return local.getUTCDay() === 1 ? written('dayShort', time) : '';
+    if (range === '90d' && bucket === 'day') return moved.getUTCDay() === 1 ? written('dayShort', time) : '';
     if (range !== '1y') return written('dayShort', time);
-    return local.getUTCDate() <= (bucket === 'week' ? 7 : 1) ? written('month', time) : '';
+    return moved.getUTCDate() <= (bucket === 'week' ? 7 : 1) ? written('month', time) : '';
 }
 
 const money = amount => formatted(amount, page.currency);
@@ -174,7 +140,7 @@ const compact = (() => {
         ...options, notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 1,
     });
     const small = new Intl.NumberFormat(undefined, {
-        ...options, minimumFractionDigits: 0, maximumFractionDigits: digits, trailingZeroDisplay: 'stripIfInteger',
+        ...options, minimumFractionDigits: digits, maximumFractionDigits: digits, trailingZeroDisplay: 'stripIfInteger',
     });
     // Only what is drawn goes through a floating-point number, never what is exported or listed.
     return amount => {
@@ -215,8 +181,8 @@ function drawEmpty(isEmpty) {
     at('empty-title').textContent = isWidest ? 'No tips in the last year'
         : `No tips in the last ${RANGES[choice.range].name}`;
     at('empty-text').textContent = isWidest
-        ? 'As soon as the first tip comes in, the charts begin here. A test tip shows how it will look.'
-        : 'Look at a longer time, or send a test tip to see how it will look.';
+        ? 'As soon as the first tip comes in, the charts begin here. One sent by hand shows how it will look.'
+        : 'Look at a longer time, or send a tip by hand to see how it will look.';
     at('widen').hidden = isWidest;
 }
 

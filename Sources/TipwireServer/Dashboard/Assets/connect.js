@@ -1,9 +1,9 @@
 /** The panel that helps to connect a client: commands ready to paste, and how many are connected. */
 import { call } from './api.js';
 import { at, copyOf } from './document.js';
+import { copy } from './forms.js';
 
 const COUNT_MS = 15_000;
-const COPIED_MS = 2_000;
 // What the command line asks when it isn't told.
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 
@@ -69,18 +69,6 @@ function commandBlock({ label, text, note }) {
     button.ariaLabel = `Copy: ${label}`;
     button.addEventListener('click', () => copy(code, button));
     return block;
-}
-
-/** Browsers give the clipboard only to https and to this machine; elsewhere the text is at least selected. */
-export async function copy(code, button) {
-    getSelection().selectAllChildren(code);
-    try {
-        await navigator.clipboard.writeText(code.textContent);
-        button.textContent = 'Copied';
-    } catch {
-        button.textContent = 'Selected';
-    }
-    setTimeout(() => { button.textContent = 'Copy'; }, COPIED_MS);
 }
 
 /** Now and from time to time, for as long as the tab is looked at. */

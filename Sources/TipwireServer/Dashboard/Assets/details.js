@@ -158,23 +158,31 @@ export class RefundQuestion {
         });
     }
 
-    /** `refund()` does it; `goals` are names, or null when nobody knows. */
-    ask(tip, goals, refund) {
+    /** `refund()` does it. What it takes from which goal is asked meanwhile. */
+    ask(tip, refund) {
         this.#answer = refund;
         at('refund-what').textContent = `${amountOf(tip)} from `;
         at('refund-name').textContent = nameOf(tip);
-        at('refund-goals').textContent = goalsSentence(tip, goals);
+        at('refund-goals').textContent = '';
         at('refund-answer').textContent = '';
         this.#dialog.showModal();
         at('refund-cancel').focus();
+        this.#tellGoals(tip);
+    }
+
+    async #tellGoals(tip) {
+        const answer = this.#answer;
+        const known = await call('GET', `pages/${tip.page}/tips/${encodeURIComponent(tip.id)}`).catch(() => null);
+        // Without it the question is still one that can be answered.
+        if (known && answer === this.#answer) at('refund-goals').textContent = goalsSentence(known.goals, tip.currency);
     }
 }
 
-function goalsSentence(tip, goals) {
-    if (goals?.length === 0) return 'It went to no goal, so goals stay as they are.';
-    const which = goals?.length === 1 ? `It went to the goal “${goals[0]}”. `
-        : goals ? `It went to ${goals.map(name => `“${name}”`).join(' and ')}. ` : '';
-    return `${which}A goal that isn’t completed loses what this tip put into it. A completed goal stays completed.`;
+function goalsSentence(goals, currency) {
+    if (goals.length === 0) return 'It went to no goal, so goals stay as they are.';
+    const parts = goals.map(({ description, amountInCents }) => `${formatted(amountInCents, currency)} of it went to `
+        + (description === null ? 'a goal that was removed' : `“${description}”`));
+    return `${parts.join(', ')}. A goal that isn’t completed loses that again. A completed goal stays completed.`;
 }
 
 /** A click beside the dialog, which the browser gives to the dialog itself, closes it. */

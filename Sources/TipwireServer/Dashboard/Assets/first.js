@@ -4,8 +4,8 @@
  * How far someone came is kept in this browser, so that a reload goes on. Keys are not: they are secrets, shown once.
  */
 import { call } from './api.js';
-import { copy } from './connect.js';
 import { at } from './document.js';
+import { copy } from './forms.js';
 import { minorUnits } from './money.js';
 import { amountOf, nameOf } from './row.js';
 import { doing } from './shell.js';

@@ -5,7 +5,7 @@ import { answering } from './forms.js';
 import { change, goalOf, goals, isOpen, money, page, path, pathOf, replace, take } from './goal-list.js';
 import { closeForm, rows, stillness } from './goal-rows.js';
 import { announce } from './goal-voice.js';
-import { decimal, minorUnits } from './money.js';
+import { amountProblem, decimal, minorUnits } from './money.js';
 import { doing } from './shell.js';
 
 // MARK: A new one
@@ -66,7 +66,7 @@ function amountIn(form) {
     const units = minorUnits(form.elements.amount.value, page.currency);
     if (!units) {
         form.elements.amount.focus();
-        answering(form)(`That is no amount in ${page.currency}.`);
+        answering(form)(amountProblem(form.elements.amount.value, page.currency));
     }
     return units;
 }

@@ -58,7 +58,7 @@ if (page) {
     at('facts').textContent = page.title;
     for (const name of document.querySelectorAll('.currency')) name.textContent = `(${page.currency})`;
     // Beside the queue there is room for it; above it, it would push the queue out of sight.
-    at('add-room').open = matchMedia('(min-width: 64rem)').matches;
+    if (matchMedia('(min-width: 64rem)').matches) at('add-room').open = true;
     drawWith(draw);
     equipWith(equip);
     listen();

@@ -12,6 +12,7 @@ const DAY_MS = 86_400_000;
 const { session, page, pages } = await shell();
 const form = at('make');
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
+const until = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 
 /** As the server lists them: oldest first. */
@@ -53,7 +54,7 @@ function rowOf(key) {
     part('scopes').replaceChildren(...key.scopes.map(scope => tag(scope, scope === 'admin' ? 'is-bad' : '')));
     part('pages').textContent = key.pages === null ? 'all' : key.pages.join(', ') || 'none any more';
     part('used').replaceChildren(key.lastUsedAt ? aged(key.lastUsedAt) : 'never');
-    part('expires').replaceChildren(isOver ? tag('expired', 'is-bad') : key.expiresAt ? dated(key.expiresAt) : 'never');
+    part('expires').replaceChildren(isOver ? tag('expired', 'is-bad') : key.expiresAt ? dated(key.expiresAt, until) : 'never');
     const created = part('created');
     created.dateTime = key.createdAt;
     created.title = exact.format(new Date(key.createdAt));
@@ -78,11 +79,11 @@ function aged(time) {
     return element;
 }
 
-function dated(time) {
+function dated(time, format = day) {
     const element = document.createElement('time');
     element.dateTime = time;
     element.title = exact.format(new Date(time));
-    element.textContent = day.format(new Date(time));
+    element.textContent = format.format(new Date(time));
     return element;
 }
 

@@ -7,7 +7,8 @@ import { downloadCSV } from './csv.js';
 import { Details, RefundQuestion } from './details.js';
 import { at, copyOf, reconcile } from './document.js';
 import { FirstSteps } from './first.js';
-import { decimal, minorUnits } from './money.js';
+import { amountProblem, decimal, minorUnits } from './money.js';
+import { PageForm } from './page-form.js';
 import { ReceiptWatch } from './receipts.js';
 import { Roll } from './roll.js';
 import { amountOf, nameOf } from './row.js';
@@ -27,12 +28,11 @@ const FILTER_MS = 250;
 // Opened by a one-time link: its code is spent, and has no place in the history.
 if (location.pathname !== '/') history.replaceState(null, '', '/' + location.hash);
 
-const forms = { page: at('make-page'), tip: at('test-tip'), filter: at('filter') };
+const forms = { tip: at('test-tip'), filter: at('filter') };
 const { session, page: firstPage, pages: knownPages, isHeard } = await shell();
 
 let pages = [];
 let selected = firstPage?.slug ?? null;
-let isMakingPage = false;
 /** Slug → PageWatch, the one looked at last at the end. */
 const watches = new Map();
 /** What the log says of the selected page's tips. */
@@ -53,6 +53,14 @@ const alerts = new Alerts({ changed: drawSoon });
 const receipts = new ReceiptWatch(
     () => (alerts.hasScreens && selected ? { slug: selected, tips: roll.near } : null),
     (slug, id, receipts) => takeIn(slug, id, { receipts }));
+const pageForm = new PageForm({
+    changed: () => draw(),
+    made: async page => {
+        history.pushState(null, '', `#/${page.slug}`);
+        first.madePage(page);
+        await refreshPages();
+    },
+});
 const first = new FirstSteps(session, knownPages, { changed: drawSoon });
 
 // MARK: Pages
@@ -185,18 +193,14 @@ function draw() {
     drawPages();
     drawStage(watch);
     first.draw(watch);
-    if (watch && !at('feed').hidden) roll.draw(watch, { trail, hasScreens: alerts.hasScreens });
+    if (watch && !at('feed').hidden) roll.draw(watch, { trail, hasScreens: alerts.hasScreens, isShowing: alerts.isShowing });
 }
 
 function drawStage(watch) {
     const isFirst = pages.length === 0;
-    const showsForm = isFirst || isMakingPage;
     at('pages').hidden = isFirst;
-    at('feed').hidden = showsForm;
-    forms.page.hidden = !showsForm;
-    at('make-page-title').textContent = isFirst ? 'Make your first page' : 'Make a page';
-    at('make-page-cancel').hidden = isFirst;
-    placePageForm(isFirst && first.isOn);
+    at('feed').hidden = isFirst || pageForm.isOpen;
+    pageForm.draw({ isFirst, isStep: isFirst && first.isOn });
     if (!watch) return;
     const { page } = watch;
     at('feed-title').textContent = page.title;
@@ -209,14 +213,6 @@ function drawStage(watch) {
     at('filter-clear').hidden = !watch.search && !text.value && !least.value;
     at('export').disabled = watch.shown.list.tips.length === 0;
     drawCommands(session.publicURL, page.slug);
-}
-
-/** The form is the guide's first step, or stands by itself. */
-function placePageForm(isStep) {
-    const place = isStep ? at('first-page') : at('stage');
-    if (forms.page.parentElement === place) return;
-    forms.page.classList.toggle('card', !isStep);
-    if (isStep) place.append(forms.page); else at('feed').before(forms.page);
 }
 
 function drawPages() {
@@ -281,7 +277,7 @@ function replay(tip, button, say = complain) {
 
 function refund(tip) {
     const slug = tip.page;
-    refundQuestion.ask(tip, goalsOf(tip.id), async () => {
+    refundQuestion.ask(tip, async () => {
         const { tip: refunded } = await call('POST', `${tipPath(slug, tip)}/refund`);
         takeIn(slug, tip.id, refunded);
         details.update(refunded);
@@ -306,7 +302,7 @@ function sendTestTip(event) {
     const units = minorUnits(amount.value, watch.page.currency);
     if (!units) {
         amount.focus();
-        return answer(`That is no amount in ${watch.page.currency}.`);
+        return answer(amountProblem(amount.value, watch.page.currency));
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {
@@ -338,7 +334,7 @@ function applyFilter() {
     const units = least.value.trim() ? minorUnits(least.value, watch.page.currency) : null;
     const isWrong = least.value.trim() !== '' && units === null;
     least.ariaInvalid = String(isWrong);
-    filterAnswer(isWrong ? `That is no amount in ${watch.page.currency}.` : '');
+    filterAnswer(isWrong ? amountProblem(least.value, watch.page.currency) : '');
     const wanted = { text: text.value.trim(), least: units };
     const isOn = Boolean(wanted.text || wanted.least);
     const now = watch.search?.filter ?? { text: '', least: null };
@@ -365,40 +361,6 @@ function exportTips() {
     announce(rows.length === 1 ? '1 tip exported' : `${rows.length} tips exported`);
 }
 
-// MARK: Making a page
-
-function makePage(event) {
-    event.preventDefault();
-    const { title, slug, currency } = forms.page.elements;
-    const body = { slug: slug.value, title: title.value, currency: currency.value.toUpperCase() };
-    doing(event.submitter, async () => {
-        const page = await call('POST', 'pages', { body });
-        showPageForm(false);
-        history.pushState(null, '', `#/${page.slug}`);
-        first.madePage(page);
-        await refreshPages();
-    }, answering(forms.page));
-}
-
-function showPageForm(isShown) {
-    isMakingPage = isShown;
-    forms.page.reset();
-    hasOwnSlug = false;
-    draw();
-    if (isShown) forms.page.elements.title.focus();
-}
-
-let hasOwnSlug = false;
-
-/** The slug follows the title until someone has another idea. */
-function suggestSlug({ target }) {
-    const { title, slug } = forms.page.elements;
-    if (target === slug) hasOwnSlug = slug.value !== '';
-    if (target !== title || hasOwnSlug) return;
-    const letters = title.value.normalize('NFKD').replace(/[\u0300-\u036f’']/g, '').toLowerCase();
-    slug.value = letters.replace(/[^a-z0-9]+/g, '-').replace(/^-+/, '').slice(0, 64).replace(/-+$/, '');
-}
-
 // MARK: Beginning
 
 function comeBack() {
@@ -412,13 +374,12 @@ function comeBack() {
 
 function listen() {
     addEventListener('hashchange', () => {
-        isMakingPage = false;
+        pageForm.close();
         select(slugFromAddress());
     });
     addEventListener('online', comeBack);
     document.addEventListener('visibilitychange', comeBack);
-    at('new-page').addEventListener('click', () => showPageForm(true));
-    at('make-page-cancel').addEventListener('click', () => showPageForm(false));
+    at('new-page').addEventListener('click', () => pageForm.open());
     at('filter-clear').addEventListener('click', clearFilter);
     at('no-match-clear').addEventListener('click', clearFilter);
     at('export').addEventListener('click', exportTips);
@@ -427,8 +388,6 @@ function listen() {
         event.preventDefault();
         applyFilter();
     });
-    forms.page.addEventListener('input', suggestSlug);
-    forms.page.addEventListener('submit', makePage);
     forms.tip.addEventListener('submit', sendTestTip);
 }
 

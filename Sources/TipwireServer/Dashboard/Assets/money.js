@@ -46,3 +46,11 @@ export function minorUnits(text, currency) {
     const units = Number(match[1] + fraction.padEnd(digits, '0'));
     return Number.isSafeInteger(units) && units > 0 ? units : null;
 }
+
+/** Why `minorUnits` takes it for none, and what would do. */
+export function amountProblem(text, currency) {
+    if (/^[\s.,]*0[\s.,0]*$/.test(text)) return 'Enter more than 0.';
+    const digits = minorDigits(currency);
+    const example = digits ? `5 or ${decimal(Number('45'.padEnd(digits + 1, '0')), currency)}` : '5 or 450';
+    return `Enter an amount in ${currency}, like ${example}.`;
+}

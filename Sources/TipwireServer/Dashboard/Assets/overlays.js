@@ -2,11 +2,12 @@
 import { AlertSound } from './alert-sound.js';
 import { call, Refusal } from './api.js';
 import { at, copyOf, reconcile } from './document.js';
-import { formatted, minorUnits } from './money.js';
+import { amountProblem, formatted, minorUnits } from './money.js';
 import { CHOICES, RANGES } from './overlay-look.js';
 import { doing, shell } from './shell.js';
 
-const REFRESH_MS = 5_000;
+// A new source in OBS is looked for here: its light must not keep anyone waiting.
+const REFRESH_MS = 2_000;
 // Each change of the look loads the preview anew; while a slider moves, that would only flicker.
 const PREVIEW_MS = 300;
 const COPIED_MS = 2_000;
@@ -55,8 +56,16 @@ function drawScreens(screens) {
     const places = new Set(screens.map(placeOf));
     for (const place of rows.keys()) if (!places.has(place)) rows.delete(place);
     at('no-screens').hidden = screens.length > 0;
+    if (!boxes) place(screens.length === 0);
+    names = new Set(screens.map(({ screen }) => screen));
     boxes = screens.filter(({ screen, kind }) => kind === 'alerts' && screen !== PREVIEW_SCREEN);
     drawWarning();
+}
+
+/** Whoever has no overlay yet came to make one. Only once: nothing may jump away under someone's hands. */
+function place(isNew) {
+    if (isNew) at('desk').before(at('builder-card'));
+    at('to-builder').hidden = isNew;
 }
 
 /** One screen may show several overlays, each with a light of its own. */
@@ -89,6 +98,7 @@ function screenRow(state) {
 }
 
 let boxes = null;
+let names = new Set();
 let isPaused = false;
 
 /** The one thing that most needs to be known: that alerts are shown to nobody, or wait. */
@@ -104,7 +114,7 @@ function drawWarning() {
     }
     at('warning-what').textContent = isNew ? 'No alert box yet.' : 'No alert box is connected.';
     at('warning-do').textContent = isNew
-        ? 'Tips that come in are shown to nobody. Make a link below and add it to OBS.'
+        ? 'Tips that come in are shown to nobody. Make a link and add it to OBS.'
         : 'Tips that come in now are shown to nobody. Is OBS open, and is the source in the scene?';
 }
 
@@ -157,7 +167,7 @@ function sendTest(event) {
     const units = minorUnits(amount.value, page.currency);
     if (!units) {
         amount.focus();
-        return say(`That is no amount in ${page.currency}.`);
+        return say(amountProblem(amount.value, page.currency));
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {
@@ -226,7 +236,7 @@ function drawFields() {
     fields.ownBackground.disabled = fields.noBackground.checked;
     if (fields.noBackground.checked) fields.background.disabled = true;
     const isBad = fields.min.value.trim() && !minorUnits(fields.min.value, page.currency);
-    at('limits-answer').textContent = isBad ? `That is no amount in ${page.currency}; any tip is shown.` : '';
+    at('limits-answer').textContent = isBad ? `${amountProblem(fields.min.value, page.currency)} Until then any tip is shown.` : '';
 }
 
 let previewTimer = 0;
@@ -273,10 +283,15 @@ let made = null;
 let isRevealed = false;
 let hasOwnName = false;
 
+/** Names that were given to links here, whether or not their screens have come yet. */
+const given = new Set();
+
 function suggestName() {
     if (hasOwnName) return;
-    const few = Math.random().toString(36).slice(2, 6).padEnd(4, '0');
-    at('make').elements.screen.value = `${kindNow()}-${few}`;
+    let number = 1;
+    const name = () => (number === 1 ? kindNow() : `${kindNow()}-${number}`);
+    while (names.has(name()) || given.has(name())) number += 1;
+    at('make').elements.screen.value = name();
 }
 
 function makeLink(event) {
@@ -289,6 +304,7 @@ function makeLink(event) {
         const body = { name: `Overlay ${screen}`, scopes: ['overlay'], pages: [page.slug] };
         const { key } = await call('POST', 'keys', { body });
         made = { kind, key, screen };
+        given.add(screen);
         isRevealed = false;
         drawLink();
         drawPreview();
@@ -354,7 +370,6 @@ function drawThemes() {
 function begin() {
     for (const place of document.querySelectorAll('.currency')) place.textContent = `(${page.currency})`;
     drawThemes();
-    suggestName();
     at('content').hidden = false;
     drawFields();
     drawLink();
@@ -382,7 +397,11 @@ function begin() {
     at('muted').addEventListener('click', flip);
     at('test').addEventListener('submit', sendTest);
     document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
-    refresh();
+    at('to-builder').addEventListener('click', () => {
+        at('builder-card').scrollIntoView({ block: 'start' });
+        at('builder-title').focus({ preventScroll: true });
+    });
+    refresh().then(suggestName);
 }
 
 if (page) begin();

@@ -66,7 +66,7 @@ export function columns(host, { bars, axis, title }) {
                 }),
                 text(names[index], { class: 'plot-text', x: area.left - 8, y: level + 4, 'text-anchor': 'end' }));
         });
-        const named = stride(bars.map(bar => bar.short), slot, 4);
+        const named = stride(bars.map(bar => bar.short), slot);
         const room = Math.floor(slot / CHARACTER);
         const showsNotes = bars.every(bar => !bar.note || bar.note.length <= room);
         const tallest = bars.findIndex(bar => bar.value === most);
@@ -88,10 +88,6 @@ export function columns(host, { bars, axis, title }) {
                         d: column(x, area.bottom - whole, wide, part),
                     }));
                 }
-            } else if (slot >= 4) {
-                group.append(element('line', {
-                    class: 'plot-none', x1: x, x2: x + wide, y1: area.bottom - 1, y2: area.bottom - 1,
-                }));
             }
             const head = bar.value > 0 ? Math.min(area.bottom - 2, y(bar.value)) : area.bottom;
             const isNoted = bar.note && bar.value > 0 && (showsNotes || index === tallest);
@@ -102,8 +98,10 @@ export function columns(host, { bars, axis, title }) {
             }
             if (bar.mark) group.append(flag(middle, head - (isNoted ? 20 : 4)));
             if (named.has(index)) {
+                // The last one would stand out at the edge, where its slot is narrower than itself.
+                const spot = Math.min(middle, width - bar.short.length * CHARACTER / 2);
                 grid.append(text(bar.short, {
-                    class: 'plot-text', x: middle, y: area.bottom + 18, 'text-anchor': 'middle',
+                    class: 'plot-text', x: spot, y: area.bottom + 18, 'text-anchor': 'middle',
                 }));
             }
             group.plotAnchor = { x: middle, y: head - (bar.mark ? 16 : 0) };
@@ -176,11 +174,9 @@ function stripes(host) {
 }
 
 /** Which of the labels have room: all, or every second, or every third of them, counted from the end: that is now. */
-function stride(labels, slot, room) {
+function stride(labels, slot) {
     const spots = labels.flatMap((label, index) => (label ? [index] : []));
     const widest = Math.max(...labels.map(label => label.length)) * CHARACTER;
-    // The last one would stand out at the edge, where its slot is narrower than itself.
-    while (spots.length && (labels.length - spots.at(-1) - 0.5) * slot + room < widest / 2) spots.pop();
     const distance = spots.length > 1 ? (spots.at(-1) - spots[0]) / (spots.length - 1) * slot : Infinity;
     const step = Math.max(1, Math.ceil((widest + 12) / distance));
     return new Set(spots.filter((_, index) => (spots.length - 1 - index) % step === 0));

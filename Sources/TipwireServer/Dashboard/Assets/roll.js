@@ -14,7 +14,7 @@ export class Roll {
     #watch = null;
     #list = null;
     #trail = null;
-    #hasScreens = false;
+    #screens = {};
     /** Tip id → its row in the document and what that shows. */
     #rows = new Map();
     #fresh = new Set();
@@ -68,11 +68,11 @@ export class Roll {
         at('feed-title').focus({ preventScroll: true });
     }
 
-    draw(watch, { trail, hasScreens }) {
+    draw(watch, { trail, hasScreens, isShowing }) {
         const { list } = watch.shown;
         if (watch !== this.#watch || list !== this.#list) this.#begin(watch, list);
         this.#trail = trail;
-        this.#hasScreens = hasScreens;
+        this.#screens = { hasScreens, isShowing };
         this.#windowed.draw(list.tips);
         for (const id of this.#pulsing) this.#rows.get(id)?.element.classList.add('is-pulsing');
         this.#fresh.clear();
@@ -167,7 +167,7 @@ export class Roll {
             tip,
             replays: this.#list.replays.get(tip.id) ?? this.#watch.list.replays.get(tip.id) ?? 0,
             goal: this.#trail?.nameFor(tip.id) ?? null,
-            shown: summary({ tip, hasScreens: this.#hasScreens }),
+            shown: summary({ tip, ...this.#screens }),
         };
         if (!isSame(row.facts, facts)) dress(row.element, facts);
         row.facts = facts;

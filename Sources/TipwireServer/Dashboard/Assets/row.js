@@ -53,15 +53,18 @@ export function dress(row, { tip, replays, goal, shown }) {
 // A tip is expected on a screen within moments; what hasn't been shown after this won't be by itself.
 const PATIENCE_MS = 120_000;
 
-/** What the screens say of a tip: `{state: 'shown' | 'waiting' | 'missed', text}`, or null. */
-export function summary({ tip, hasScreens }) {
+/**
+ * What the screens say of a tip: `{state: 'shown' | 'waiting' | 'missed', text}`, or null where the page never had one. Only
+ * what a screen has, or what a screen that is there is about to get, is still to be shown.
+ */
+export function summary({ tip, hasScreens, isShowing }) {
     if (!tip.receipts || tip.refundedAt) return null;
     const alerts = tip.receipts.filter(({ kind }) => kind === 'alerts');
     const shown = alerts.filter(({ shownAt }) => shownAt).length;
     if (shown) return { state: 'shown', text: `shown on ${shown === 1 ? '1 screen' : `${shown} screens`}` };
     if (!hasScreens) return null;
     const isFresh = Date.now() - new Date(tip.processedAt) < PATIENCE_MS;
-    const isWaiting = isFresh || alerts.length > 0;
+    const isWaiting = isFresh && isShowing || alerts.length > 0;
     return isWaiting ? { state: 'waiting', text: 'not shown yet' } : { state: 'missed', text: 'not shown' };
 }
 

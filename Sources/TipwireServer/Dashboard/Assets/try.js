@@ -1,17 +1,12 @@
-/** The Try it view: a console that speaks each dialect as a client would, with nothing hidden but the key. */
+/** The Try it view: speaks each dialect as a client would, with nothing hidden but the key. */
 import { call, Refusal } from './api.js';
-import { at, copyOf } from './document.js';
-import { formatted, minorUnits } from './money.js';
+import { Console } from './console.js';
+import { at } from './document.js';
+import { amountProblem, formatted, minorUnits } from './money.js';
 import { doing, shell } from './shell.js';
 
-/** Lines kept. With more the browser works and nobody reads. */
-const LINE_LIMIT = 500;
-// Draw at most this often: a page may get thousands of tips a second.
-const DRAW_MS = 80;
 const COPIED_MS = 2_000;
 const KEY_LIFE_MS = 3_600_000;
-/** Lines longer than this are shown cut; the longest frame of any dialect is far below. */
-const LONGEST_LINE = 100_000;
 
 const { session, page } = await shell();
 const form = at('connect');
@@ -20,86 +15,12 @@ const fields = form.elements;
 /** `{stop(), send?(text)}` of what is open, or null. */
 let open = null;
 
+const lines = new Console({ drawn: drawState });
+const log = (way, text) => lines.log(way, text);
+
 const dialect = () => fields.dialect.value;
 const base = () => session.publicURL.replace(/\/+$/, '');
 const webSocketBase = origin => origin.replace(/^http/, 'ws');
-
-// MARK: The console
-
-let pending = [];
-let drawTimer = 0;
-let received = 0;
-
-/** `way`: `in`, `out` or `note` (what neither side said). */
-function log(way, text) {
-    if (way === 'in') received += 1;
-    pending.push({ way, text: text.slice(0, LONGEST_LINE), time: new Date() });
-    if (pending.length > LINE_LIMIT) pending.shift();
-    drawTimer ||= setTimeout(drawLines, DRAW_MS);
-}
-
-function drawLines() {
-    drawTimer = 0;
-    const lines = at('lines');
-    const list = at('line-list');
-    // Whoever has scrolled up is reading; only at the end the end is followed.
-    const isAtEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 40;
-    list.append(...pending.map(lineElement));
-    pending = [];
-    while (list.childElementCount > LINE_LIMIT) list.firstElementChild.remove();
-    at('no-lines').hidden = true;
-    if (isAtEnd) lines.scrollTop = lines.scrollHeight;
-    drawState();
-}
-
-const WAYS = { in: ['←', 'Received'], out: ['→', 'Sent'], note: ['·', 'Note'] };
-const clock = new Intl.DateTimeFormat('en-GB', {
-    hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3,
-});
-
-function lineElement({ way, text, time }) {
-    const line = copyOf('line');
-    const [sign, word] = WAYS[way];
-    line.classList.add(`is-${way}`);
-    line.classList.toggle('is-ping', /^\s*(ping|pong|: ?keepalive)?\s*$/i.test(text));
-    line.querySelector('time').textContent = clock.format(time);
-    line.querySelector('.way').textContent = sign;
-    line.querySelector('.way').ariaLabel = word;
-    line.querySelector('pre').append(...pretty(text));
-    return line;
-}
-
-const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|null)\b/g;
-
-/** JSON indented and coloured, anything else as it is. Text nodes alone: what tippers wrote is no markup. */
-function pretty(text) {
-    const prefix = /^data: ?/.exec(text)?.[0] ?? '';
-    let written;
-    try {
-        written = JSON.parse(text.slice(prefix.length));
-        if (typeof written !== 'object' || written === null) return [text];
-        written = JSON.stringify(written, null, 2);
-    } catch {
-        return [text];
-    }
-    const pieces = [prefix];
-    let end = 0;
-    for (const match of written.matchAll(TOKEN)) {
-        const [all, string, colon = '', number] = match;
-        pieces.push(written.slice(end, match.index));
-        const kind = string ? (colon ? 'key' : 'string') : number ? 'number' : 'word';
-        pieces.push(colored(string ?? all, kind), colon);
-        end = match.index + all.length;
-    }
-    return [...pieces, written.slice(end)];
-}
-
-function colored(text, kind) {
-    const span = document.createElement('span');
-    span.className = `json-${kind}`;
-    span.textContent = text;
-    return span;
-}
 
 function withoutKey(text) {
     const key = fields.key.value;
@@ -124,7 +45,7 @@ function enter(name) {
 
 function drawState() {
     at('state').dataset.state = { live: 'live', connecting: 'waiting', idle: 'idle' }[state];
-    const count = received === 1 ? '1 frame' : `${received} frames`;
+    const count = lines.received === 1 ? '1 message' : `${lines.received} messages`;
     const words = { live: `Connected · ${count}`, connecting: 'Connecting…', idle: 'Not connected' };
     at('state-text').textContent = words[state];
 }
@@ -141,7 +62,7 @@ function disconnect() {
 
 function connect(event) {
     event.preventDefault();
-    received = 0;
+    lines.received = 0;
     const answer = form.querySelector('.answer');
     doing(event.submitter, async () => {
         enter('connecting');
@@ -334,7 +255,7 @@ function sendTip(event) {
     const units = minorUnits(amount.value, page.currency);
     if (!units) {
         amount.focus();
-        return tell(`That is no amount in ${page.currency}.`);
+        return tell(amountProblem(amount.value, page.currency));
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {
@@ -441,11 +362,7 @@ if (page) {
     at('quiet').addEventListener('change', ({ target }) => {
         at('line-list').classList.toggle('hides-pings', target.checked);
     });
-    at('clear').addEventListener('click', () => {
-        pending = [];
-        at('line-list').replaceChildren();
-        at('no-lines').hidden = false;
-    });
+    at('clear').addEventListener('click', () => lines.clear());
     readTypes();
 } else {
     at('no-page').hidden = false;
