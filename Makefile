@@ -4,11 +4,14 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk \
+	postgresql
 
 BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1
 
 VENV := .venv
+# Live tests that run once more with PostgreSQL in the place of SQLite; every other one can.
+ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eventsub.py test_kill.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
 .PHONY: help run test check tsan asan fuzz format docs bench release
@@ -26,9 +29,10 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@scripts/need $(TEST_NEEDS)
 	@echo "Building the tests; the first time takes about six minutes."
 	swift build --build-tests
-	swift test --skip-build --no-parallel
+	scripts/with-postgres swift test --skip-build --no-parallel
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
+	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire scripts/with-postgres $(VENV)/bin/python -m pytest -q $(ON_POSTGRES)
 	scripts/fuzz 5
 
 check: ## Lint, then test

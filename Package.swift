@@ -54,6 +54,12 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
+        // The same promise on PostgreSQL. Its C library is loaded when it is asked for, and nothing is linked.
+        .target(
+            name: "TipwirePostgres",
+            dependencies: [
+                "TipwireCore", "TipwireWire", "TipwireStore", .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         // The kernel's io_uring, of which only sending is needed; a library for it would be larger than this use.
         .target(name: "CTipwireRing"),
         // How bytes that are ready get into sockets.
@@ -84,7 +90,8 @@ let package = Package(
         .target(
             name: "TipwireServer",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireWebhooks",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireSending", "TipwireHub",
+                "TipwireWebhooks",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -147,7 +154,7 @@ let package = Package(
         .testTarget(
             name: "TipwireStoreTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireTestSupport",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireTestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),

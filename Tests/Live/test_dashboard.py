@@ -55,6 +55,9 @@ def test_a_link_signs_in_once_and_leaves_no_code_behind(server, desk):
         again = other.context.new_page()
         again.goto(link)
         expect(again.get_by_role("heading", name="Sign in to Tipwire")).to_be_visible()
+    # To the browser that it let in it is a way in still.
+    page.goto(link)
+    expect(page.locator("#account")).to_have_text("admin")
 
 
 def test_a_link_on_another_sites_page_asks_before_it_signs_anyone_in(server, desk):
@@ -149,7 +152,9 @@ def test_tips_come_in_are_shown_again_and_refunded(server, window):
     details = page.locator("#details")
     expect(details).to_be_visible()
     expect(details).to_contain_text("Microphone")
+    expect(details.locator("#details-missed")).to_be_visible()
     details.locator("#details-refund").click()
+    expect(page.locator("#refund-goals")).to_have_text("“Microphone” loses $5.00.")
     page.locator("dialog[open]").last.get_by_role("button", name=re.compile("Refund")).last.click()
     eventually(lambda: server.get(f"/api/v1/pages/{slug}/tips/one").json["refundedAt"], "the tip is refunded")
     assert server.goals(slug)[0]["progressInCents"] == 0
@@ -170,6 +175,25 @@ def test_what_a_tipper_writes_is_text_everywhere(server, window):
     expect(page.locator("#tips")).to_contain_text("<script>alert(1)</script>")
     page.locator("#tips > li").first.click()
     expect(page.locator("#details")).to_contain_text('<img src=x onerror=alert(2)>')
+
+
+def test_a_tip_is_sent_by_hand_and_a_wrong_amount_is_explained(server, window):
+    slug = server.page(fresh("hand"))
+    page = live(window, slug)
+    opened(page, "Send a tip")
+    form = page.locator("#test-tip")
+    for amount, answer in (("0", "Enter more than 0."), ("five", "like 5 or 4.50"), ("1234567", "$1,000,000.00 at most")):
+        form.locator("[name=amount]").fill(amount)
+        form.get_by_role("button", name="Send tip").click()
+        expect(form.locator(".answer")).to_contain_text(answer)
+    form.locator("[name=name]").fill("Grace")
+    form.locator("[name=amount]").fill("12,5")
+    form.get_by_role("button", name="Send tip").click()
+    expect(page.locator("#tips > li")).to_contain_text("$12.50")
+    expect(form.locator(".answer")).to_have_text("Sent $12.50 from Grace.")
+    expect(form.locator("[name=name]")).to_have_value("")
+    tips = server.get(f"/api/v1/pages/{slug}/tips").json["data"]
+    assert [tip["grossAmountInCents"] for tip in tips] == [1250]
 
 
 def test_search_and_least_amount(server, desk):
@@ -246,6 +270,8 @@ def test_alerts_are_tried_paused_and_their_receipts_seen(server, desk):
     expect(page.locator("#alerts-answer")).to_contain_text("1")
     overlay.shows("Ada")
     assert server.log(slug) == []
+    page.locator("#muted").click()
+    expect(page.locator("#alerts-muted")).to_be_visible()
     page.locator("#paused").click()
     expect(page.locator("#alerts-paused")).to_be_visible()
     server.tip(slug, displayName="Later", id="later")

@@ -14,7 +14,7 @@ from conftest import SEED
 from support import http as web
 from support.feed import Feed
 from support.restarts import Returning
-from support.server import binary, environment
+from support.server import environment
 from support.waiting import eventually
 
 ROUNDS = int(os.environ.get("TIPWIRE_KILL_ROUNDS", "40"))
@@ -206,8 +206,8 @@ def test_a_first_start_that_was_killed_half_way_is_no_harm(make_server, tmp_path
     for number in range(16):
         server = make_server(data=tmp_path / str(number), start=False, log_level="info")
         process = subprocess.Popen(
-            [binary(), "serve", "--port", "0", "--data", str(server.data)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+            server.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment())
         time.sleep(usual * (number + rng.random()) / 16)
         process.kill()
         process.wait()

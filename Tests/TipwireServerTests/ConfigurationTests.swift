@@ -48,6 +48,7 @@ extension Setting {
         case .flag: defaultValue == "true" ? "false" : "true"
         case .optionalPath: "/srv/roots, all.pem"
         case .optionalURL: "https://tips.example:8443/live"
+        case .optionalDatabase: "postgres://tips@db.example/tips"
         case .networks: "10.0.0.0/8,fd00::/8"
         case .origins: "https://tips.example,http://localhost:3000"
         case .logLevel: "trace"

@@ -33,6 +33,9 @@ struct RedactionTests {
         "Values of the query parameters that carry secrets are hidden",
         arguments: [
             ("/?auth=abc", "/?auth=[redacted]"),
+            ("postgres://tip:s3cr%40t@db/tips", "postgres://tip:[redacted]@db/tips"),
+            ("postgres://db/tips?password=abc&user=tip", "postgres://db/tips?password=[redacted]&user=tip"),
+            ("https://tips.example:8443/a@b", "https://tips.example:8443/a@b"),
             ("/stream?token=abc&page=a", "/stream?token=[redacted]&page=a"),
             ("/overlay/a?x=1&key=\(key)", "/overlay/a?x=1&key=[redacted]"),
             ("/login?code=a%2Fb#top", "/login?code=[redacted]#top"),

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TipwireCore
+import TipwirePostgres
 import TipwireStore
 
 /// One implementation of the `Store` promise, as the contract meets it.
@@ -10,12 +11,21 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
     let open: @Sendable (_ folder: URL) async throws -> OpenStore
 
     /// Every implementation. A new one is a new line here, and no new test.
-    static let all: [StoreKind] = [
-        StoreKind(testDescription: "SQLite") { folder in
-            let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
+    static let all: [StoreKind] =
+        [
+            StoreKind(testDescription: "SQLite") { folder in
+                let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
+                return OpenStore(store: store, close: store.close)
+            }
+        ] + [postgres].compactMap { $0 }
+
+    /// Where `scripts/with-postgres` has started one, as `make test` does.
+    static let postgres = PostgresServer.given.map { server in
+        StoreKind(testDescription: "PostgreSQL") { folder in
+            let store = try await PostgresStore.open(server.database(folder.lastPathComponent))
             return OpenStore(store: store, close: store.close)
         }
-    ]
+    }
 }
 
 struct OpenStore: Sendable {

@@ -42,6 +42,14 @@ struct BackupController: Sendable {
         }
     }
 
+    /// For a store that is no file. Whoever runs a database server has better means than a copy over HTTP.
+    static func addRefusal(to router: APIRouter) {
+        router.on(.get, "/api/v1/backup", scope: .admin) { _ in
+            throw Problem(
+                .notImplemented, "This server keeps everything in PostgreSQL: back that up, for example with pg_dump.")
+        }
+    }
+
     private func backup() async throws -> Response {
         guard let place = isTaken.take() else {
             throw Problem(

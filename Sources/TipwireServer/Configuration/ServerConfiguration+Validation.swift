@@ -121,6 +121,9 @@ extension Setting {
         case .optionalURL(let path):
             guard text.isEmpty || Self.isBaseURL(text) else { return false }
             configuration[keyPath: path] = text.isEmpty ? nil : text
+        case .optionalDatabase(let path):
+            guard text.isEmpty || Self.isDatabaseURL(text) else { return false }
+            configuration[keyPath: path] = text.isEmpty ? nil : text
         case .logLevel(let path):
             guard let level = Logger.Level(rawValue: text) else { return false }
             configuration[keyPath: path] = level
@@ -149,6 +152,12 @@ extension Setting {
     private static func number(_ text: String, in range: ClosedRange<Int>) -> Int? {
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text) else { return nil }
         return range.contains(number) ? number : nil
+    }
+
+    /// What libpq takes for the address of a server; what stands in it, libpq judges.
+    private static func isDatabaseURL(_ text: String) -> Bool {
+        ["postgres://", "postgresql://"].contains { text.hasPrefix($0) }
+            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
     /// `http(s)://host[:port]`, as a browser sends it.

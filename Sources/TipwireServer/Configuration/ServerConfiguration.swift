@@ -13,6 +13,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var port = 8080
     /// The folder of the database and the admin key file (setting `data`); made if it doesn't exist.
     public var dataFolder = "./tipwire-data"
+    /// The URL of a PostgreSQL database in place of the one in the data folder; nil for that one.
+    public var database: String?
     /// What stands before this server, and how the world sees it.
     public var server = Server()
     /// The certificate with which the port speaks TLS.

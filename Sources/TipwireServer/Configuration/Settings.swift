@@ -23,6 +23,7 @@ public struct Setting: Sendable {
         case flag(any Path<Bool>)
         case optionalPath(any Path<String?>)
         case optionalURL(any Path<String?>)
+        case optionalDatabase(any Path<String?>)
         case networks(any Path<[AddressRange]>)
         case origins(any Path<[String]>)
         case logLevel(any Path<Logger.Level>)
@@ -59,6 +60,9 @@ extension Setting {
         Setting(
             "data", .text(.path, \.dataFolder),
             "Folder for the database and the admin key file; made if it is missing."),
+        Setting(
+            "database", .optionalDatabase(\.database),
+            "PostgreSQL to keep everything in, in place of the file in the data folder; one server uses it at a time."),
         Setting(
             "server.trustedProxies", .networks(\.server.trustedProxies),
             "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; from all others they are ignored."),
@@ -248,7 +252,8 @@ extension Setting {
         case .number(_, let path): String(configuration[keyPath: path])
         case .optionalNumber(_, let path): configuration[keyPath: path].map(String.init) ?? ""
         case .flag(let path): configuration[keyPath: path] ? "true" : "false"
-        case .optionalPath(let path), .optionalURL(let path): configuration[keyPath: path] ?? ""
+        case .optionalPath(let path), .optionalURL(let path), .optionalDatabase(let path):
+            configuration[keyPath: path] ?? ""
         case .networks(let path): configuration[keyPath: path].map(\.description).joined(separator: ",")
         case .origins(let path): configuration[keyPath: path].joined(separator: ",")
         case .logLevel(let path): configuration[keyPath: path].rawValue
@@ -269,6 +274,7 @@ extension Setting {
             "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .flag: "true or false"
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
+        case .optionalDatabase: "a URL such as postgres://USER@HOST/DATABASE"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
         case .origins: "* or a list of origins such as https://example.com"
         case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
@@ -294,7 +300,7 @@ extension Setting {
         case .logLevel: .oneOf(Logger.Level.allCases.map(\.rawValue))
         case .logFormat: .oneOf(LogFormat.allCases.map(\.rawValue))
         case .ringUse: .oneOf(RingUse.allCases.map(\.rawValue))
-        case .text(.host, _), .number, .optionalNumber, .optionalURL, .networks, .origins: .other
+        case .text(.host, _), .number, .optionalNumber, .optionalURL, .optionalDatabase, .networks, .origins: .other
         }
     }
 
@@ -305,7 +311,7 @@ extension Setting {
         case .number, .optionalNumber: unit.uppercased()
         case .flag: "true|false"
         case .optionalPath: "PATH"
-        case .optionalURL: "URL"
+        case .optionalURL, .optionalDatabase: "URL"
         case .networks: "CIDR,…"
         case .origins: "ORIGIN,…"
         case .logLevel: "LEVEL"

@@ -53,13 +53,14 @@ struct DashboardController: Sendable {
 
     /// A view to a signed-in browser; to anyone else a page that shows nothing.
     private func document(_ view: Asset, _ request: Request) async throws -> Response {
-        var isSignedIn = false
-        if let token = sessions.token(in: request.headers[values: .cookie]) {
-            isSignedIn = try await authenticator.principal(sessionToken: token) != nil
-        }
-        var response = file(isSignedIn ? view : .signIn, request, policy: Self.viewPolicy)
+        var response = file(try await isSignedIn(request) ? view : .signIn, request, policy: Self.viewPolicy)
         response.headers[.cacheControl] = "no-store"
         return response
+    }
+
+    private func isSignedIn(_ request: Request) async throws -> Bool {
+        guard let token = sessions.token(in: request.headers[values: .cookie]) else { return false }
+        return try await authenticator.principal(sessionToken: token) != nil
     }
 
     /// Spends the one-time code of a link and begins a session; asks first where another site led here, which may have made the
@@ -70,7 +71,11 @@ struct DashboardController: Sendable {
             response.headers[.cacheControl] = "no-store"
             return response
         }
-        guard let token = try await redeem(request) else { return refusedLogin(request) }
+        guard let token = try await redeem(request) else {
+            // A link that was used already, by this very browser.
+            if try await isSignedIn(request) { return Response(status: .seeOther, headers: [.location: "/"]) }
+            return refusedLogin(request)
+        }
         // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
         // redirect without the new, strict cookie. The page then drops the spent code from its address.
         var response = file(Asset.views[0].value, request, policy: Self.viewPolicy)

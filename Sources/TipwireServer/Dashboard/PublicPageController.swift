@@ -25,7 +25,10 @@ struct PublicPageController: Sendable {
             return answer(.notFound, title: "No such page", content: "<h1>There is no such page</h1>")
         }
         let goals = try await store.goals(page: page.id).listed
-        return answer(.ok, title: page.title, content: Self.content(page, goals))
+        // What is to come first; what was reached, the latest first.
+        let open = goals.filter { $0.state != .completed }
+        let reached = goals.filter { $0.state == .completed }.reversed()
+        return answer(.ok, title: page.title, content: Self.content(page, open + reached))
     }
 
     private func answer(_ status: HTTPResponse.Status, title: String, content: String) -> Response {

@@ -1,12 +1,12 @@
 /// Takes secrets out of text that is about to be logged.
 ///
-/// Three things are recognised, wherever they stand: an API key (`tw_` and hex), of which the public look-up prefix is
-/// left, the secret of a webhook (`whsec_` and base64), and the value of a query parameter that can carry a key or a
-/// one-time code, raw or percent-encoded once.
+/// Four things are recognised, wherever they stand: an API key (`tw_` and hex), of which the public look-up prefix is
+/// left, the secret of a webhook (`whsec_` and base64), the password in a URL (`//user:password@host`), and the value of a
+/// query parameter that can carry a key, a password or a one-time code, raw or percent-encoded once.
 public enum Redaction {
     /// The public part of a key: `tw_` and the 8 characters by which the store finds it.
     private static let prefixLength = 11
-    private static let parameters = ["auth", "token", "key", "code", "connection_id"].map { Array($0.utf8) }
+    private static let parameters = ["auth", "token", "key", "code", "connection_id", "password"].map { Array($0.utf8) }
     private static let keyStart = Array("tw_".utf8)
     private static let webhookSecretStart = Array("whsec_".utf8)
 
@@ -20,7 +20,8 @@ public enum Redaction {
         var kept = 0
         var index = 0
         while index < bytes.count {
-            let found = key(in: bytes, at: index) ?? webhookSecret(in: bytes, at: index)
+            let found =
+                key(in: bytes, at: index) ?? webhookSecret(in: bytes, at: index) ?? password(in: bytes, at: index)
             guard let secret = found ?? parameterValue(in: bytes, at: index) else {
                 index += 1
                 continue
@@ -52,6 +53,16 @@ public enum Redaction {
         let others = Set("+/=%-_".utf8)
         let end = bytes[first...].firstIndex { !($0.isAlphanumeric || others.contains($0)) } ?? bytes.count
         return first < end ? (first..<end, "…") : nil
+    }
+
+    private static func password(in bytes: [UInt8], at start: Int) -> Secret? {
+        guard bytes[start] == UInt8(ascii: "/"), bytes[start...].starts(with: "//".utf8) else { return nil }
+        let ends = Set("/?#\"'<> ".utf8)
+        let authority = bytes[(start + 2)...].prefix { !ends.contains($0) }
+        guard let at = authority.lastIndex(of: UInt8(ascii: "@")),
+            let colon = authority[..<at].firstIndex(of: UInt8(ascii: ":")), colon + 1 < at
+        else { return nil }
+        return (colon + 1..<at, "[redacted]")
     }
 
     private static func parameterValue(in bytes: [UInt8], at start: Int) -> Secret? {

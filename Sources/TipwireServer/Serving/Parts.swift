@@ -211,6 +211,8 @@ struct Parts: Sendable {
         if let store = store as? any BackupStore {
             BackupController(store: store, dataFolder: configuration.dataFolder, clock: clock, logger: logger)
                 .addRoutes(to: router)
+        } else {
+            BackupController.addRefusal(to: router)
         }
         DashboardController(
             directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,

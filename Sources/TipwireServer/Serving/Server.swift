@@ -36,7 +36,8 @@ public struct Server {
         umask(0o077)
         let certificate = try configuration.tls.files.map(ServerCertificate.init(certificate:key:))
         let folder = try DataFolder.open(configuration.dataFolder)
-        let store = try SQLiteStore.open(at: folder.database)
+        let opened = try await OpenedStore.open(configuration, in: folder)
+        let store = opened.store
         let parts = try await Parts(
             configuration: configuration, store: store, certificate: certificate, logger: logger)
         let setup = Setup(
@@ -101,7 +102,7 @@ public struct Server {
         }
         parts.fanout.stop()
         await parts.resolver.shutdown()
-        try await store.close()
+        try await opened.close()
         logger.info("stopped")
     }
 

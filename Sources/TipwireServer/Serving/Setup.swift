@@ -27,7 +27,8 @@ struct Setup {
             account = try await directory.createAccount(
                 NewAccount(name: Self.administrator, passwordHash: nil, createdAt: clock.now()))
         }
-        if folder.readKey(folder.adminKeyFile) == nil {
+        // What a new store never heard of is another store's, and no way into this one.
+        if known == nil || folder.readKey(folder.adminKeyFile) == nil {
             if known != nil {
                 logger.warning(
                     "admin.key was missing or unreadable; a new one was made",

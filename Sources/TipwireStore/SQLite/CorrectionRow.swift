@@ -1,26 +1,7 @@
 import GRDB
 import TipwireCore
 
-/// A row of `corrections`: what a refund or an adjustment that came with an `Idempotency-Key` did.
-enum CorrectionRow {
-    case refund(TipIdentifier)
-    case adjustment(Adjustment)
-
-    struct Adjustment {
-        let goal: Goal.ID
-        let amountInCents: Int
-        let reason: String
-        /// The goal as the answer had it.
-        let answer: ListedGoal
-        let sequences: ClosedRange<Int64>
-
-        func isRepeated(by command: GoalCommand) -> Bool {
-            guard case .adjust(let id, let amount, let text) = command else { return false }
-            // By bytes, as with tips: two spellings of one letter are other content.
-            return id == goal && amount == amountInCents && text.utf8.elementsEqual(reason.utf8)
-        }
-    }
-
+extension CorrectionRow {
     static func find(_ key: TipIdentifier, of page: Page.ID, _ db: Database) throws -> CorrectionRow? {
         let statement = try db.cachedStatement(
             sql: """

@@ -1,7 +1,5 @@
 import GRDB
-import NIOCore
 import TipwireCore
-import TipwireWire
 
 /// Goals in a table: `goals`, which holds them as they are, or `pruned_goals`, which holds them as retention left them.
 enum GoalRows: String {
@@ -45,35 +43,6 @@ enum GoalRows: String {
             try insert.execute(arguments: [
                 page.rawValue, goal.id, position, goal.description, goal.amountInCents, goal.progressInCents,
             ])
-        }
-    }
-}
-
-/// What a tip gave to goals, as `tips.credits` has it: `{"<goal id>":500}`, in the order of giving.
-enum GoalCredits {
-    /// Nil for none: most pages have no goals, and their tips carry no empty object.
-    static func encode(_ credits: [GoalCredit]) -> String? {
-        guard !credits.isEmpty else { return nil }
-        var writer = JSONWriter(capacity: 64)
-        writer.beginObject()
-        for credit in credits {
-            writer.key(credit.goal)
-            writer.value(credit.amountInCents)
-        }
-        writer.endObject()
-        return String(buffer: writer.finish())
-    }
-
-    static func decode(_ text: String?) throws -> [GoalCredit] {
-        guard let text else { return [] }
-        guard case .object(let object)? = try? JSONValue.parse(text) else {
-            throw DamagedRow(table: "tips", problem: "bad credits")
-        }
-        return try object.members.map { member in
-            guard case .number(let number) = member.value, let amount = number.integer else {
-                throw DamagedRow(table: "tips", problem: "bad credits")
-            }
-            return GoalCredit(goal: member.name, amountInCents: amount)
         }
     }
 }

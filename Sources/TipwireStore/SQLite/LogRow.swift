@@ -1,22 +1,7 @@
 import GRDB
 import TipwireCore
 
-/// The one row of `log`: where the log stands.
-struct LogRow {
-    let epoch: String
-    var head: Int64
-    var prunedThrough: Int64
-    /// The latest commit that added events; 1970 before the first.
-    var committedAt: Timestamp
-    var events: Int64
-    var bytes: Int64
-
-    /// Bytes that retention by size counts for each event beside its data: about what the row's other columns and its
-    /// index entry take.
-    static let allowancePerEvent: Int64 = 64
-
-    var bounds: LogBounds { LogBounds(epoch: epoch, head: head, prunedThrough: prunedThrough) }
-
+extension LogRow {
     static func read(_ db: Database) throws -> LogRow {
         let statement = try db.cachedStatement(
             sql: "SELECT epoch, head, pruned_through, committed_at, events, bytes FROM log")
@@ -31,12 +16,4 @@ struct LogRow {
             sql: "UPDATE log SET head = ?, pruned_through = ?, committed_at = ?, events = ?, bytes = ?"
         ).execute(arguments: [head, prunedThrough, committedAt.milliseconds, events, bytes])
     }
-}
-
-/// A row holds what this program never writes: the file is damaged, or was edited by hand.
-struct DamagedRow: Error, CustomStringConvertible {
-    let table: String
-    let problem: String
-
-    var description: String { "table '\(table)' can't be read: \(problem)" }
 }

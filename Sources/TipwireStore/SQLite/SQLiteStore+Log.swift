@@ -15,7 +15,7 @@ extension SQLiteStore {
     ) {
         write(
             { db in
-                var appender = try LogAppender(db, at: now)
+                var appender = try LogAppender(SQLiteLogTables(db), at: now)
                 let results = try commands.map { try appender.apply($0) }
                 return Commit(results: results, bounds: try appender.finish())
             }, answer: answer)

@@ -159,7 +159,7 @@ extension CallbackRefusal: CustomStringConvertible {
         case .tooLong: "the URL must not be longer than \(CallbackURL.longest) characters"
         case .notAbsolute: "the URL must be absolute, like https://example.com/hook"
         case .badCharacter: "the URL must be printable ASCII without spaces; percent-encode anything else"
-        case .scheme: "the URL must begin with https://"
+        case .scheme: "the URL must begin with https://, or with http:// where the server allows that"
         case .plainHTTP(let refusal):
             "the URL must begin with https://; the setting \(CallbackPolicy.httpSetting) can allow http://"
                 + (refusal.map { "; and \($0)" } ?? "")

@@ -12,6 +12,7 @@ import threading
 import time
 
 from . import http as web
+from . import postgres
 from .eventstream import STREAM, EventStream
 from .feed import Feed
 from .memory import resident
@@ -68,16 +69,12 @@ class Server:
         kind = "demo-stdout" if "--demo" in self.options else "stdout"
         self.stderr_path = pathlib.Path(Server.logs) / f"{number}.stderr"
         self.stdout_path = pathlib.Path(Server.logs) / f"{number}.{kind}"
-        command = [str(self.program), "serve", "--port", str(self.port), "--data", str(self.data)]
-        if self.log_level:
-            command += ["--log-level", self.log_level]
-        command += self.options + list(more)
         self.stdout = []
         self._changed = threading.Condition()
         self._ended = False
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=environment(**self.env))
+                self.command(*more), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=environment(**self.env))
         Server.running.append(self)
         self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
         self._reader.start()
@@ -91,6 +88,15 @@ class Server:
         self.port = int(match.group(1))
         self.admin = (self.data / "admin.key").read_text().strip()
         return self
+
+    def command(self, *more):
+        """What starts it."""
+        command = [str(self.program), "serve", "--port", str(self.port), "--data", str(self.data)]
+        if self.log_level:
+            command += ["--log-level", self.log_level]
+        if postgres.GIVEN and "--database" not in self.options:
+            command += ["--database", postgres.database_for(self.data)]
+        return command + self.options + list(more)
 
     def _read(self, stream):
         with open(self.stdout_path, "wb") as copy:

@@ -155,7 +155,7 @@ struct FanoutTests {
             let ended = try await hub.listen(.page(house.first.id), as: session("one"))
             let other = try await hub.listen(.page(house.first.id), as: session("two"), loop: 1)
             await hub.fanout.enforce(.sessionEnded(SecretHash(of: "one")))
-            #expect(ended.sink.heard.value.end == .keyRevoked)
+            #expect(ended.sink.heard.value.end == .sessionEnded)
             #expect(other.sink.heard.value.end == nil)
         }
     }

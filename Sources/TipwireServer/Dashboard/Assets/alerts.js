@@ -12,6 +12,7 @@ export class Alerts {
     #slug = null;
     #timer = 0;
     #round = 0;
+    #isPaused = false;
     /** Whether the page ever had an alert box: then receipts say something. */
     hasScreens = false;
     /** Whether one is there now: then what just came in is about to be shown. */
@@ -29,7 +30,7 @@ export class Alerts {
         if (slug === this.#slug) return;
         this.#slug = slug;
         this.hasScreens = this.isShowing = false;
-        at('no-alerts').hidden = at('alerts-paused').hidden = true;
+        at('no-alerts').hidden = at('alerts-paused').hidden = at('alerts-muted').hidden = true;
         at('screens').textContent = '';
         at('alerts-answer').textContent = '';
         at('paused').disabled = at('muted').disabled = true;
@@ -65,9 +66,9 @@ export class Alerts {
         at('screens').dataset.state = connected.length ? 'live' : 'waiting';
         at('no-alerts').hidden = connected.length > 0;
         at('no-alerts-text').textContent = boxes.length
-            ? 'No alert box is connected: tips come in, but no screen shows them.'
-            : 'No alert box yet: tips come in, but no screen shows them.';
-        at('no-alerts-do').textContent = boxes.length ? 'Look at the screens' : 'Make one';
+            ? 'No alert box is connected. Tips that come in wait ten minutes for one.'
+            : 'No alert box has connected yet: no screen shows the tips that come in.';
+        at('no-alerts-do').textContent = boxes.length ? 'Look at the screens' : 'Overlays and links';
         const { hasScreens, isShowing } = this;
         this.hasScreens = boxes.length > 0;
         this.isShowing = connected.length > 0;
@@ -80,6 +81,8 @@ export class Alerts {
             at(id).disabled = false;
         }
         at('alerts-paused').hidden = !paused;
+        at('alerts-muted').hidden = !muted;
+        this.#isPaused = paused;
     }
 
     #flip({ currentTarget: button }, name) {
@@ -98,8 +101,10 @@ export class Alerts {
         const slug = this.#slug;
         doing(button, async () => {
             const { screens } = await call('POST', `pages/${slug}/test-alert`, { body: {} });
+            const where = screens === 1 ? '1 screen' : `${screens} screens`;
             say(screens === 0 ? 'No alert box is connected, so nobody saw it.'
-                : `Sent to ${screens === 1 ? '1 screen' : `${screens} screens`}.`, screens === 0);
+                : `Sent to ${where}${this.#isPaused ? ', where it waits until you switch Pause alerts off' : ''}.`,
+            screens === 0);
             this.refresh();
         }, say);
     }

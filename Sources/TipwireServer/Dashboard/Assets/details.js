@@ -48,7 +48,9 @@ export class Details {
 
     /** What the tip became meanwhile; of another tip than the one that is open it is nothing to us. */
     update(tip) {
-        if (this.#dialog.open && tip.id === this.#tip.id) this.#draw({ ...this.#tip, ...tip });
+        if (!this.#dialog.open || tip.id !== this.#tip.id) return;
+        if (tip.refundedAt && !this.#tip.refundedAt) say('Refunded.', false);
+        this.#draw({ ...this.#tip, ...tip });
     }
 
     #leave() {
@@ -97,6 +99,7 @@ export class Details {
         at('details-goal').textContent = goals?.length ? goals.join(', then ') : 'none: no goal was active';
         at('details-goal').parentElement.hidden = !goals;
         at('details-replay').hidden = at('details-refund').hidden = Boolean(tip.refundedAt);
+        if (tip.refundedAt) at('details-missed').hidden = true;
     }
 
     #drawScreens(receipts) {
@@ -172,17 +175,27 @@ export class RefundQuestion {
 
     async #tellGoals(tip) {
         const answer = this.#answer;
-        const known = await call('GET', `pages/${tip.page}/tips/${encodeURIComponent(tip.id)}`).catch(() => null);
+        const page = `pages/${tip.page}`;
+        const known = await Promise.all([
+            call('GET', `${page}/tips/${encodeURIComponent(tip.id)}`), call('GET', `${page}/goals`),
+        ]).catch(() => null);
         // Without it the question is still one that can be answered.
-        if (known && answer === this.#answer) at('refund-goals').textContent = goalsSentence(known.goals, tip.currency);
+        if (!known || answer !== this.#answer) return;
+        const [{ goals }, { data }] = known;
+        at('refund-goals').textContent = goalsSentence(goals, data, tip.currency);
     }
 }
 
-function goalsSentence(goals, currency) {
-    if (goals.length === 0) return 'It went to no goal, so goals stay as they are.';
-    const parts = goals.map(({ description, amountInCents }) => `${formatted(amountInCents, currency)} of it went to `
-        + (description === null ? 'a goal that was removed' : `“${description}”`));
-    return `${parts.join(', ')}. A goal that isn’t completed loses that again. A completed goal stays completed.`;
+/** What the refund does to the goals that the tip went to, as they stand in the page's list now. */
+function goalsSentence(credits, goals, currency) {
+    if (credits.length === 0) return 'It went to no goal, so goals stay as they are.';
+    return credits.map(({ id, description, amountInCents }) => {
+        const amount = formatted(amountInCents, currency);
+        const state = goals.find(goal => goal.id === id)?.state;
+        if (!state) return `The goal that got ${amount} of it was removed.`;
+        return state === 'completed' ? `“${description}” got ${amount} of it, is completed, and stays so.`
+            : `“${description}” loses ${amount}.`;
+    }).join(' ');
 }
 
 /** A click beside the dialog, which the browser gives to the dialog itself, closes it. */

@@ -62,7 +62,12 @@ export class FirstSteps {
             item.querySelector('.unseen').textContent = index < number ? '(done)' : '';
         }
         for (const panel of at('first').querySelectorAll('[data-step]')) panel.hidden = panel.dataset.step !== step;
-        at('first-key-again').hidden = !this.#state.hasKey || !at('first-key').hidden;
+        const isKeyGone = Boolean(this.#state.hasKey) && at('first-key').hidden;
+        at('first-key-again').hidden = !isKeyGone;
+        if (isKeyGone) {
+            at('first-make-key').textContent = 'Make another';
+            at('first-make-key').nextElementSibling.textContent = 'Next step';
+        }
         if (step === 'arrival') this.#drawArrival(watch);
         this.#drawnStep ??= step;
         if (this.#drawnStep !== step) {

@@ -7,6 +7,8 @@ import { at } from './document.js';
 import { complain, doing } from './shell.js';
 
 const COPIED_MS = 2_000;
+/** Fields of the API that people type as an amount of money. */
+const AMOUNTS = new Set(['amountInCents', 'grossAmountInCents']);
 
 /** Tells screen readers what those who look can see. */
 export function announce(text) {
@@ -58,7 +60,7 @@ function mark(fields) {
 }
 
 function fieldOf(form, name) {
-    const found = form.elements.namedItem(name);
+    const found = form.elements.namedItem(AMOUNTS.has(name) ? 'amount' : name);
     return found instanceof RadioNodeList ? found[0] : found;
 }
 

@@ -7,7 +7,7 @@ import { downloadCSV } from './csv.js';
 import { Details, RefundQuestion } from './details.js';
 import { at, copyOf, reconcile } from './document.js';
 import { FirstSteps } from './first.js';
-import { amountProblem, decimal, minorUnits } from './money.js';
+import { amountProblem, decimal, minorUnits, tipAmount } from './money.js';
 import { PageForm } from './page-form.js';
 import { ReceiptWatch } from './receipts.js';
 import { Roll } from './roll.js';
@@ -290,24 +290,26 @@ function goalsOf(id) {
     return trail?.goalsOf(id)?.map(goal => trail.nameOf(goal) ?? 'a goal that was removed') ?? null;
 }
 
-function answering(form) {
-    return text => { form.querySelector('.answer').textContent = text; };
-}
 
 function sendTestTip(event) {
     event.preventDefault();
     const watch = watches.get(selected);
     const { name, amount, message } = forms.tip.elements;
-    const answer = answering(forms.tip);
-    const units = minorUnits(amount.value, watch.page.currency);
-    if (!units) {
+    const answer = (text, isBad = text !== '') => {
+        forms.tip.querySelector('.answer').textContent = text;
+        forms.tip.querySelector('.answer').classList.toggle('is-bad', isBad);
+    };
+    const { units, problem } = tipAmount(amount.value, watch.page.currency);
+    if (problem) {
         amount.focus();
-        return answer(amountProblem(amount.value, watch.page.currency));
+        return answer(problem);
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {
         const { tip } = await call('POST', `pages/${watch.page.slug}/tips`, { body });
-        answer(`Sent ${amountOf(tip)}.`);
+        // Pressed once more it would be a second tip.
+        forms.tip.reset();
+        answer(`Sent ${amountOf(tip)} from ${nameOf(tip)}.`, false);
         if (!watch.isHeard) watch.begin();
     }, answer);
 }

@@ -54,3 +54,13 @@ export function amountProblem(text, currency) {
     const example = digits ? `5 or ${decimal(Number('45'.padEnd(digits + 1, '0')), currency)}` : '5 or 450';
     return `Enter an amount in ${currency}, like ${example}.`;
 }
+
+/** As the server has it, in minor units. */
+const LARGEST_TIP = 100_000_000;
+
+/** `{units}` of a tip that a person typed, or `{problem}`, in words. */
+export function tipAmount(text, currency) {
+    const units = minorUnits(text, currency);
+    if (!units) return { problem: amountProblem(text, currency) };
+    return units > LARGEST_TIP ? { problem: `A tip is ${formatted(LARGEST_TIP, currency)} at most.` } : { units };
+}

@@ -2,7 +2,7 @@
 import { AlertSound } from './alert-sound.js';
 import { call, Refusal } from './api.js';
 import { at, copyOf, reconcile } from './document.js';
-import { amountProblem, formatted, minorUnits } from './money.js';
+import { amountProblem, formatted, minorUnits, tipAmount } from './money.js';
 import { CHOICES, RANGES } from './overlay-look.js';
 import { doing, shell } from './shell.js';
 
@@ -88,8 +88,8 @@ function screenRow(state) {
     row.querySelector('b').textContent = screen === PREVIEW_SCREEN ? 'Preview in the dashboard' : screen;
     row.querySelector('.tag').textContent = KINDS[kind] ?? kind;
     const facts = [isConnected ? `Connected ${ago(connectedAt)}` : `Gone, last seen ${ago(lastSeenAt)}`];
-    if (kind === 'alerts') facts.push(lastShownAt ? `showed an alert ${ago(lastShownAt)}` : 'no alert shown yet');
-    if (key) facts.push(`key “${key}”`);
+    if (kind === 'alerts') facts.push(lastShownAt ? `showed an alert ${ago(lastShownAt)}` : 'no tip shown yet');
+    facts.push(key ? `key “${key}”` : 'its key was revoked');
     row.querySelector('.screen-facts').textContent = facts.join(' · ');
     const button = row.querySelector('button');
     button.hidden = isConnected;
@@ -106,16 +106,18 @@ function drawWarning() {
     if (!boxes) return;
     const isMissing = !boxes.some(({ isConnected }) => isConnected);
     const isNew = boxes.length === 0;
+    if (!isMissing && at('test').querySelector('.answer').textContent === NOBODY) testAnswer('');
     at('warning').hidden = !isMissing && !isPaused;
     if (!isMissing) {
         at('warning-what').textContent = 'Alerts are paused.';
         at('warning-do').textContent = 'Tips that come in wait in line until you go on.';
         return;
     }
-    at('warning-what').textContent = isNew ? 'No alert box yet.' : 'No alert box is connected.';
+    at('warning-what').textContent = !isNew ? 'No alert box is connected.'
+        : made?.kind === 'alerts' ? 'Your link hasn’t been opened yet.' : 'No alert box has connected yet.';
     at('warning-do').textContent = isNew
-        ? 'Tips that come in are shown to nobody. Make a link and add it to OBS.'
-        : 'Tips that come in now are shown to nobody. Is OBS open, and is the source in the scene?';
+        ? `Until one does, no screen shows the tips that come in. ${made ? 'Add the' : 'Make a'} link ${made ? '' : 'and add it '}to OBS.`
+        : 'Tips that come in now wait ten minutes for one. Is OBS open, and is the source in the scene?';
 }
 
 function forget(screen, button) {
@@ -156,23 +158,28 @@ function flip({ currentTarget: button }) {
     });
 }
 
+const NOBODY = 'No screen is connected, so nobody saw it.';
+
+function testAnswer(text, isBad = Boolean(text)) {
+    const answer = at('test').querySelector('.answer');
+    answer.textContent = text;
+    answer.classList.toggle('is-bad', isBad);
+}
+
 function sendTest(event) {
     event.preventDefault();
     const { name, amount, message } = event.target.elements;
-    const answer = event.target.querySelector('.answer');
-    const say = (text, isBad = Boolean(text)) => {
-        answer.textContent = text;
-        answer.classList.toggle('is-bad', isBad);
-    };
-    const units = minorUnits(amount.value, page.currency);
-    if (!units) {
+    const say = testAnswer;
+    const { units, problem } = tipAmount(amount.value, page.currency);
+    if (problem) {
         amount.focus();
-        return say(amountProblem(amount.value, page.currency));
+        return say(problem);
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {
         const { screens } = await call('POST', `pages/${page.slug}/test-alert`, { body });
-        if (screens === 0) say('No screen is connected, so nobody saw it.');
+        if (screens === 0) say(NOBODY);
+        else if (isPaused) say('Sent. It waits with the others until you switch Pause alerts off.', false);
         else say(`${formatted(units, page.currency)} shown on ${screens} ${screens === 1 ? 'screen' : 'screens'}.`, false);
     }, say);
 }
@@ -308,6 +315,7 @@ function makeLink(event) {
         isRevealed = false;
         drawLink();
         drawPreview();
+        drawWarning();
         at('copy').focus();
     }, text => { answer.textContent = text; });
 }
@@ -349,6 +357,7 @@ function changed({ target }) {
         suggestName();
     }
     if (target.name === 'noBackground' && target.checked) fields.ownBackground.checked = false;
+    at('howto-test').textContent = kindNow() === 'alerts' ? 'send a test alert from here' : 'look: it shows what is there now';
     drawFields();
     drawLink();
     previewSoon();

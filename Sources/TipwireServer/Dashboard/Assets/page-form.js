@@ -1,7 +1,7 @@
 /** The form that makes a page: by itself, or as the first step of the guided start. */
 import { call } from './api.js';
 import { at } from './document.js';
-import { doing } from './shell.js';
+import { act, answering } from './forms.js';
 
 export class PageForm {
     isOpen = false;
@@ -15,6 +15,7 @@ export class PageForm {
         this.#form.addEventListener('input', event => this.#suggestSlug(event));
         this.#form.addEventListener('submit', event => this.#make(event));
         at('make-page-cancel').addEventListener('click', () => this.close());
+        this.#form.addEventListener('keydown', ({ key }) => { if (key === 'Escape') this.close(); });
     }
 
     open() {
@@ -40,6 +41,7 @@ export class PageForm {
     #enter(isOpen) {
         this.isOpen = isOpen;
         this.#form.reset();
+        answering(this.#form)('');
         this.#hasOwnSlug = false;
         this.#on.changed();
     }
@@ -48,11 +50,11 @@ export class PageForm {
         event.preventDefault();
         const { title, slug, currency } = this.#form.elements;
         const body = { slug: slug.value, title: title.value, currency: currency.value.toUpperCase() };
-        doing(event.submitter, async () => {
+        act(event.submitter, async () => {
             const page = await call('POST', 'pages', { body });
             this.#enter(false);
             await this.#on.made(page);
-        }, text => { this.#form.querySelector('.answer').textContent = text; });
+        }, answering(this.#form));
     }
 
     /** The slug follows the title until someone has another idea. */

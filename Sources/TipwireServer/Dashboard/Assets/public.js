@@ -1,6 +1,6 @@
 /** Keeps a public page true while someone looks at it: what the server says of it now takes the place of what is shown. */
 
-const LOOK_MS = 30_000;
+const LOOK_MS = 10_000;
 
 async function look() {
     setTimeout(look, LOOK_MS);

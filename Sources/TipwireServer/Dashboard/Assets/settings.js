@@ -26,6 +26,7 @@ let saved = page;
 
 function drawPage() {
     for (const name of ['title', 'url', 'currency']) forms.page.elements[name].value = saved[name];
+    at('page').selectedOptions[0].textContent = saved.title;
     at('slug').textContent = page.slug;
     at('public-link').textContent = publicAddress();
     // The same server, by whatever name this browser reaches it.

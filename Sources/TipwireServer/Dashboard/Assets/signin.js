@@ -9,7 +9,7 @@ at('password').addEventListener('submit', async event => {
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ account: fields.get('account'), password: fields.get('password') }),
     }).catch(() => null);
-    if (answer?.ok) return location.replace('/');
+    if (answer?.ok) return location.pathname === '/login' ? location.replace('/') : location.reload();
     const refused = at('refused');
     refused.textContent = (await answer?.json().catch(() => null))?.detail ?? 'The server can\u2019t be reached.';
     refused.hidden = false;

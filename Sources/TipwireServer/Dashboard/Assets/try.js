@@ -2,7 +2,7 @@
 import { call, Refusal } from './api.js';
 import { Console } from './console.js';
 import { at } from './document.js';
-import { amountProblem, formatted, minorUnits } from './money.js';
+import { formatted, tipAmount } from './money.js';
 import { doing, shell } from './shell.js';
 
 const COPIED_MS = 2_000;
@@ -252,10 +252,10 @@ function sendTip(event) {
         answer.textContent = text;
         answer.classList.toggle('is-bad', isBad);
     };
-    const units = minorUnits(amount.value, page.currency);
-    if (!units) {
+    const { units, problem } = tipAmount(amount.value, page.currency);
+    if (problem) {
         amount.focus();
-        return tell(amountProblem(amount.value, page.currency));
+        return tell(problem);
     }
     const body = { displayName: name.value, grossAmountInCents: units, message: message.value };
     doing(event.submitter, async () => {

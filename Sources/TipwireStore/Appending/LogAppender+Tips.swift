@@ -1,4 +1,3 @@
-import GRDB
 import TipwireCore
 
 // MARK: - Receiving
@@ -18,13 +17,13 @@ extension LogAppender {
     ) throws -> Result<[LogAnswer], LogRefusal> {
         precondition(key == nil || drafts.count == 1, "an idempotency key goes with exactly one draft")
         if let key {
-            if let row = try tip(key: key, of: page) {
+            if let row = try tables.tip(key: key, of: page) {
                 guard row.tip.isRepeated(by: drafts[0], statedCreatedAt: row.statedCreatedAt) else {
                     return .failure(.conflict(index: 0, field: .idempotencyKey))
                 }
                 return .success([try firstAnswer(row, page)])
             }
-            if try CorrectionRow.find(key, of: page, db) != nil {
+            if try tables.correction(key, of: page) != nil {
                 return .failure(.conflict(index: 0, field: .idempotencyKey))
             }
         }
@@ -37,10 +36,10 @@ extension LogAppender {
                 switch decision {
                 case .add(let id):
                     answers.append(try add(draft, id: id, page: page))
-                    if let key { try remember(key, tip: id, page: page) }
+                    if let key { try tables.insert(key: key, for: id, of: page) }
                 case .repeats(let row):
                     answers.append(try firstAnswer(row, page))
-                    if let key { try remember(key, tip: row.tip.id, page: page) }
+                    if let key { try tables.insert(key: key, for: row.tip.id, of: page) }
                 case .sameAs(let first):
                     answers.append(answers[first])
                 }
@@ -66,7 +65,7 @@ extension LogAppender {
                 continue
             }
             firsts[id] = index
-            if let row = try tip(id, of: page) {
+            if let row = try tables.tip(id, of: page) {
                 guard row.tip.isRepeated(by: draft, statedCreatedAt: row.statedCreatedAt) else {
                     return .failure(.conflict(index: index, field: .tipID))
                 }
@@ -82,21 +81,10 @@ extension LogAppender {
         let tip = Tip(draft, id: id, committedAt: time)
         let reception = pages[page]!.reducer.receive(tip)
         let events = try append(reception.events, to: page)
-        try insertTip.run { [head = log.head] in
-            $0.put(page.rawValue)
-            $0.put(id.text)
-            $0.put(tip.displayName)
-            $0.put(tip.message)
-            $0.put(tip.grossAmountInCents)
-            $0.put(tip.processingFeeInCents)
-            $0.put(tip.isAnonymous)
-            $0.put(draft.createdAt?.milliseconds)
-            $0.put(tip.createdAt.milliseconds)
-            $0.put(tip.processedAt.milliseconds)
-            $0.put(events[0].sequence)
-            $0.put(head)
-            $0.put(GoalCredits.encode(reception.credits))
-        }
+        let row = TipRow(
+            tip: tip, statedCreatedAt: draft.createdAt, sequences: events[0].sequence...log.head, refundSequences: nil,
+            creditsText: GoalCredits.encode(reception.credits))
+        try tables.insert(row, of: page)
         return answer(.tip(tip), page, events)
     }
 
@@ -104,10 +92,5 @@ extension LogAppender {
         var tip = row.tip
         tip.refundedAt = nil
         return try repeatedAnswer(.tip(tip), page, row.sequences)
-    }
-
-    private func remember(_ key: TipIdentifier, tip: TipIdentifier, page: Page.ID) throws {
-        try db.cachedStatement(sql: "INSERT INTO idempotency (page_id, key, tip_id) VALUES (?, ?, ?)")
-            .execute(arguments: [page.rawValue, key.text, tip.text])
     }
 }

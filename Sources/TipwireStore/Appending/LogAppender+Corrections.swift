@@ -1,4 +1,3 @@
-import GRDB
 import TipwireCore
 
 // MARK: - Refunds
@@ -7,10 +6,10 @@ extension LogAppender {
     mutating func refund(
         _ id: TipIdentifier, key: TipIdentifier?, page: Page.ID
     ) throws -> Result<[LogAnswer], LogRefusal> {
-        guard let row = try tip(id, of: page) else { return .failure(.unknownTip) }
+        guard var row = try tables.tip(id, of: page) else { return .failure(.unknownTip) }
         if let key {
             switch try meaning(of: key, page: page) {
-            case .nothing: try CorrectionRow.refund(id).insert(key: key, page: page, db)
+            case .nothing: try tables.insert(.refund(id), key: key, of: page)
             case .correction(.refund(id)): break
             case .correction, .tip: return .failure(.conflict(index: 0, field: .idempotencyKey))
             }
@@ -18,18 +17,11 @@ extension LogAppender {
         if let sequences = row.refundSequences {
             return .success([try repeatedAnswer(.tip(row.tip), page, sequences)])
         }
-        var tip = row.tip
-        tip.refundedAt = time
-        let events = try append(pages[page]!.reducer.refund(tip, credits: try row.credits()), to: page)
-        try db.cachedStatement(
-            sql: """
-                UPDATE tips SET refunded_at = ?, refund_first_sequence = ?, refund_last_sequence = ?
-                WHERE last_sequence = ?
-                """
-        ).execute(arguments: [
-            time.milliseconds, events[0].sequence, log.head, row.sequences.upperBound,
-        ])
-        return .success([answer(.tip(tip), page, events)])
+        row.tip.refundedAt = time
+        let events = try append(pages[page]!.reducer.refund(row.tip, credits: try row.credits()), to: page)
+        row.refundSequences = events[0].sequence...log.head
+        try tables.refund(row, of: page)
+        return .success([answer(.tip(row.tip), page, events)])
     }
 
     private enum KeyMeaning {
@@ -40,8 +32,8 @@ extension LogAppender {
 
     /// What a page's idempotency key stands for: tips and corrections share them.
     private func meaning(of key: TipIdentifier, page: Page.ID) throws -> KeyMeaning {
-        if let correction = try CorrectionRow.find(key, of: page, db) { return .correction(correction) }
-        return try tip(key: key, of: page) == nil ? .nothing : .tip
+        if let correction = try tables.correction(key, of: page) { return .correction(correction) }
+        return try tables.tip(key: key, of: page) == nil ? .nothing : .tip
     }
 }
 
@@ -77,11 +69,10 @@ extension LogAppender {
                 guard case .adjust(_, let amount, let reason) = command else {
                     preconditionFailure("an idempotency key goes with an adjustment")
                 }
-                try CorrectionRow.adjustment(
-                    CorrectionRow.Adjustment(
-                        goal: id, amountInCents: amount, reason: reason, answer: goal,
-                        sequences: events[0].sequence...events[events.count - 1].sequence)
-                ).insert(key: key, page: page, db)
+                let adjustment = CorrectionRow.Adjustment(
+                    goal: id, amountInCents: amount, reason: reason, answer: goal,
+                    sequences: events[0].sequence...events[events.count - 1].sequence)
+                try tables.insert(.adjustment(adjustment), key: key, of: page)
             }
             return .success([answer(.goal(goal), page, events)])
         }

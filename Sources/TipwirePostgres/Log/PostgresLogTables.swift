@@ -1,0 +1,273 @@
+import NIOCore
+import TipwireCore
+import TipwireStore
+import TipwireWire
+
+/// The tables of the log in PostgreSQL, as one batch sees them.
+///
+/// A statement costs a journey to the server and back, so a batch makes as many as it takes for all of it, not for each tip:
+/// what the commands ask for is read ahead, what they write is gathered, and `write(_: LogRow)` sends it.
+struct PostgresLogTables: LogTables {
+    private struct Name: Hashable {
+        let page: Page.ID
+        let text: String
+    }
+
+    private let db: PostgresConnection
+    private let lineage: Lineage
+    private let log: LogRow
+
+    private var pages: [Page.ID: (label: PageLabel, goals: GoalQueue)] = [:]
+    private var tips: [Name: TipRow] = [:]
+    private var tipsByKey: [Name: TipIdentifier] = [:]
+    private var corrections: [Name: CorrectionRow] = [:]
+
+    private var newTips: [(page: Page.ID, row: TipRow)] = []
+    private var newEvents: [(event: Event, data: String)] = []
+    private var newKeys: [(page: Page.ID, key: TipIdentifier, tip: TipIdentifier)] = []
+    private var newCorrections: [(page: Page.ID, key: TipIdentifier, row: CorrectionRow)] = []
+    private var refunds: [TipRow] = []
+    private var goals = GoalRows.Changes()
+    /// What the batch has left beside its head, once it is written.
+    private(set) var token: Int64?
+
+    init(_ db: PostgresConnection, for commands: [LogCommand], lineage: Lineage) throws {
+        self.db = db
+        self.lineage = lineage
+        // First of all: from here on no other commit is between what is read and what is written.
+        log = try LogRow.lock(db)
+        guard log.epoch == lineage.epoch else { throw StoreFailing(Lineage.explanation) }
+        let wanted = Wanted(commands)
+        try readPages(wanted.pages)
+        if !wanted.keys.isEmpty { try readKeys(wanted.keys) }
+        let named = wanted.tips + tipsByKey.map { ($0.key.page, $0.value.text) }
+        if !named.isEmpty { try readTips(named) }
+    }
+
+    /// What the commands of a batch will ask for.
+    private struct Wanted {
+        var pages: Set<Page.ID> = []
+        var tips: [(Page.ID, String)] = []
+        var keys: [(Page.ID, String)] = []
+
+        init(_ commands: [LogCommand]) {
+            for command in commands {
+                switch command {
+                case .receive(let page, let drafts, let key):
+                    pages.insert(page)
+                    for draft in drafts { if let id = draft.id { tips.append((page, id.text)) } }
+                    add(key, page)
+                case .replay(let page, let tip):
+                    pages.insert(page)
+                    tips.append((page, tip.text))
+                case .refund(let page, let tip, let key):
+                    pages.insert(page)
+                    tips.append((page, tip.text))
+                    add(key, page)
+                case .changeGoals(let page, _, let key):
+                    pages.insert(page)
+                    add(key, page)
+                }
+            }
+        }
+
+        private mutating func add(_ key: TipIdentifier?, _ page: Page.ID) {
+            if let key { keys.append((page, key.text)) }
+        }
+    }
+}
+
+// MARK: - Reading ahead
+
+extension PostgresLogTables {
+    private mutating func readPages(_ ids: Set<Page.ID>) throws {
+        let goals = try GoalRows.current.read(db, pages: Array(ids))
+        let rows = try db.execute(
+            "SELECT id, slug, currency FROM pages WHERE id = ANY($1::bigint[])", ids.map(\.rawValue))
+        for row in rows {
+            let id = Page.ID(rawValue: row[0])
+            guard let slug = Slug(row[1]), let currency = Currency(code: row[2]) else {
+                throw DamagedRow(table: "pages", problem: "bad slug or currency")
+            }
+            pages[id] = (PageLabel(slug: slug, currency: currency), goals[id] ?? GoalQueue())
+        }
+    }
+
+    private mutating func readKeys(_ keys: [(page: Page.ID, text: String)]) throws {
+        let pages = keys.map(\.page.rawValue)
+        let texts = keys.map(\.text)
+        let wanted = "JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, key) USING (page_id, key)"
+        for row in try db.execute("SELECT page_id, key, tip_id FROM idempotency \(wanted)", pages, texts) {
+            guard let tip = TipIdentifier(row[2]) else { throw DamagedRow(table: "idempotency", problem: "bad id") }
+            tipsByKey[Name(page: Page.ID(rawValue: row[0]), text: row[1])] = tip
+        }
+        let corrections = try db.execute(
+            "SELECT page_id, key, \(CorrectionRow.columns) FROM corrections \(wanted)", pages, texts)
+        for row in corrections {
+            self.corrections[Name(page: Page.ID(rawValue: row[0]), text: row[1])] = try CorrectionRow(row, from: 2)
+        }
+    }
+
+    private mutating func readTips(_ names: [(page: Page.ID, text: String)]) throws {
+        let rows = try db.execute(
+            """
+            SELECT page_id, \(TipRow.columns) FROM tips
+            JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, id) USING (page_id, id)
+            """, names.map(\.page.rawValue), names.map(\.text))
+        for row in rows {
+            let tip = try TipRow(row, from: 1)
+            tips[Name(page: Page.ID(rawValue: row[0]), text: tip.tip.id.text)] = tip
+        }
+    }
+}
+
+// MARK: - What the appender asks
+
+extension PostgresLogTables {
+    func readLog() throws -> LogRow { log }
+
+    func page(_ id: Page.ID) throws -> (label: PageLabel, goals: GoalQueue)? { pages[id] }
+
+    func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? { tips[Name(page: page, text: id.text)] }
+
+    func tip(key: TipIdentifier, of page: Page.ID) throws -> TipRow? {
+        try tipsByKey[Name(page: page, text: key.text)].flatMap { try tip($0, of: page) }
+    }
+
+    func correction(_ key: TipIdentifier, of page: Page.ID) throws -> CorrectionRow? {
+        corrections[Name(page: page, text: key.text)]
+    }
+
+    func events(_ sequences: ClosedRange<Int64>) throws -> [Event] {
+        // Those of this batch are not in the database yet.
+        if sequences.lowerBound > log.head {
+            return newEvents.map(\.event).filter { sequences.contains($0.sequence) }
+        }
+        return try db.execute(
+            "SELECT \(Event.columns) FROM events WHERE sequence BETWEEN $1 AND $2 ORDER BY sequence",
+            sequences.lowerBound, sequences.upperBound
+        ).map { try Event($0) }
+    }
+}
+
+// MARK: - Writing
+
+extension PostgresLogTables {
+    mutating func insert(_ row: TipRow, of page: Page.ID) throws {
+        newTips.append((page, row))
+        tips[Name(page: page, text: row.tip.id.text)] = row
+    }
+
+    mutating func insert(_ event: Event, data: ByteBuffer) throws {
+        newEvents.append((event, String(buffer: data)))
+    }
+
+    mutating func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
+        newKeys.append((page, key, tip))
+        tipsByKey[Name(page: page, text: key.text)] = tip
+    }
+
+    mutating func insert(_ correction: CorrectionRow, key: TipIdentifier, of page: Page.ID) throws {
+        newCorrections.append((page, key, correction))
+        corrections[Name(page: page, text: key.text)] = correction
+    }
+
+    mutating func refund(_ row: TipRow, of page: Page.ID) throws {
+        refunds.append(row)
+        tips[Name(page: page, text: row.tip.id.text)] = row
+    }
+
+    mutating func write(_ queue: GoalQueue, over before: GoalQueue, of page: Page.ID) throws {
+        goals.add(queue, over: before, of: page)
+    }
+
+    mutating func write(_ log: LogRow) throws {
+        try writeEvents()
+        try writeTips()
+        try writeKeys()
+        try writeRefunds()
+        try goals.write(to: .current, db)
+        try log.write(db)
+        token = try lineage.mark(log.head, db)
+    }
+
+    /// A repeat changes nothing of the log, and may still bring a new key: that is all there is to write then.
+    func writeKeysOfRepeats() throws {
+        if token == nil { try writeKeys() }
+    }
+
+    private func writeEvents() throws {
+        guard !newEvents.isEmpty else { return }
+        try db.execute(
+            """
+            INSERT INTO events (sequence, page_id, kind, time, data)
+            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])
+            """,
+            newEvents.map(\.event.sequence), newEvents.map(\.event.page.rawValue),
+            newEvents.map(\.event.body.kind.rawValue), newEvents.map(\.event.time.milliseconds),
+            newEvents.map(\.data))
+    }
+
+    private func writeTips() throws {
+        guard !newTips.isEmpty else { return }
+        let rows = newTips.map(\.row)
+        try db.execute(
+            """
+            INSERT INTO tips (page_id, id, display_name, message, gross, fee, is_anonymous, stated_created_at,
+                created_at, processed_at, first_sequence, last_sequence, credits)
+            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
+                $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])
+            """,
+            newTips.map(\.page.rawValue), rows.map(\.tip.id.text), rows.map(\.tip.displayName),
+            rows.map(\.tip.message), rows.map { Int64($0.tip.grossAmountInCents) },
+            rows.map { Int64($0.tip.processingFeeInCents) }, PostgresValue.bools(rows.map(\.tip.isAnonymous)),
+            PostgresValue.ints(rows.map { $0.statedCreatedAt?.milliseconds }),
+            rows.map(\.tip.createdAt.milliseconds), rows.map(\.tip.processedAt.milliseconds),
+            rows.map(\.sequences.lowerBound), rows.map(\.sequences.upperBound),
+            PostgresValue.texts(rows.map(\.creditsText)))
+    }
+
+    private func writeKeys() throws {
+        if !newKeys.isEmpty {
+            try db.execute(
+                """
+                INSERT INTO idempotency (page_id, key, tip_id)
+                SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])
+                """, newKeys.map(\.page.rawValue), newKeys.map(\.key.text), newKeys.map(\.tip.text))
+        }
+        for (page, key, correction) in newCorrections { try write(correction, key: key, of: page) }
+    }
+
+    /// Corrections are made by hand: there are never many of them in a batch.
+    private func write(_ correction: CorrectionRow, key: TipIdentifier, of page: Page.ID) throws {
+        switch correction {
+        case .refund(let tip):
+            try db.execute(
+                "INSERT INTO corrections (page_id, key, tip_id) VALUES ($1, $2, $3)", page.rawValue, key.text, tip.text)
+        case .adjustment(let adjustment):
+            let goal = adjustment.answer.goal
+            try db.execute(
+                """
+                INSERT INTO corrections (page_id, key, goal_id, adjustment, reason, description, amount, progress,
+                    goal_state, first_sequence, last_sequence)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                """,
+                page.rawValue, key.text, adjustment.goal, adjustment.amountInCents, adjustment.reason,
+                goal.description, goal.amountInCents, goal.progressInCents, adjustment.answer.state.rawValue,
+                adjustment.sequences.lowerBound, adjustment.sequences.upperBound)
+        }
+    }
+
+    private func writeRefunds() throws {
+        guard !refunds.isEmpty else { return }
+        try db.execute(
+            """
+            UPDATE tips SET refunded_at = new.at, refund_first_sequence = new.first, refund_last_sequence = new.last
+            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS new (tip, at, first, last)
+            WHERE last_sequence = new.tip
+            """,
+            refunds.map(\.sequences.upperBound), PostgresValue.ints(refunds.map { $0.tip.refundedAt?.milliseconds }),
+            PostgresValue.ints(refunds.map { $0.refundSequences?.lowerBound }),
+            PostgresValue.ints(refunds.map { $0.refundSequences?.upperBound }))
+    }
+}

@@ -1,0 +1,105 @@
+import TipwireCore
+import TipwireStore
+
+extension PostgresStore: LogStore {
+    /// Most entries, wanted or not, that one `events` call for several pages looks at. It bounds the call to a few
+    /// milliseconds when the wanted pages are quiet and the others are busy.
+    private static let windowRows = 4_096
+
+    public func bounds() async throws -> LogBounds {
+        try await read { db in try LogRow.read(db).bounds }
+    }
+
+    public func commit(
+        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+    ) {
+        let isTaken = logWriter.run { [lineage] session in
+            answer(
+                Result {
+                    let (commit, token) = try Self.transaction(session) { db in
+                        try Self.append(commands, at: now, db, lineage)
+                    }
+                    if let token { lineage.passed(commit.bounds.head, token) }
+                    return commit
+                })
+        }
+        if !isTaken { answer(.failure(StoreFailing("the store is closed"))) }
+    }
+
+    private static func append(
+        _ commands: [LogCommand], at now: Timestamp, _ db: PostgresConnection, _ lineage: Lineage
+    ) throws -> (Commit, token: Int64?) {
+        let tables = try PostgresLogTables(db, for: commands, lineage: lineage)
+        var appender = try LogAppender(tables, at: now)
+        let results = try commands.map { try appender.apply($0) }
+        let bounds = try appender.finish()
+        try appender.tables.writeKeysOfRepeats()
+        return (Commit(results: results, bounds: bounds), appender.tables.token)
+    }
+
+    public func logStatistics() async throws -> LogStatistics {
+        try await read { db in
+            let log = try LogRow.read(db)
+            let oldest = try db.execute("SELECT time FROM events ORDER BY sequence LIMIT 1").first
+            return LogStatistics(
+                events: log.events, bytes: log.bytes,
+                oldest: oldest.map { Timestamp(milliseconds: $0[0]) })
+        }
+    }
+}
+
+// MARK: - Reading
+
+extension PostgresStore {
+    public func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
+        precondition(limit > 0, "a slice of the log holds at least one entry")
+        return try await read { db in
+            let bounds = try LogRow.read(db).bounds
+            switch pages {
+            case .all:
+                let rows = try db.execute(
+                    "SELECT \(Event.columns) FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2", sequence,
+                    limit)
+                return try Self.slice(rows, bounds: bounds, limit: limit)
+            case .some(let pages) where pages.isEmpty:
+                return EventSlice(events: [], through: bounds.head, bounds: bounds)
+            case .some(let pages) where pages.count == 1:
+                let rows = try db.execute(
+                    """
+                    SELECT \(Event.columns) FROM events WHERE page_id = $2 AND sequence > $1 ORDER BY sequence LIMIT $3
+                    """, sequence, pages.first?.rawValue, limit)
+                return try Self.slice(rows, bounds: bounds, limit: limit)
+            case .some(let pages):
+                return try Self.window(db, bounds: bounds, after: sequence, pages: pages, limit: limit)
+            }
+        }
+    }
+
+    private static func slice(_ rows: PostgresResult, bounds: LogBounds, limit: Int) throws -> EventSlice {
+        let events = try rows.map { try Event($0) }
+        return EventSlice(
+            events: events, through: events.count == limit ? events[limit - 1].sequence : bounds.head, bounds: bounds)
+    }
+
+    /// The entries of several pages among the next `windowRows` of the log.
+    ///
+    /// Not one index search for each page: an account may own thousands, their entries would have to be sorted
+    /// together, and most reads find just the few newest.
+    private static func window(
+        _ db: PostgresConnection, bounds: LogBounds, after sequence: Int64, pages: Set<Page.ID>, limit: Int
+    ) throws -> EventSlice {
+        // Of those that aren't wanted nothing but the number comes over.
+        let last: Int64? = try db.execute(
+            "SELECT sequence FROM events WHERE sequence > $1 ORDER BY sequence OFFSET \(windowRows - 1) LIMIT 1",
+            sequence
+        ).first?[0]
+        let rows = try db.execute(
+            """
+            SELECT \(Event.columns) FROM events WHERE sequence > $1 AND sequence <= $2 AND page_id = ANY($3::bigint[])
+            ORDER BY sequence LIMIT $4
+            """, sequence, last ?? bounds.head, pages.map(\.rawValue), limit)
+        let events = try rows.map { try Event($0) }
+        let through = events.count == limit ? events[limit - 1].sequence : last ?? bounds.head
+        return EventSlice(events: events, through: through, bounds: bounds)
+    }
+}

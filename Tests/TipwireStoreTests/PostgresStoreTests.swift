@@ -1,0 +1,235 @@
+import Foundation
+import NIOCore
+import Testing
+import TipwireCore
+import TipwireStore
+
+@testable import TipwirePostgres
+
+/// What is PostgreSQL's alone, beside the contract: other servers beside this one, and a server that goes away.
+@Suite(.enabled(if: StoreKind.postgres != nil, "TIPWIRE_TEST_POSTGRES names no server"))
+struct PostgresStoreTests {
+    private let server: PostgresServer
+
+    init() throws { server = try #require(PostgresServer.given) }
+
+    /// The names of databases that no other test has.
+    private func database() throws -> (name: String, url: String) {
+        let name = "tipwire-\(UUID().uuidString)"
+        return (name, try server.database(name))
+    }
+
+    private func refusal(_ url: String) async -> String {
+        do {
+            try await PostgresStore.open(url).close()
+            return "it was opened"
+        } catch {
+            return "\(error is StoreUnusable ? "" : "no StoreUnusable: ")\(error)"
+        }
+    }
+
+    // MARK: Opening
+
+    @Test func `what can't be opened says why in one line`() async throws {
+        let (name, url) = try database()
+        let address = url.dropLast(name.count)
+        #expect(await refusal("\(address)nowhere").contains("database \"nowhere\" does not exist"))
+        #expect(await refusal("postgres://tipwire@127.0.0.1:1/x").contains("can't be reached"))
+        _ = try server.run(
+            "postgres", "CREATE DATABASE \"\(name)-latin\" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+        #expect(await refusal("\(url)-latin").contains("encoding is LATIN1"))
+        try await PostgresStore.open(url).close()
+        try server.run(name, "INSERT INTO tipwire.migrations VALUES ('9999-later')")
+        #expect(await refusal(url).contains("newer Tipwire (9999-later)"))
+        for text in [await refusal("\(address)nowhere"), await refusal("postgres://tipwire@127.0.0.1:1/x")] {
+            #expect(!text.contains("\n"), "\(text)")
+        }
+    }
+
+    @Test func `servers that start at once make the tables once`() async throws {
+        let (_, url) = try database()
+        let epochs = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    let store = try await PostgresStore.open(url)
+                    let epoch = try await store.bounds().epoch
+                    try await store.close()
+                    return epoch
+                }
+            }
+            return try await group.reduce(into: Set()) { $0.insert($1) }
+        }
+        #expect(epochs.count == 1)
+    }
+
+    @Test func `commits are durable, whatever the database's setting says`() async throws {
+        let (name, url) = try database()
+        try server.run("postgres", "ALTER DATABASE \"\(name)\" SET synchronous_commit = off")
+        let store = try await PostgresStore.open(url)
+        let setting = try await store.read { db in try db.execute("SHOW synchronous_commit")[0][0] as String }
+        #expect(setting == "on")
+        try await store.close()
+        try server.run("postgres", "ALTER DATABASE \"\(name)\" SET synchronous_commit = remote_apply")
+        let other = try await PostgresStore.open(url)
+        let kept = try await other.read { db in try db.execute("SHOW synchronous_commit")[0][0] as String }
+        #expect(kept == "remote_apply")
+        try await other.close()
+    }
+
+    @Test func `text of every kind comes back as it went`() async throws {
+        let (_, url) = try database()
+        let store = try await PostgresStore.open(url)
+        let texts = ["", "NULL", "\"quoted\" \\ back{,}slash", "two\nlines\ttab", "😀 ë \u{202E}", "';--"]
+        let numbers: [Int64?] = [0, -1, .max, .min, nil]
+        let bytes = ByteBuffer(bytes: Array(0...255) as [UInt8])
+        try await store.read { db in
+            for text in texts { #expect(try db.execute("SELECT $1::text", text)[0][0] as String == text) }
+            let listed = try db.execute("SELECT * FROM unnest($1::text[])", texts)
+            #expect(listed.map { $0[0] as String } == texts)
+            let counted = try db.execute("SELECT * FROM unnest($1::bigint[])", PostgresValue.ints(numbers))
+            #expect(counted.map { $0[0] as Int64? } == numbers)
+            #expect(try db.execute("SELECT $1::bytea", bytes)[0][0] as ByteBuffer == bytes)
+            let blobs = try db.execute("SELECT * FROM unnest($1::bytea[])", PostgresValue.blobs([bytes, nil]))
+            #expect(blobs.map { $0[0] as ByteBuffer? } == [bytes, nil])
+            let flags = try db.execute("SELECT * FROM unnest($1::boolean[])", PostgresValue.bools([true, false]))
+            #expect(flags.map { $0[0] as Bool } == [true, false])
+            #expect(throws: PostgresError.self) { try db.execute("SELECT $1::text", "a\0b") }
+        }
+        try await store.close()
+    }
+
+    // MARK: Together
+
+    @Test func `commits of several servers are seen once each and in order by one that polls`() async throws {
+        let (_, url) = try database()
+        let stores = try await withThrowingTaskGroup(of: PostgresStore.self) { group in
+            for _ in 0..<4 { group.addTask { try await PostgresStore.open(url) } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        let scene = try await Scene(stores[0])
+        let goal = GoalCommand.add("g1", description: "Lights", amountInCents: 10_000_000)
+        _ = try await scene.results([.changeGoals(page: scene.page.id, goal, idempotencyKey: nil)])
+        let (writers, batches, each) = (3, 40, 5)
+        let total = Int64(1 + writers * batches * each)
+        async let seen: [Int64] = {
+            var seen: [Int64] = []
+            while (seen.last ?? 0) < total {
+                let slice = try await stores[3].events(after: seen.last ?? 0, pages: .all, limit: 50)
+                seen += slice.events.map(\.sequence)
+            }
+            return seen
+        }()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in stores.prefix(writers) {
+                group.addTask {
+                    for batch in 0..<batches {
+                        // Some are refused, and leave no gap.
+                        let commands =
+                            (0..<each).map { _ in scene.tip(draft(100)) }
+                            + (batch.isMultiple(of: 3)
+                                ? [.replay(page: scene.page.id, tip: TipIdentifier("nobody")!)] : [])
+                        _ = try await writer.commit(commands, at: .seconds(Int64(batch)))
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await seen == Array(1...total))
+        let queue = try await stores[0].goals(page: scene.page.id)
+        #expect(queue.goals[0].progressInCents == writers * batches * each * 100)
+        #expect(try await stores[1].logStatistics().events == total)
+        for store in stores { try await store.close() }
+    }
+
+    // MARK: A server that goes away
+
+    @Test func `connections that are cut lose no acknowledged tip and double none`() async throws {
+        let (name, url) = try database()
+        let store = try await PostgresStore.open(url)
+        let scene = try await Scene(store)
+        let cut =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
+        let cutting = Task {
+            while !Task.isCancelled {
+                try server.run("postgres", cut)
+                try await Task.sleep(for: .milliseconds(30))
+            }
+        }
+        var failures = 0
+        for number in 0..<300 {
+            let tip = draft(id: "t\(number)", 100)
+            // As a client does: again until it is answered.
+            while true {
+                do {
+                    _ = try await scene.receive([tip])
+                    break
+                } catch is StoreFailing {
+                    failures += 1
+                }
+            }
+        }
+        cutting.cancel()
+        _ = try? await cutting.value
+        #expect(failures > 0, "nothing was cut, and nothing proved")
+        let tips = try await settled { try await store.tips(page: scene.page.id, before: nil, limit: 1_000) }
+        #expect(Set(tips.map(\.tip.id.text)) == Set((0..<300).map { "t\($0)" }) && tips.count == 300)
+        #expect(try await scene.events().map(\.sequence) == Array(1...300))
+        try await store.close()
+    }
+
+    /// The first call on a connection that was cut fails.
+    private func settled<T>(_ body: () async throws -> T) async throws -> T {
+        for _ in 0..<10 {
+            do { return try await body() } catch is StoreFailing {}
+        }
+        return try await body()
+    }
+
+    @Test func `a log that has lost its tail gets another epoch, and is written no more`() async throws {
+        let (name, url) = try database()
+        let store = try await PostgresStore.open(url)
+        let scene = try await Scene(store)
+        for number in 0..<3 { try await scene.receive([draft(id: "t\(number)")]) }
+        let epoch = try await store.bounds().epoch
+        // As a replica would have it that got all but the last batch.
+        try server.run(
+            name,
+            """
+            SET search_path = tipwire; DELETE FROM tips WHERE last_sequence = 3; DELETE FROM events WHERE sequence = 3;
+            DELETE FROM batches WHERE head = 3; UPDATE log SET head = 2, events = 2;
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()
+            """)
+        var texts: [String] = []
+        for _ in 0..<3 {
+            do {
+                _ = try await scene.receive([draft(id: "later")])
+                texts.append("kept")
+            } catch {
+                texts.append("\(error)")
+            }
+        }
+        #expect(!texts.contains("kept") && texts.last?.contains("another one than before") == true, "\(texts)")
+        let fresh = try await PostgresStore.open(url)
+        #expect(try await fresh.bounds().epoch != epoch)
+        #expect(try await fresh.bounds().head == 2)
+        _ = try await fresh.commit([scene.tip(draft(id: "later"))], at: .seconds(9))
+        #expect(try await fresh.bounds().head == 3)
+        try await fresh.close()
+        try await store.close()
+    }
+
+    @Test func `a connection that was cut and finds its last batch goes on in the same epoch`() async throws {
+        let (name, url) = try database()
+        let store = try await PostgresStore.open(url)
+        let scene = try await Scene(store)
+        try await scene.receive([draft(id: "a")])
+        let epoch = try await store.bounds().epoch
+        try server.run(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
+        )
+        _ = try await settled { try await scene.receive([draft(id: "b")]) }
+        #expect(try await settled { try await store.bounds() } == LogBounds(epoch: epoch, head: 2, prunedThrough: 0))
+        try await store.close()
+    }
+}
