@@ -214,7 +214,7 @@ extension Problem {
             self.init(
                 .unprocessableContent, "Some fields are not valid.",
                 errors: [
-                    FieldError(field: "currency", detail: "can't be changed: the page has tips or goals in the one before")
+                    FieldError(field: "currency", detail: "can't be changed: there are tips or goals in the one before")
                 ])
         case .missingReference: self.init(.notFound, "The page or account is gone.")
         }
