@@ -7,34 +7,31 @@ extension PostgresStore: LogStore {
     private static let windowRows = 4_096
 
     public func bounds() async throws -> LogBounds {
-        try await read { db in try LogRow.read(db).bounds }
+        let bounds = try await read { [memory] db in try LogRow.read(db, of: memory).bounds }
+        memory.see(bounds)
+        return bounds
     }
 
     public func commit(
         _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     ) {
-        let isTaken = logWriter.run { [lineage] session in
-            answer(
-                Result {
-                    let (commit, token) = try Self.transaction(session) { db in
-                        try Self.append(commands, at: now, db, lineage)
-                    }
-                    if let token { lineage.passed(commit.bounds.head, token) }
-                    return commit
-                })
-        }
-        if !isTaken { answer(.failure(StoreFailing("the store is closed"))) }
-    }
-
-    private static func append(
-        _ commands: [LogCommand], at now: Timestamp, _ db: PostgresConnection, _ lineage: Lineage
-    ) throws -> (Commit, token: Int64?) {
-        let tables = try PostgresLogTables(db, for: commands, lineage: lineage)
-        var appender = try LogAppender(tables, at: now)
-        let results = try commands.map { try appender.apply($0) }
-        let bounds = try appender.finish()
-        try appender.tables.writeKeysOfRepeats()
-        return (Commit(results: results, bounds: bounds), appender.tables.token)
+        onLog(
+            { [memory] seat in
+                let (commit, tables) = try Transaction.write.run(at: seat, keepingIf: \.1.isChanged) { db in
+                    let tables = try PostgresLogTables(db, for: commands, memory: memory)
+                    var appender = try LogAppender(tables, at: now)
+                    let results = try commands.map { try appender.apply($0) }
+                    let bounds = try appender.finish()
+                    try appender.tables.writeKeysOfRepeats()
+                    return (Commit(results: results, bounds: bounds), appender.tables)
+                }
+                if let token = tables.token {
+                    memory.keep(commit.bounds, token: token)
+                } else {
+                    memory.see(commit.bounds)
+                }
+                return commit
+            }, answer: answer)
     }
 
     public func logStatistics() async throws -> LogStatistics {
@@ -53,8 +50,8 @@ extension PostgresStore: LogStore {
 extension PostgresStore {
     public func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
         precondition(limit > 0, "a slice of the log holds at least one entry")
-        return try await read { db in
-            let bounds = try LogRow.read(db).bounds
+        let slice = try await read { [memory] db in
+            let bounds = try LogRow.read(db, of: memory).bounds
             switch pages {
             case .all:
                 let rows = try db.execute(
@@ -73,6 +70,8 @@ extension PostgresStore {
                 return try Self.window(db, bounds: bounds, after: sequence, pages: pages, limit: limit)
             }
         }
+        memory.see(slice.bounds)
+        return slice
     }
 
     private static func slice(_ rows: PostgresResult, bounds: LogBounds, limit: Int) throws -> EventSlice {

@@ -33,7 +33,9 @@ extension PostgresStore {
             guard removed > 0 else { return Pruning(removed: 0, isPartial: false) }
             try Self.keepGoals(db, through: log.prunedThrough)
             try db.execute("DELETE FROM events WHERE sequence <= $1", log.prunedThrough)
-            try db.execute("DELETE FROM batches WHERE head <= $1", log.prunedThrough)
+            // The newest stays, whatever is left of the log: by it this log is told from another one.
+            try db.execute(
+                "DELETE FROM batches WHERE head <= $1 AND head < (SELECT max(head) FROM batches)", log.prunedThrough)
             try log.write(db)
             return Pruning(removed: removed, isPartial: isPartial)
         }

@@ -1,111 +1,104 @@
 import Synchronization
-import TipwireCore
 import TipwireStore
 
-/// The whole `Store` promise on PostgreSQL 15 or later.
+/// The whole `Store` promise on a PostgreSQL database, which several processes may use at the same time.
 ///
-/// Several servers may use one database. What keeps them from each other's way is in the database: every change of the log
-/// locks its row first, so that commits come in the order of their sequences, and a rollback leaves no gap.
+/// Nothing that was read is taken for true later: another node may have changed it. The log belongs to whoever has
+/// locked its one row, which every change of it does first; so commits are in the order of their sequences, and a
+/// reader that has seen one has seen all before it. Everything else is locked behind that row.
+///
+/// One connection commits, one does all other writing, and `readers` others read committed snapshots beside them, each
+/// on a thread of its own. A connection that broke is made anew for the next call; the call that met the break fails
+/// with `StoreFailing`, for nobody knows what became of it.
 public final class PostgresStore: Sendable {
-    /// Connections for reading. Reads are short, and a server has few processors for them.
-    private static let readers = 4
-    /// Runs of a transaction that others were in the way of, the first included.
-    private static let attempts = 5
-    /// The oldest server, as in `server_version_num`.
-    private static let oldestServer = 150_000
+    /// Connections for reading. Reads are short; more of them would only wait for the same few cores.
+    static let readers = 4
+    /// How long a server may leave a statement without an answer: a read, or one of a commit, of which none is long.
+    private static let longestRead = Duration.seconds(20)
+    /// The same of one that changes anything else, such as deleting a page with all its tips.
+    private static let longestWrite = Duration.seconds(300)
 
-    private let readers: ConnectionPool
-    private let writer: ConnectionPool
-    /// Commits have a connection to themselves: what a webhook reports must not stand in a tip's way.
-    let logWriter: ConnectionPool
-    let lineage: Lineage
-    private init(_ url: String, isAlone: Bool) {
-        let lineage = Lineage()
-        self.lineage = lineage
-        readers = ConnectionPool("postgres reader", count: Self.readers) { try Self.connect(url) }
-        writer = ConnectionPool("postgres writer", count: 1) { try Self.connect(url) }
-        logWriter = ConnectionPool("postgres log", count: 1) {
-            let connection = try Self.connect(url)
-            if isAlone { try Self.claim(connection) }
-            try lineage.check(connection)
-            return connection
+    private let reading: PinnedThreads<ConnectionSeat>
+    private let writing: PinnedThreads<ConnectionSeat>
+    private let logging: PinnedThreads<ConnectionSeat>
+    private let watch: StallWatch
+    /// What this process knows of the log; a database that says otherwise has lost its end.
+    let memory: LogMemory
+
+    /// - Parameter first: a connection on which the claim is held, if there is one.
+    private init(source: ConnectionSource, memory: LogMemory, first: PostgresConnection) {
+        self.memory = memory
+        let connect: @Sendable () throws -> PostgresConnection = {
+            let db = try source.connect()
+            // Before anything else is read from it.
+            try memory.compare(db)
+            return db
+        }
+        let readMarks = (0..<Self.readers).map { _ in StallWatch.Mark(limit: Self.longestRead) }
+        let writeMark = StallWatch.Mark(limit: Self.longestWrite)
+        let logMark = StallWatch.Mark(limit: Self.longestRead)
+        watch = StallWatch(readMarks + [writeMark, logMark])
+        let places = Mutex(readMarks)
+        reading = PinnedThreads("postgres reader", count: Self.readers) {
+            ConnectionSeat(mark: places.withLock { $0.removeLast() }, connect: connect)
+        }
+        writing = PinnedThreads("postgres writer", count: 1) { ConnectionSeat(mark: writeMark, connect: connect) }
+        let claimed = Handover(first)
+        logging = PinnedThreads("postgres log", count: 1) {
+            ConnectionSeat(claimed.take(), mark: logMark) {
+                let db = try connect()
+                try memory.claim?.renew(db)
+                try PostgresLogTables.prepare(db)
+                return db
+            }
         }
     }
 
-    /// Connects, and brings the schema up to date; where several servers do so at once, one does it.
+    /// Throws `StoreUnusable` when `url` can't be read, or libpq isn't there. Connects to nothing.
+    public static func check(_ url: String) throws { _ = try ConnectionSource(url) }
+
+    /// Opens the database that `url` names, and brings its schema up to date. Several processes may do so at once.
     ///
-    /// Throws `StoreUnusable`, one line for the operator, when the server can't be reached or used.
+    /// Throws `StoreUnusable` when the database can't be reached, is of a newer Tipwire, or can't keep what is
+    /// promised.
     ///
     /// - Parameter isAlone: keeps other servers out for as long as the store is open.
     public static func open(_ url: String, isAlone: Bool = false) async throws -> PostgresStore {
-        _ = try LibPQ.load()
-        let store = PostgresStore(url, isAlone: isAlone)
+        let thread = PinnedThreads("postgres opening", count: 1) {}
+        let opened = await withCheckedContinuation { continuation in
+            _ = thread.run { continuation.resume(returning: Result { try openBlocking(url, isAlone: isAlone) }) }
+        }
+        await thread.close()
+        return try opened.get()
+    }
+
+    private static func openBlocking(_ url: String, isAlone: Bool) throws -> PostgresStore {
+        let source = try ConnectionSource(url)
+        let db = try source.connect()
         do {
-            if isAlone { try await store.on(store.logWriter) { session in _ = try session.open() } }
-            try await store.on(store.writer) { session in
-                let connection = try session.open()
-                guard connection.serverVersion >= oldestServer else {
-                    throw StoreUnusable(
-                        "the PostgreSQL server is version \(connection.serverVersion / 10_000); 15 or later is needed")
-                }
-                let encoding: String = try connection.execute("SHOW server_encoding")[0][0]
-                guard encoding == "UTF8" else {
-                    throw StoreUnusable(
-                        "the database's encoding is \(encoding), which can't hold every tip; make one with ENCODING 'UTF8'"
-                    )
-                }
-                try Schema.migrate(connection)
-                store.lineage.begin(with: try LogRow.read(connection).epoch)
-            }
-            return store
-        } catch {
-            await store.closePools()
-            throw Self.unusable(error) ?? error
+            // Before the tables are touched, which may be in use.
+            let claim = isAlone ? Claim() : nil
+            try claim?.hold(db)
+            try Schema.migrate(db)
+            try claim?.take(db)
+            // A database that has lost this row is noticed now, not by the first tip.
+            let memory = LogMemory(try Transaction.write.run(on: db) { try LogMemory.State.read($0) }, claim: claim)
+            try PostgresLogTables.prepare(db)
+            return PostgresStore(source: source, memory: memory, first: db)
+        } catch let error as PostgresError {
+            throw ConnectionSource.unusable(error.description)
+        } catch let error as DamagedRow {
+            throw ConnectionSource.unusable("it is damaged: \(error)")
         }
     }
 
-    /// Waits for what is running, and closes the connections. Every later call on the store throws.
-    public func close() async throws { await closePools() }
-
-    private func closePools() async {
-        await logWriter.close()
-        await writer.close()
-        await readers.close()
-    }
-
-    /// Held by the one server of a database; released by the end of its connection, however that comes.
-    private static let claimLock: Int64 = 0x74_6970_776c_6f67
-
-    private static func claim(_ connection: PostgresConnection) throws {
-        let isClaimed: Bool = try connection.execute("SELECT pg_try_advisory_lock($1)", claimLock)[0][0]
-        guard isClaimed else {
-            throw StoreUnusable(
-                "the database is in use by another tipwire; stop that one, or choose another with --database")
-        }
-    }
-
-    /// A connection that is ready for use.
-    static func connect(_ url: String) throws -> PostgresConnection {
-        let connection = try PostgresConnection(url)
-        try connection.script(
-            """
-            SET search_path = \(Schema.name); SET client_min_messages = warning; SET client_encoding = 'UTF8';
-            SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET application_name = 'tipwire';
-            SET standard_conforming_strings = on
-            """)
-        // A tip that is answered is kept. Whoever wants more than this server's disk says so in its settings, and keeps it.
-        let durability: String = try connection.execute("SHOW synchronous_commit")[0][0]
-        if durability == "off" { try connection.script("SET synchronous_commit = on") }
-        return connection
-    }
-
-    private static func unusable(_ error: any Error) -> StoreUnusable? {
-        switch error {
-        case let error as StoreUnusable: error
-        case let error as ConnectionFault: StoreUnusable("PostgreSQL can't be reached: \(error)")
-        case let error as PostgresError: StoreUnusable("the PostgreSQL database can't be used: \(error)")
-        default: nil
-        }
+    /// Waits for what is running, and closes all connections. Every later call on the store throws.
+    public func close() async throws {
+        watch.hasten()
+        await logging.close()
+        await writing.close()
+        await reading.close()
+        watch.stop()
     }
 }
 
@@ -114,84 +107,72 @@ public final class PostgresStore: Sendable {
 extension PostgresStore {
     /// Runs `body` on one committed snapshot.
     func read<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
-        try await on(readers) { session in
-            try Self.transaction(session, begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", body)
+        try await run(.read, on: reading, body)
+    }
+
+    /// Runs `body` in one transaction, which is kept, synced to disk, when it returns, and undone when it throws. It is
+    /// run again when it collides with another one.
+    ///
+    /// A database that is full, gone or failing is told as `StoreFull` and `StoreFailing`.
+    func write<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
+        try await run(.write, on: writing) { [memory] db in
+            try memory.claim?.check(db)
+            return try body(db)
         }
     }
 
-    /// Runs `body` in one transaction, which is kept when it returns, and undone when it throws.
-    ///
-    /// A disk that is full or fails is told as `StoreFull` and `StoreFailing`.
-    func write<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
-        try await on(writer) { session in try Self.transaction(session, body) }
-    }
-
-    /// The same, with a broken uniqueness as `.taken`, and a reference to nothing as `.missingReference`.
+    /// One transaction whose broken constraints are answers, not faults.
     func change<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
         do {
             return try await write(body)
         } catch let error as PostgresError {
             switch error.state {
-            case PostgresError.uniqueViolation: throw DirectoryRefusal.taken
-            case PostgresError.foreignKeyViolation: throw DirectoryRefusal.missingReference
+            case "23505": throw DirectoryRefusal.taken
+            case "23503": throw DirectoryRefusal.missingReference
             default: throw error
             }
         }
     }
 
-    /// One that changes the log, on the connection of the commits.
+    /// One transaction of those that change the log, which are made one after the other.
     func writeLog<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
-        try await on(logWriter) { session in try Self.transaction(session, body) }
+        try await run(.write, on: logging, body)
     }
 
-    private func on<T: Sendable>(
-        _ pool: ConnectionPool, _ body: @escaping @Sendable (ConnectionPool.Session) throws -> T
+    /// Runs `body` where commits are made, and `answer` behind it.
+    func onLog<T: Sendable>(
+        _ body: @escaping @Sendable (ConnectionSeat) throws -> T,
+        answer: @escaping @Sendable (Result<T, any Error>) -> Void
+    ) {
+        let isTaken = logging.run { seat in answer(Result { try body(seat) }) }
+        if !isTaken { answer(.failure(Self.closed)) }
+    }
+
+    private func run<T: Sendable>(
+        _ kind: Transaction, on threads: PinnedThreads<ConnectionSeat>,
+        _ body: @escaping @Sendable (PostgresConnection) throws -> T
     ) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
-            let isTaken = pool.run { session in continuation.resume(with: Result { try body(session) }) }
-            if !isTaken { continuation.resume(throwing: StoreFailing("the store is closed")) }
-        }
-    }
-
-    static func transaction<T>(
-        _ session: ConnectionPool.Session, begin: String = "BEGIN ISOLATION LEVEL READ COMMITTED",
-        _ body: (PostgresConnection) throws -> T
-    ) throws -> T {
-        var attempt = 1
-        while true {
-            do {
-                let connection = try session.open()
-                return try transaction(connection, begin: begin, body)
-            } catch let error as PostgresError {
-                if PostgresError.conflicts.contains(error.state), attempt < attempts {
-                    attempt += 1
-                } else {
-                    throw error.fault ?? error
-                }
-            } catch let error as StoreUnusable {
-                session.drop()
-                throw StoreFailing("\(error)")
-            } catch let error as ConnectionFault {
-                // What became of it isn't known, so it is not run again.
-                session.drop()
-                throw StoreFailing("PostgreSQL: \(error)")
+            let isTaken = threads.run { seat in
+                continuation.resume(with: Result { try kind.run(at: seat, body) })
             }
+            if !isTaken { continuation.resume(throwing: Self.closed) }
         }
     }
 
-    private static func transaction<T>(
-        _ connection: PostgresConnection, begin: String, _ body: (PostgresConnection) throws -> T
-    ) throws -> T {
-        try connection.script(begin)
-        let result: T
-        do {
-            result = try body(connection)
-        } catch {
-            // When even this fails the connection is gone, and the server undoes it.
-            try? connection.script("ROLLBACK")
-            throw error
-        }
-        try connection.script("COMMIT")
-        return result
+    private static let closed = StoreFailing("the store was closed")
+}
+
+/// Carries a connection from the thread that made it to the one that it belongs to from then on.
+///
+/// `@unchecked`: who made it gives it away, and one thread takes it, once, before anything else is done with it.
+private final class Handover: @unchecked Sendable {
+    private var connection: PostgresConnection?
+
+    init(_ connection: PostgresConnection) { self.connection = connection }
+
+    func take() -> PostgresConnection? {
+        defer { connection = nil }
+        return connection
     }
 }

@@ -34,7 +34,10 @@ struct PostgresStoreTests {
         let (name, url) = try database()
         let address = url.dropLast(name.count)
         #expect(await refusal("\(address)nowhere").contains("database \"nowhere\" does not exist"))
-        #expect(await refusal("postgres://tipwire@127.0.0.1:1/x").contains("can't be reached"))
+        #expect(await refusal("postgres://tipwire@127.0.0.1:1/x").contains("Connection refused"))
+        #expect(
+            await refusal(url.replacingOccurrences(of: "secret", with: "wrong"))
+                .contains("password authentication failed for user \"tipwire\""))
         _ = try server.run(
             "postgres", "CREATE DATABASE \"\(name)-latin\" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
         #expect(await refusal("\(url)-latin").contains("encoding is LATIN1"))
@@ -93,7 +96,9 @@ struct PostgresStoreTests {
             #expect(blobs.map { $0[0] as ByteBuffer? } == [bytes, nil])
             let flags = try db.execute("SELECT * FROM unnest($1::boolean[])", PostgresValue.bools([true, false]))
             #expect(flags.map { $0[0] as Bool } == [true, false])
-            #expect(throws: PostgresError.self) { try db.execute("SELECT $1::text", "a\0b") }
+        }
+        await #expect(throws: PostgresError.self) {
+            try await store.read { db in _ = try db.execute("SELECT $1::text", "a\0b") }
         }
         try await store.close()
     }
@@ -185,13 +190,8 @@ struct PostgresStoreTests {
         return try await body()
     }
 
-    @Test func `a log that has lost its tail gets another epoch, and is written no more`() async throws {
-        let (name, url) = try database()
-        let store = try await PostgresStore.open(url)
-        let scene = try await Scene(store)
-        for number in 0..<3 { try await scene.receive([draft(id: "t\(number)")]) }
-        let epoch = try await store.bounds().epoch
-        // As a replica would have it that got all but the last batch.
+    /// What the last batch has left is gone, as in a replica that never got it, and all connections are cut.
+    private func loseTail(of name: String) throws {
         try server.run(
             name,
             """
@@ -199,23 +199,114 @@ struct PostgresStoreTests {
             DELETE FROM batches WHERE head = 3; UPDATE log SET head = 2, events = 2;
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()
             """)
-        var texts: [String] = []
-        for _ in 0..<3 {
-            do {
-                _ = try await scene.receive([draft(id: "later")])
-                texts.append("kept")
-            } catch {
-                texts.append("\(error)")
+    }
+
+    @Test(arguments: ["read", "commit"])
+    func `a log that has lost its tail has another epoch before anything else is told of it`(first: String) async throws
+    {
+        let (name, url) = try database()
+        let stores = [try await PostgresStore.open(url), try await PostgresStore.open(url)]
+        let scene = try await Scene(stores[0])
+        for number in 0..<3 { try await scene.receive([draft(id: "t\(number)")]) }
+        // The other one has only seen it.
+        let epoch = try await stores[1].bounds().epoch
+        try loseTail(of: name)
+        for store in stores {
+            // What it has told its listeners is of the log before, so it tells and takes no more.
+            for _ in 0..<2 {
+                if first == "commit" {
+                    await #expect(throws: StoreFailing.self) {
+                        try await store.commit([scene.tip(draft())], at: .seconds(9))
+                    }
+                }
+                await #expect(throws: StoreFailing.self) { try await store.bounds() }
+                await #expect(throws: StoreFailing.self) { try await store.events(after: 0, pages: .all, limit: 1) }
             }
         }
-        #expect(!texts.contains("kept") && texts.last?.contains("another one than before") == true, "\(texts)")
         let fresh = try await PostgresStore.open(url)
-        #expect(try await fresh.bounds().epoch != epoch)
-        #expect(try await fresh.bounds().head == 2)
-        _ = try await fresh.commit([scene.tip(draft(id: "later"))], at: .seconds(9))
-        #expect(try await fresh.bounds().head == 3)
-        try await fresh.close()
+        let bounds = try await fresh.bounds()
+        #expect(bounds.epoch != epoch && bounds.head == 2)
+        _ = try await fresh.commit([scene.tip(draft())], at: .seconds(9))
+        #expect(try await fresh.bounds() == LogBounds(epoch: bounds.epoch, head: 3, prunedThrough: 0))
+        for store in stores + [fresh] { try await store.close() }
+    }
+
+    @Test func `one database has one server at a time`() async throws {
+        let (_, url) = try database()
+        let first = try await PostgresStore.open(url, isAlone: true)
+        do {
+            try await PostgresStore.open(url, isAlone: true).close()
+            Issue.record("a second one was let in")
+        } catch {
+            #expect("\(error)".contains("in use by another tipwire"))
+        }
+        let scene = try await Scene(first)
+        try await scene.receive([draft()])
+        try await first.close()
+        try await PostgresStore.open(url, isAlone: true).close()
+    }
+
+    @Test func `a server that another one has replaced goes on with nothing`() async throws {
+        let (name, url) = try database()
+        let first = try await PostgresStore.open(url, isAlone: true)
+        let scene = try await Scene(first)
+        try server.run(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
+        )
+        let second = try await opened { try await PostgresStore.open(url, isAlone: true) }
+        for isSecondThere in [true, false] {
+            if !isSecondThere { try await second.close() }
+            await #expect(throws: StoreFailing.self) { try await scene.receive([draft()]) }
+            await #expect(throws: StoreFailing.self) { try await first.deleteKey("nobody") }
+            await #expect(throws: StoreFailing.self) { try await first.bounds() }
+            await #expect(throws: StoreFailing.self) { try await first.events(after: 0, pages: .all, limit: 1) }
+        }
+        try await first.close()
+    }
+
+    /// The server needs a moment to see that its client is gone.
+    private func opened(_ body: () async throws -> PostgresStore) async throws -> PostgresStore {
+        for _ in 0..<50 {
+            if let store = try? await body() { return store }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return try await body()
+    }
+
+    @Test func `a node that stands still in a transaction is cut off`() async throws {
+        let (_, url) = try database()
+        let store = try await PostgresStore.open(url)
+        let limits = try await store.read { db in
+            try ["idle_in_transaction_session_timeout", "lock_timeout"].map { name in
+                try db.execute("SHOW \(name)")[0][0] as String
+            }
+        }
+        #expect(limits == ["30s", "30s"])
         try await store.close()
+        await #expect(throws: StoreFailing.self) { try await store.bounds() }
+        await #expect(throws: StoreFailing.self) { try await store.commit([], at: .zero) }
+    }
+
+    @Test func `a transaction that goes on after an error is not taken for kept`() async throws {
+        let (_, url) = try database()
+        let store = try await PostgresStore.open(url)
+        await #expect(throws: PostgresError.self) {
+            try await store.write { db in
+                _ = try? db.execute("SELECT 1 / 0")
+                return "kept"
+            }
+        }
+        try await store.close()
+    }
+
+    @Test(arguments: [
+        "postgres://tipwire:se@cret@127.0.0.1/x", "postgres://tipwire:secret#1@127.0.0.1:x/y", "mysql://u:secret@h/x",
+        "postgres://tipwire:%secret@127.0.0.1/x", "postgres://[secret", "postgres://h/x?secret=1",
+    ])
+    func `a URL that can't be read is not repeated in what is said of it`(url: String) async throws {
+        let text = await refusal(url)
+        #expect(text.contains("URL") && !text.contains("secret") && !text.contains("cret"), "\(text)")
     }
 
     @Test func `a connection that was cut and finds its last batch goes on in the same epoch`() async throws {

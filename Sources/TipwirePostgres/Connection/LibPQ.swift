@@ -1,102 +1,128 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+import Foundation
 import TipwireStore
 
-/// PostgreSQL's own C library, found when it is first needed.
+/// PostgreSQL's own client library, as far as it is used here.
 ///
-/// Loaded and not linked: one program serves both those who have PostgreSQL and those who have never installed any of it.
-/// The functions are those of `libpq-fe.h`; their types have not changed in twenty years.
-struct LibPQ: Sendable {
+/// Loaded when the first database is opened, and not linked: the one binary also serves those who keep to SQLite, and
+/// have no libpq. Its functions and constants have been the same since version 14 of 2021 and before; a library says by
+/// its name that it keeps them.
+///
+/// `@unchecked`: addresses of functions, which libpq allows to be called on any thread, on one connection by one at a
+/// time.
+struct LibPQ: @unchecked Sendable {
     typealias Connection = OpaquePointer
-    typealias Result = OpaquePointer
+    typealias Outcome = OpaquePointer
     typealias Text = UnsafePointer<CChar>
 
-    let connect: @convention(c) @Sendable (Text) -> Connection?
-    let finish: @convention(c) @Sendable (Connection) -> Void
-    let status: @convention(c) @Sendable (Connection) -> CInt
-    let serverVersion: @convention(c) @Sendable (Connection) -> CInt
-    let errorMessage: @convention(c) @Sendable (Connection) -> Text?
-    let socket: @convention(c) @Sendable (Connection) -> CInt
-    let parseURL: @convention(c) @Sendable (Text, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> OpaquePointer?
-    let freeOptions: @convention(c) @Sendable (OpaquePointer) -> Void
-    let freeMemory: @convention(c) @Sendable (UnsafeMutableRawPointer?) -> Void
+    let connect: @convention(c) (UnsafePointer<Text?>, UnsafePointer<Text?>, CInt) -> Connection?
+    let finish: @convention(c) (Connection?) -> Void
+    let status: @convention(c) (Connection) -> CInt
+    let errorMessage: @convention(c) (Connection) -> Text?
+    let serverVersion: @convention(c) (Connection) -> CInt
+    let parameterStatus: @convention(c) (Connection, Text) -> Text?
+    let consumeInput: @convention(c) (Connection) -> CInt
+    let socket: @convention(c) (Connection) -> CInt
+    let setNoticeProcessor:
+        @convention(c) (
+            Connection, (@convention(c) (UnsafeMutableRawPointer?, Text?) -> Void)?, UnsafeMutableRawPointer?
+        ) -> OpaquePointer?
 
-    let execute: @convention(c) @Sendable (Connection, Text) -> Result?
-    let prepare: @convention(c) @Sendable (Connection, Text, Text, CInt, UnsafeRawPointer?) -> Result?
+    let execute: @convention(c) (Connection, Text) -> Outcome?
+    let prepare: @convention(c) (Connection, Text, Text, CInt, UnsafePointer<UInt32>?) -> Outcome?
     let executePrepared:
-        @convention(c) @Sendable (
+        @convention(c) (
             Connection, Text, CInt, UnsafePointer<Text?>?, UnsafePointer<CInt>?, UnsafePointer<CInt>?, CInt
-        ) -> Result?
+        ) -> Outcome?
 
-    let resultStatus: @convention(c) @Sendable (Result) -> CInt
-    let resultErrorField: @convention(c) @Sendable (Result, CInt) -> Text?
-    let rowCount: @convention(c) @Sendable (Result) -> CInt
-    let columnType: @convention(c) @Sendable (Result, CInt) -> UInt32
-    let isNull: @convention(c) @Sendable (Result, CInt, CInt) -> CInt
-    let length: @convention(c) @Sendable (Result, CInt, CInt) -> CInt
-    let value: @convention(c) @Sendable (Result, CInt, CInt) -> Text
-    let affectedRows: @convention(c) @Sendable (Result) -> Text?
-    let clear: @convention(c) @Sendable (Result) -> Void
+    let resultStatus: @convention(c) (Outcome?) -> CInt
+    let resultErrorField: @convention(c) (Outcome?, CInt) -> Text?
+    let commandStatus: @convention(c) (Outcome) -> Text?
+    let affectedRows: @convention(c) (Outcome) -> Text?
+    let rowCount: @convention(c) (Outcome) -> CInt
+    let columnCount: @convention(c) (Outcome) -> CInt
+    let columnFormat: @convention(c) (Outcome, CInt) -> CInt
+    let isNull: @convention(c) (Outcome, CInt, CInt) -> CInt
+    let length: @convention(c) (Outcome, CInt, CInt) -> CInt
+    let value: @convention(c) (Outcome, CInt, CInt) -> Text?
+    let clear: @convention(c) (Outcome?) -> Void
 
-    let consumeInput: @convention(c) @Sendable (Connection) -> CInt
-    let notifies: @convention(c) @Sendable (Connection) -> UnsafeMutableRawPointer?
+    let parseSettings:
+        @convention(c) (Text, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> UnsafeMutableRawPointer?
+    let freeSettings: @convention(c) (UnsafeMutableRawPointer?) -> Void
+    let freeMemory: @convention(c) (UnsafeMutableRawPointer?) -> Void
 
-    /// `CONNECTION_OK`, `PGRES_COMMAND_OK` and `PGRES_TUPLES_OK`.
-    static let connectionOK: CInt = 0
-    static let commandOK: CInt = 1
-    static let tuplesOK: CInt = 2
-    /// `PG_DIAG_SQLSTATE`, `PG_DIAG_MESSAGE_PRIMARY` and `PG_DIAG_CONSTRAINT_NAME`.
+    /// `PQconninfoOption`: one setting of a connection string. A list of them ends with one without a keyword.
+    struct Setting {
+        let keyword: Text?
+        let environment: Text?
+        let compiled: Text?
+        let value: Text?
+        let label: Text?
+        let displayed: Text?
+        let size: CInt
+    }
+
+    /// `CONNECTION_OK`
+    static let connected: CInt = 0
+    /// `PGRES_COMMAND_OK`
+    static let commandDone: CInt = 1
+    /// `PGRES_TUPLES_OK`
+    static let rowsCame: CInt = 2
+    /// `PG_DIAG_SQLSTATE`, `PG_DIAG_MESSAGE_PRIMARY` and `PG_DIAG_CONSTRAINT_NAME`
     static let stateField = CInt(UInt8(ascii: "C"))
     static let messageField = CInt(UInt8(ascii: "M"))
     static let constraintField = CInt(UInt8(ascii: "n"))
-    /// The type `bytea`.
-    static let byteArray: UInt32 = 17
 
-    /// The library, or why it can't be had. Looked for once: it stays loaded for the life of the process.
+    private static let loaded = Result<LibPQ, any Error> { try LibPQ() }
+
+    /// Throws `StoreUnusable` when the library isn't there.
     static func load() throws -> LibPQ { try loaded.get() }
 
-    private static let loaded = Swift.Result<LibPQ, any Error> { try LibPQ() }
-    private static let names = ["libpq.so.5", "libpq.5.dylib"]
+    #if os(macOS)
+    private static let names = [
+        "libpq.5.dylib", "/opt/homebrew/opt/libpq/lib/libpq.5.dylib", "/usr/local/opt/libpq/lib/libpq.5.dylib",
+    ]
+    private static let remedy = "with Homebrew: brew install libpq"
+    #else
+    private static let names = ["libpq.so.5"]
+    private static let remedy = "on Debian and Ubuntu: apt-get install libpq5"
+    #endif
 
     private init() throws {
-        guard let library = Self.names.lazy.compactMap({ dlopen($0, RTLD_NOW) }).first else {
-            throw StoreUnusable(
-                "PostgreSQL needs the library libpq, which isn't installed; on Debian and Ubuntu: apt-get install libpq5"
-            )
+        guard let library = Self.names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else {
+            throw StoreUnusable("PostgreSQL needs libpq, which isn't installed; \(Self.remedy)")
         }
-        func function<Function>(_ name: String) throws -> Function {
-            guard let symbol = dlsym(library, name) else {
-                throw StoreUnusable("the installed libpq has no \(name); PostgreSQL's libpq 15 or later is needed")
+        func function<T>(_ name: String) throws -> T {
+            guard let address = dlsym(library, name) else {
+                throw StoreUnusable("the libpq that is installed has no \(name): it is too old; \(Self.remedy)")
             }
-            return unsafeBitCast(symbol, to: Function.self)
+            return unsafeBitCast(address, to: T.self)
         }
-        connect = try function("PQconnectdb")
+        connect = try function("PQconnectdbParams")
         finish = try function("PQfinish")
         status = try function("PQstatus")
-        serverVersion = try function("PQserverVersion")
         errorMessage = try function("PQerrorMessage")
+        serverVersion = try function("PQserverVersion")
+        parameterStatus = try function("PQparameterStatus")
+        consumeInput = try function("PQconsumeInput")
         socket = try function("PQsocket")
-        parseURL = try function("PQconninfoParse")
-        freeOptions = try function("PQconninfoFree")
-        freeMemory = try function("PQfreemem")
+        setNoticeProcessor = try function("PQsetNoticeProcessor")
         execute = try function("PQexec")
         prepare = try function("PQprepare")
         executePrepared = try function("PQexecPrepared")
         resultStatus = try function("PQresultStatus")
         resultErrorField = try function("PQresultErrorField")
+        commandStatus = try function("PQcmdStatus")
+        affectedRows = try function("PQcmdTuples")
         rowCount = try function("PQntuples")
-        columnType = try function("PQftype")
+        columnCount = try function("PQnfields")
+        columnFormat = try function("PQfformat")
         isNull = try function("PQgetisnull")
         length = try function("PQgetlength")
         value = try function("PQgetvalue")
-        affectedRows = try function("PQcmdTuples")
         clear = try function("PQclear")
-        consumeInput = try function("PQconsumeInput")
-        notifies = try function("PQnotifies")
+        parseSettings = try function("PQconninfoParse")
+        freeSettings = try function("PQconninfoFree")
+        freeMemory = try function("PQfreemem")
     }
 }

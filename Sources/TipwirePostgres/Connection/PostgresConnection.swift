@@ -1,201 +1,108 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-import TipwireCore
-import TipwireStore
-
-/// A connection to the server. Every call blocks; it belongs to one thread (`ConnectionPool`).
+/// A connection to a database. Every call blocks until the server has answered.
+///
+/// Belongs to one thread (`PinnedThreads`), like the rows that it answers with.
 final class PostgresConnection {
     private let library: LibPQ
-    private let handle: OpaquePointer
-    /// Statement → the name under which the server has it prepared.
+    private let handle: LibPQ.Connection
+    /// Names of prepared statements by their texts. The program has some dozens of texts, and makes none of foreign
+    /// words.
     private var prepared: [String: String] = [:]
+    /// Where it says that it waits for the server; nil for one that nobody watches.
+    var mark: StallWatch.Mark?
 
-    /// Connects; throws `ConnectionFault` with what the server or the library says.
-    init(_ url: String) throws {
-        library = try LibPQ.load()
-        guard let handle = library.connect(url) else { throw ConnectionFault("out of memory") }
+    /// Takes over `handle`, which is connected.
+    init(_ library: LibPQ, _ handle: LibPQ.Connection) {
+        self.library = library
         self.handle = handle
-        guard library.status(handle) == LibPQ.connectionOK else {
-            // Everything is stored by now, so `deinit` gives the handle back.
-            throw ConnectionFault(Self.message(library, handle))
-        }
     }
 
     deinit { library.finish(handle) }
 
-    /// Whether it can be used; false once the server has gone away.
-    var isOpen: Bool { library.status(handle) == LibPQ.connectionOK }
-
-    /// As in `server_version_num`: 150018.
-    var serverVersion: Int { Int(library.serverVersion(handle)) }
-
-    /// Runs a statement with `$1`, `$2`… It is prepared once, and known by its text from then on.
+    /// A statement with `$1`, `$2`… for its parameters. It is prepared the first time, and found by its text from then
+    /// on.
     @discardableResult
     func execute(_ sql: String, _ parameters: (any PostgresEncodable)?...) throws -> PostgresResult {
-        try run(sql, parameters.map { $0?.postgresValue ?? .null })
+        try execute(sql, values: parameters.map { $0?.postgresValue ?? .null })
     }
 
-    /// The same with a list.
+    /// The same with a list of parameters.
     @discardableResult
     func execute(_ sql: String, arguments: [any PostgresEncodable]) throws -> PostgresResult {
-        try run(sql, arguments.map(\.postgresValue))
+        try execute(sql, values: arguments.map(\.postgresValue))
     }
 
-    /// Runs statements without parameters.
-    func script(_ sql: String) throws { _ = try result(library.execute(handle, sql)) }
-
-    private func run(_ sql: String, _ values: [PostgresValue]) throws -> PostgresResult {
-        let name: String
-        if let known = prepared[sql] {
-            name = known
-        } else {
-            name = "s\(prepared.count)"
-            _ = try result(library.prepare(handle, name, sql, 0, nil))
-            prepared[sql] = name
-        }
-        let texts = try values.map { try $0.encoded() }
-        return try withPointers(to: texts[...]) { pointers in
-            try pointers.withUnsafeBufferPointer {
-                try result(library.executePrepared(handle, name, CInt(values.count), $0.baseAddress, nil, nil, 0))
-            }
+    private func execute(_ sql: String, values: [PostgresValue]) throws -> PostgresResult {
+        let parameters = PostgresParameters(values)
+        let name = try prepared[sql] ?? prepare(sql, parameters.types)
+        return try parameters.withPointers { count, addresses, lengths, forms in
+            try result(waiting { library.executePrepared(handle, name, count, addresses, lengths, forms, 1) })
         }
     }
 
-    /// Pointers to all of them at once, each of which is good for its own closure alone.
-    private func withPointers<Answer>(
-        to texts: ArraySlice<[CChar]?>, _ known: [UnsafePointer<CChar>?] = [],
-        _ body: ([UnsafePointer<CChar>?]) throws -> Answer
-    ) throws -> Answer {
-        guard let first = texts.first else { return try body(known) }
-        guard let text = first else { return try withPointers(to: texts.dropFirst(), known + [nil], body) }
-        return try text.withUnsafeBufferPointer {
-            try withPointers(to: texts.dropFirst(), known + [$0.baseAddress], body)
+    private func prepare(_ sql: String, _ types: [UInt32]) throws -> String {
+        let name = "s\(prepared.count)"
+        _ = try result(waiting { library.prepare(handle, name, sql, CInt(types.count), types) })
+        prepared[sql] = name
+        return name
+    }
+
+    /// Several statements without parameters, one after the other until one fails.
+    func script(_ sql: String) throws {
+        _ = try result(waiting { library.execute(handle, sql) })
+    }
+
+    /// Ends a transaction. A server answers a COMMIT of one that has failed with a ROLLBACK, and calls that no error.
+    func commit() throws {
+        let outcome = waiting { library.execute(handle, "COMMIT") }
+        let done = outcome.flatMap { library.commandStatus($0) }.map { String(cString: $0) }
+        _ = try result(outcome)
+        guard done == "COMMIT" else {
+            throw PostgresError(state: "25P02", message: "a transaction went on after an error, and was undone")
         }
     }
 
-    private func result(_ pointer: OpaquePointer?) throws -> PostgresResult {
-        // Without memory, or without a server: nothing came back.
-        guard let pointer else { throw ConnectionFault(Self.message(library, handle)) }
-        let result = PostgresResult(library, pointer)
-        if let error = result.error {
-            throw isOpen ? error : ConnectionFault(Self.message(library, handle))
+    // MARK: What the server says of itself
+
+    /// 150004 for 15.4.
+    var serverVersion: Int { Int(library.serverVersion(handle)) }
+
+    /// A setting that the server tells of without being asked, such as `server_encoding`.
+    func setting(_ name: String) -> String {
+        library.parameterStatus(handle, name).map { String(cString: $0) } ?? ""
+    }
+
+    var isBroken: Bool { library.status(handle) != LibPQ.connected }
+
+    /// Whether the server has ended the connection while nothing was asked of it. Costs a system call or two, and no
+    /// way to the server.
+    func isBrokenByNow() -> Bool {
+        // The first may read the server's last words, and only the second the end behind them.
+        for _ in 0..<2 where library.consumeInput(handle) == 0 { return true }
+        return isBroken
+    }
+
+    private func waiting(_ call: () -> LibPQ.Outcome?) -> LibPQ.Outcome? {
+        mark?.begin(library.socket(handle))
+        defer { mark?.end() }
+        return call()
+    }
+
+    private func result(_ outcome: LibPQ.Outcome?) throws -> PostgresResult {
+        let status = library.resultStatus(outcome)
+        guard let outcome, status == LibPQ.commandDone || status == LibPQ.rowsCame else {
+            defer { library.clear(outcome) }
+            throw error(of: outcome)
         }
-        return result
+        return PostgresResult(library, outcome)
     }
 
-    private static func message(_ library: LibPQ, _ handle: OpaquePointer) -> String {
-        let text = library.errorMessage(handle).map { String(cString: $0) } ?? ""
-        // The library breaks its messages into lines; ours have one.
-        return text.split(separator: "\n").map { $0.drop { $0 == "\t" || $0 == " " } }.joined(separator: "; ")
-    }
-}
-
-extension PostgresConnection {
-    /// Waits for a notification, at most so long; false when none came.
-    func waitForNotification(milliseconds: Int32) throws -> Set<String> {
-        var names = takeNotifications()
-        if names.isEmpty {
-            var descriptor = pollfd(fd: library.socket(handle), events: Int16(POLLIN), revents: 0)
-            _ = poll(&descriptor, 1, milliseconds)
-            guard library.consumeInput(handle) == 1, isOpen else {
-                throw ConnectionFault(Self.message(library, handle))
-            }
-            names = takeNotifications()
-        }
-        return names
-    }
-
-    private func takeNotifications() -> Set<String> {
-        var names: Set<String> = []
-        while let notification = library.notifies(handle) {
-            // `PGnotify` begins with a pointer to the channel's name.
-            names.insert(String(cString: notification.load(as: UnsafePointer<CChar>.self)))
-            library.freeMemory(notification)
-        }
-        return names
-    }
-}
-
-/// The server can't be reached, or went away. What became of a transaction that met this isn't known.
-struct ConnectionFault: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// A refusal of the server.
-struct PostgresError: Error, CustomStringConvertible {
-    /// The SQLSTATE.
-    let state: String
-    let message: String
-    /// The constraint that would have been broken.
-    let constraint: String?
-
-    static let characterNotInRepertoire = "22021"
-    static let uniqueViolation = "23505"
-    static let foreignKeyViolation = "23503"
-    /// Somebody else was in the way; the same transaction may succeed when it is run again.
-    static let conflicts: Set<String> = ["40001", "40P01"]
-
-    var description: String { "\(message) (SQLSTATE \(state))" }
-
-    /// What it means to whoever asked; nil for one that is a fault of this program.
-    var fault: (any Error)? {
-        if state == "53100" { return StoreFull(description) }
-        let classes = ["08", "25006", "28", "40", "42501", "53", "57", "58", "XX"]
-        return classes.contains { state.hasPrefix($0) } ? StoreFailing(description) : nil
-    }
-}
-
-/// The rows that a statement answered.
-final class PostgresResult: RandomAccessCollection {
-    private let library: LibPQ
-    private let handle: OpaquePointer
-    let startIndex = 0
-    let endIndex: Int
-
-    fileprivate init(_ library: LibPQ, _ handle: OpaquePointer) {
-        self.library = library
-        self.handle = handle
-        endIndex = Int(library.rowCount(handle))
-    }
-
-    deinit { library.clear(handle) }
-
-    subscript(_ row: Int) -> PostgresRow { PostgresRow(result: self, row: CInt(row)) }
-
-    /// Rows that an INSERT, an UPDATE or a DELETE touched.
-    var affected: Int { library.affectedRows(handle).flatMap { Int(String(cString: $0)) } ?? 0 }
-
-    fileprivate var error: PostgresError? {
-        let status = library.resultStatus(handle)
-        guard status != LibPQ.commandOK, status != LibPQ.tuplesOK else { return nil }
-        func field(_ code: CInt) -> String? { library.resultErrorField(handle, code).map { String(cString: $0) } }
+    private func error(of outcome: LibPQ.Outcome?) -> PostgresError {
+        func field(_ code: CInt) -> String? { library.resultErrorField(outcome, code).map { String(cString: $0) } }
+        let message =
+            field(LibPQ.messageField)
+            ?? library.errorMessage(handle).map { String(cString: $0) } ?? "the connection broke"
         return PostgresError(
-            state: field(LibPQ.stateField) ?? "XX000", message: field(LibPQ.messageField) ?? "no message",
+            state: field(LibPQ.stateField) ?? PostgresError.connectionFailure, message: message,
             constraint: field(LibPQ.constraintField))
     }
-
-    fileprivate func text(_ row: CInt, _ column: CInt) -> PostgresText? {
-        guard library.isNull(handle, row, column) == 0 else { return nil }
-        let length = Int(library.length(handle, row, column))
-        return PostgresText(
-            bytes: UnsafeRawBufferPointer(start: library.value(handle, row, column), count: length),
-            isByteArray: library.columnType(handle, column) == LibPQ.byteArray)
-    }
-}
-
-/// One of them; holds its result.
-struct PostgresRow {
-    fileprivate let result: PostgresResult
-    fileprivate let row: CInt
-
-    subscript<Value: PostgresDecodable>(_ column: Int) -> Value { Value.decode(result.text(row, CInt(column))) }
-
-    func time(_ column: Int) -> Timestamp? { (self[column] as Int64?).map(Timestamp.init(milliseconds:)) }
 }

@@ -52,7 +52,7 @@ enum GoalRows: String {
                     WHERE g.page_id = new.page_id AND g.id = new.id
                     """,
                     updated.map(\.page.rawValue), updated.map(\.goal.id), updated.map(\.goal.description),
-                    updated.map { Int64($0.goal.amountInCents) }, updated.map { Int64($0.goal.progressInCents) })
+                    updated.map(\.goal.amountInCents), updated.map(\.goal.progressInCents))
             }
             guard !replaced.isEmpty else { return }
             try db.execute(
@@ -66,9 +66,8 @@ enum GoalRows: String {
                 INSERT INTO \(table.rawValue) (page_id, id, position, description, amount, progress)
                 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
                 """,
-                rows.map(\.page.rawValue), rows.map(\.goal.id), rows.map { Int64($0.position) },
-                rows.map(\.goal.description), rows.map { Int64($0.goal.amountInCents) },
-                rows.map { Int64($0.goal.progressInCents) })
+                rows.map(\.page.rawValue), rows.map(\.goal.id), rows.map(\.position), rows.map(\.goal.description),
+                rows.map(\.goal.amountInCents), rows.map(\.goal.progressInCents))
         }
     }
 }

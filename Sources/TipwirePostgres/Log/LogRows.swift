@@ -10,6 +10,15 @@ extension LogRow {
         try row(db.execute("SELECT \(columns) FROM log"))
     }
 
+    /// The same, of the log that this process began with alone.
+    static func read(_ db: PostgresConnection, of memory: LogMemory) throws -> LogRow {
+        let rows = try db.execute("SELECT \(columns), (SELECT token FROM claims) FROM log")
+        let log = try row(rows)
+        try memory.require(log)
+        try memory.claim?.require(rows[0][6])
+        return log
+    }
+
     /// The same, held against all others until the transaction ends. The first statement of whoever changes the log.
     static func lock(_ db: PostgresConnection) throws -> LogRow {
         try row(db.execute("SELECT \(columns) FROM log FOR UPDATE"))
@@ -24,8 +33,9 @@ extension LogRow {
 
     func write(_ db: PostgresConnection) throws {
         try db.execute(
-            "UPDATE log SET head = $1, pruned_through = $2, committed_at = $3, events = $4, bytes = $5",
-            head, prunedThrough, committedAt.milliseconds, events, bytes)
+            """
+            UPDATE log SET epoch = $1, head = $2, pruned_through = $3, committed_at = $4, events = $5, bytes = $6
+            """, epoch, head, prunedThrough, committedAt.milliseconds, events, bytes)
     }
 }
 

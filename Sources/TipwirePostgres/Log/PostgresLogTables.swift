@@ -14,7 +14,6 @@ struct PostgresLogTables: LogTables {
     }
 
     private let db: PostgresConnection
-    private let lineage: Lineage
     private let log: LogRow
 
     private var pages: [Page.ID: (label: PageLabel, goals: GoalQueue)] = [:]
@@ -23,7 +22,7 @@ struct PostgresLogTables: LogTables {
     private var corrections: [Name: CorrectionRow] = [:]
 
     private var newTips: [(page: Page.ID, row: TipRow)] = []
-    private var newEvents: [(event: Event, data: String)] = []
+    private var newEvents: [(event: Event, data: ByteBuffer)] = []
     private var newKeys: [(page: Page.ID, key: TipIdentifier, tip: TipIdentifier)] = []
     private var newCorrections: [(page: Page.ID, key: TipIdentifier, row: CorrectionRow)] = []
     private var refunds: [TipRow] = []
@@ -31,12 +30,16 @@ struct PostgresLogTables: LogTables {
     /// What the batch has left beside its head, once it is written.
     private(set) var token: Int64?
 
-    init(_ db: PostgresConnection, for commands: [LogCommand], lineage: Lineage) throws {
+    /// Of a new database the planner thinks that its tables are empty, and keeps for a connection's life to reading all of them.
+    static func prepare(_ db: PostgresConnection) throws {
+        try db.script("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off")
+    }
+
+    init(_ db: PostgresConnection, for commands: [LogCommand], memory: LogMemory) throws {
         self.db = db
-        self.lineage = lineage
         // First of all: from here on no other commit is between what is read and what is written.
         log = try LogRow.lock(db)
-        guard log.epoch == lineage.epoch else { throw StoreFailing(Lineage.explanation) }
+        try memory.require(log)
         let wanted = Wanted(commands)
         try readPages(wanted.pages)
         if !wanted.keys.isEmpty { try readKeys(wanted.keys) }
@@ -159,7 +162,7 @@ extension PostgresLogTables {
     }
 
     mutating func insert(_ event: Event, data: ByteBuffer) throws {
-        newEvents.append((event, String(buffer: data)))
+        newEvents.append((event, data))
     }
 
     mutating func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
@@ -188,13 +191,18 @@ extension PostgresLogTables {
         try writeRefunds()
         try goals.write(to: .current, db)
         try log.write(db)
-        token = try lineage.mark(log.head, db)
+        let token = Int64.random(in: .min ... .max)
+        try db.execute("INSERT INTO batches (head, token) VALUES ($1, $2)", log.head, token)
+        self.token = token
     }
 
     /// A repeat changes nothing of the log, and may still bring a new key: that is all there is to write then.
     func writeKeysOfRepeats() throws {
         if token == nil { try writeKeys() }
     }
+
+    /// Whether there is anything to keep. A batch of repeats and refusals has nothing, and its end costs no sync.
+    var isChanged: Bool { token != nil || !newKeys.isEmpty || !newCorrections.isEmpty }
 
     private func writeEvents() throws {
         guard !newEvents.isEmpty else { return }
@@ -205,7 +213,7 @@ extension PostgresLogTables {
             """,
             newEvents.map(\.event.sequence), newEvents.map(\.event.page.rawValue),
             newEvents.map(\.event.body.kind.rawValue), newEvents.map(\.event.time.milliseconds),
-            newEvents.map(\.data))
+            PostgresValue.documents(newEvents.map(\.data)))
     }
 
     private func writeTips() throws {
@@ -219,8 +227,8 @@ extension PostgresLogTables {
                 $7::boolean[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])
             """,
             newTips.map(\.page.rawValue), rows.map(\.tip.id.text), rows.map(\.tip.displayName),
-            rows.map(\.tip.message), rows.map { Int64($0.tip.grossAmountInCents) },
-            rows.map { Int64($0.tip.processingFeeInCents) }, PostgresValue.bools(rows.map(\.tip.isAnonymous)),
+            rows.map(\.tip.message), rows.map(\.tip.grossAmountInCents),
+            rows.map(\.tip.processingFeeInCents), rows.map(\.tip.isAnonymous),
             PostgresValue.ints(rows.map { $0.statedCreatedAt?.milliseconds }),
             rows.map(\.tip.createdAt.milliseconds), rows.map(\.tip.processedAt.milliseconds),
             rows.map(\.sequences.lowerBound), rows.map(\.sequences.upperBound),

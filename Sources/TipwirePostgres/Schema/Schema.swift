@@ -13,38 +13,50 @@ enum Schema {
     private static let lock: Int64 = 0x74_6970_7769_7265
 
     /// Never changed once released, only added to. Each runs once.
-    private static let migrations = [("0001-all", tables)]
+    private static let migrations = [(name: "0001-all", script: tables)]
 
-    /// Brings the schema up to date, all of it or nothing. Whoever comes at the same time waits here.
+    /// Brings the schema up to date, or finds that it is. Whoever comes at the same time waits here.
     static func migrate(_ db: PostgresConnection) throws {
-        try db.script("BEGIN")
+        // A lock of the session: it goes with a connection that fails. Migrations may take long, and whoever waits for them
+        // waits.
+        try db.script("SET lock_timeout = 0")
+        try db.execute("SELECT pg_advisory_lock($1)", lock)
+        try makeSchema(db)
+        // Somebody else's table of that name may hold anything.
+        let done = Set(try db.execute("SELECT name FROM migrations WHERE name IS NOT NULL").map { $0[0] as String })
+        if let unknown = done.subtracting(migrations.map(\.name)).max() {
+            throw StoreUnusable(
+                "the PostgreSQL database can't be used: a newer Tipwire (\(unknown.filter { !$0.isNewline })) has written it; start that version, or "
+                    + "restore a backup of before")
+        }
+        for (name, script) in migrations where !done.contains(name) {
+            try Transaction.write.run(on: db) { db in
+                try db.script(script)
+                try db.execute("INSERT INTO migrations (name) VALUES ($1)", name)
+                if name == migrations[0].name {
+                    try db.execute("INSERT INTO log VALUES (1, $1, 0, 0, 0, 0, 0)", PublicID.epoch())
+                }
+            }
+        }
+        try db.execute("SELECT pg_advisory_unlock($1)", lock)
+    }
+
+    private static func makeSchema(_ db: PostgresConnection) throws {
+        // Asked for first: to make what is there already needs a right that the server's user may not have.
+        let isThere: Bool = try db.execute("SELECT to_regclass('\(name).migrations') IS NOT NULL")[0][0]
+        guard !isThere else { return }
         do {
-            try db.execute("SELECT pg_advisory_xact_lock($1)", lock)
-            try db.script(
-                """
-                CREATE SCHEMA IF NOT EXISTS \(name);
-                CREATE TABLE IF NOT EXISTS migrations (name TEXT COLLATE "C" PRIMARY KEY)
-                """)
-            let done = Set(try db.execute("SELECT name FROM migrations").map { $0[0] as String })
-            let unknown = done.subtracting(migrations.map(\.0))
-            guard unknown.isEmpty else {
-                throw StoreUnusable(
-                    "the database was used by a newer Tipwire (\(unknown.sorted().joined(separator: ", "))); "
-                        + "start that version, or restore a backup of before")
+            try Transaction.write.run(on: db) { db in
+                try db.script(
+                    """
+                    CREATE SCHEMA IF NOT EXISTS \(name);
+                    CREATE TABLE migrations (name TEXT COLLATE "C" NOT NULL PRIMARY KEY)
+                    """)
             }
-            for (migration, sql) in migrations where !done.contains(migration) {
-                try db.script(sql)
-                try db.execute("INSERT INTO migrations (name) VALUES ($1)", migration)
-            }
-            try db.execute(
-                """
-                INSERT INTO log (id, epoch, head, pruned_through, committed_at, events, bytes)
-                VALUES (1, $1, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING
-                """, PublicID.epoch())
-            try db.script("COMMIT")
-        } catch {
-            try? db.script("ROLLBACK")
-            throw error
+        } catch let error as PostgresError where error.state == "42501" {
+            throw StoreUnusable(
+                "the PostgreSQL database can't be used: its user may not make the schema \(name) in it; let its owner do "
+                    + "GRANT CREATE ON DATABASE … TO …")
         }
     }
 
@@ -66,7 +78,12 @@ extension Schema {
             events BIGINT NOT NULL CHECK (events BETWEEN 0 AND head - pruned_through),
             bytes BIGINT NOT NULL CHECK (bytes >= 0)
         );
-        -- What each batch has left beside its head: see Lineage.
+        -- Which server uses the database: see Claim.
+        CREATE TABLE claims (
+            id BIGINT PRIMARY KEY CHECK (id = 1),
+            token BIGINT NOT NULL
+        );
+        -- What each batch has left beside its head: see LogMemory.
         CREATE TABLE batches (
             head BIGINT PRIMARY KEY,
             token BIGINT NOT NULL

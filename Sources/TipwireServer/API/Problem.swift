@@ -102,7 +102,7 @@ extension Problem {
         case is StoreFailing:
             self.init(
                 .serviceUnavailable,
-                "The server's disk failed, so this may not have been kept; send it again in a moment.",
+                "The server's store failed, so this may not have been kept; send it again in a moment.",
                 headers: [.retryAfter: "1"])
         case let error as HTTPError: self.init(error.status, error.body ?? Self.sentence(for: error.status))
         case is CancellationError, is ChannelError:

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import TipwireCore
+import TipwirePostgres
 import TipwireWebhooks
 
 /// Why the settings can't be used: one line that names the spelling, the value and what is allowed.
@@ -220,6 +221,7 @@ extension ServerConfiguration {
         try DataFolder.requireFolder(dataFolder)
         if tls.certificate != nil, tls.key == nil { throw ConfigurationError("tls.certificate: needs tls.key too") }
         if tls.key != nil, tls.certificate == nil { throw ConfigurationError("tls.key: needs tls.certificate too") }
+        if let database { try PostgresStore.check(database) }
         if let path = webhooks.trustRoots { _ = try TrustRoots(file: path) }
         if let files = tls.files { _ = try ServerCertificate(certificate: files.certificate, key: files.key) }
     }

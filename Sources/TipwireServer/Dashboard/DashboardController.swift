@@ -153,7 +153,14 @@ struct DashboardController: Sendable {
                 .serviceUnavailable, "The server is looking at other passwords; try again in a moment.",
                 headers: [.retryAfter: "1"])
         }
-        let found = try await guess()
+        let found: Found?
+        do {
+            found = try await guess()
+        } catch {
+            // Nobody's fault but the store's.
+            for subject in subjects { throttle.forgive(subject) }
+            throw error
+        }
         withExtendedLifetime(turn) {}
         if found != nil { for subject in subjects { throttle.forgive(subject) } }
         return found

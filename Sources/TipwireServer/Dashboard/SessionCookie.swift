@@ -8,6 +8,9 @@ import TipwireCore
 /// is a promise of the browser, every change and every WebSocket must also come from this server's own origin.
 struct SessionCookie: Sendable {
     static let name = "tipwire_session"
+    /// Where the server is known by an https address. Browsers take a cookie of such a name from this very host alone, over TLS:
+    /// a neighbour under the same domain can't put one of its own beside it.
+    static let secureName = "__Host-tipwire_session"
     /// How long a session lasts.
     static let lifetimeSeconds = 30 * 86_400
 
@@ -19,7 +22,7 @@ struct SessionCookie: Sendable {
     func token(in values: [String]) -> String? {
         for pair in values.flatMap({ $0.split(separator: ";") }) {
             let parts = pair.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, parts[0].filter({ $0 != " " }) == Self.name else { continue }
+            guard parts.count == 2, parts[0].filter({ $0 != " " }) == ownName else { continue }
             return String(parts[1].filter { $0 != " " })
         }
         return nil
@@ -37,10 +40,9 @@ struct SessionCookie: Sendable {
         fetchSite.map { ["same-origin", "none"].contains($0.lowercased()) } ?? true
     }
 
-    /// Whether a page of another site led here: what the person wanted is then not known.
-    static func isLed(fetchSite: String?) -> Bool {
-        fetchSite.map { ["cross-site", "same-site"].contains($0.lowercased()) } ?? false
-    }
+    /// Whether a page led here, of another site or ours, which may show a link that somebody else wrote: what the person wanted
+    /// is then not known.
+    static func isLed(fetchSite: String?) -> Bool { fetchSite.map { $0.lowercased() != "none" } ?? false }
 
     /// Whether a request's `Origin` names the host that it was sent to. A browser always sends one with a WebSocket and
     /// with a change; none at all is no browser, and has no business with a session.
@@ -61,9 +63,13 @@ struct SessionCookie: Sendable {
     }
 
     func set(_ token: String, isSecure: Bool) -> String {
-        "\(Self.name)=\(token); Path=/; Max-Age=\(Self.lifetimeSeconds); HttpOnly; SameSite=Strict"
-            + (isSecure ? "; Secure" : "")
+        "\(ownName)=\(token); Path=/; Max-Age=\(Self.lifetimeSeconds); HttpOnly; SameSite=Strict"
+            + (isSecure || ownName == Self.secureName ? "; Secure" : "")
     }
 
-    func clear() -> String { "\(Self.name)=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict" }
+    func clear() -> String {
+        "\(ownName)=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict" + (ownName == Self.secureName ? "; Secure" : "")
+    }
+
+    private var ownName: String { publicURL().hasPrefix("https://") ? Self.secureName : Self.name }
 }

@@ -13,10 +13,23 @@ struct ClientAddress: Sendable {
         guard isTrusted(peer) else { return peer }
         var client = peer
         for entry in forwardedFor.flatMap({ $0.split(separator: ",") }).reversed() {
-            client = String(entry.filter { !$0.isWhitespace })
+            guard let address = Self.address(in: entry.filter { !$0.isWhitespace }) else { break }
+            client = address
             if !isTrusted(client) { break }
         }
         return client
+    }
+
+    /// The address of an entry, which some proxies write with a port, and then IPv6 in brackets; nil for what is none
+    /// (`unknown`), which says no more than that the proxy before it was here.
+    private static func address(in entry: String) -> String? {
+        if IPAddress(entry) != nil { return entry }
+        if entry.hasPrefix("["), let end = entry.firstIndex(of: "]") {
+            let inside = String(entry[entry.index(after: entry.startIndex)..<end])
+            return IPAddress(inside) == nil ? nil : inside
+        }
+        let host = String(entry.prefix { $0 != ":" })
+        return IPAddress(host) == nil ? nil : host
     }
 
     /// Whether a peer is a proxy whose headers are believed.

@@ -4,7 +4,7 @@ import TipwireWire
 
 /// The one row of `log`: where the log stands.
 package struct LogRow: Sendable {
-    package let epoch: String
+    package var epoch: String
     package var head: Int64
     package var prunedThrough: Int64
     /// The latest commit that added events; 1970 before the first.

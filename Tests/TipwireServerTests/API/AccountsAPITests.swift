@@ -76,7 +76,7 @@ struct AccountsAPITests {
         try await TestServer.run { server async throws in
             let link = try await server.parts.links.make(for: server.administrator.id).url
             let path = String(link.drop { $0 != ":" }.dropFirst(3).drop { $0 != "/" })
-            for site in ["cross-site", "same-site"] {
+            for site in ["cross-site", "same-site", "same-origin", "anything"] {
                 let question = try await server.call("GET", path, headers: "Sec-Fetch-Site: \(site)\r\n")
                 #expect(question.status == 200 && question.header("set-cookie") == nil)
                 #expect(question.body.contains("Sign in with this link?"))

@@ -15,6 +15,15 @@ struct SessionCookieTests {
         #expect(cookie.clear() == "tipwire_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
     }
 
+    @Test("Where the server is known by https, no neighbour can set it, and none that a neighbour set counts")
+    func neighbours() {
+        let cookie = SessionCookie(publicURL: { "https://tips.example" })
+        #expect(cookie.set("abc", isSecure: true).hasPrefix("__Host-tipwire_session=abc; Path=/; "))
+        #expect(cookie.set("abc", isSecure: true).hasSuffix("; Secure") && cookie.clear().hasSuffix("; Secure"))
+        #expect(cookie.token(in: ["tipwire_session=theirs; __Host-tipwire_session=ours"]) == "ours")
+        #expect(cookie.token(in: ["tipwire_session=theirs"]) == nil)
+    }
+
     @Test(
         "It is found among others, and by its whole name only",
         arguments: [

@@ -1,0 +1,79 @@
+import Foundation
+import Synchronization
+
+/// Threads that do jobs from one queue, each with something of its own that never leaves it.
+///
+/// libpq blocks. Here it blocks a thread that is for nothing else, and neither Swift's few nor an event loop's. The
+/// queue has no limit of its own: what waits in it are calls of the store, and those who make them have theirs.
+final class PinnedThreads<Seat>: Sendable {
+    typealias Job = @Sendable (Seat) -> Void
+
+    private struct Queue {
+        var jobs: [Job] = []
+        /// The first that nobody has taken; what lies before it is cut off now and then.
+        var next = 0
+        var isClosed = false
+    }
+
+    private let queue = Mutex(Queue())
+    /// Counts the jobs that nobody has taken, and one for each thread that is to end.
+    private let waiting = DispatchSemaphore(value: 0)
+    private let running = DispatchGroup()
+    private let count: Int
+
+    init(_ name: String, count: Int, seat: @escaping @Sendable () -> Seat) {
+        self.count = count
+        for _ in 0..<count {
+            running.enter()
+            let thread = Thread { [self] in
+                work(at: seat())
+                running.leave()
+            }
+            thread.name = name
+            thread.start()
+        }
+    }
+
+    /// - Returns: false after `close`: the job won't be done.
+    func run(_ job: @escaping Job) -> Bool {
+        let isTaken = queue.withLock { queue in
+            guard !queue.isClosed else { return false }
+            queue.jobs.append(job)
+            return true
+        }
+        if isTaken { waiting.signal() }
+        return isTaken
+    }
+
+    /// Waits until what was asked for is done, and ends the threads.
+    func close() async {
+        let wasClosed = queue.withLock { queue in
+            defer { queue.isClosed = true }
+            return queue.isClosed
+        }
+        if !wasClosed { for _ in 0..<count { waiting.signal() } }
+        await withCheckedContinuation { continuation in
+            running.notify(queue: .global()) { continuation.resume() }
+        }
+    }
+
+    private func work(at seat: Seat) {
+        while let job = take() { job(seat) }
+    }
+
+    /// Waits for a job; nil when the thread is to end.
+    private func take() -> Job? {
+        waiting.wait()
+        return queue.withLock { queue in
+            guard queue.next < queue.jobs.count else { return nil }
+            defer {
+                queue.next += 1
+                if queue.next == queue.jobs.count || queue.next == 1_024 {
+                    queue.jobs.removeFirst(queue.next)
+                    queue.next = 0
+                }
+            }
+            return queue.jobs[queue.next]
+        }
+    }
+}
