@@ -28,16 +28,19 @@ public final class PostgresStore: Sendable {
     /// - Parameter first: a connection on which the claim is held, if there is one.
     private init(source: ConnectionSource, memory: LogMemory, first: PostgresConnection) {
         self.memory = memory
+        let readMarks = (0..<Self.readers).map { _ in StallWatch.Mark(limit: Self.longestRead) }
+        let writeMark = StallWatch.Mark(limit: Self.longestWrite)
+        let logMark = StallWatch.Mark(limit: Self.longestRead)
+        let watch = StallWatch(readMarks + [writeMark, logMark])
+        self.watch = watch
         let connect: @Sendable () throws -> PostgresConnection = {
+            // A server that can't be reached would cost the end of this one its time once more.
+            if watch.isHastened { throw Self.closed }
             let db = try source.connect()
             // Before anything else is read from it.
             try memory.compare(db)
             return db
         }
-        let readMarks = (0..<Self.readers).map { _ in StallWatch.Mark(limit: Self.longestRead) }
-        let writeMark = StallWatch.Mark(limit: Self.longestWrite)
-        let logMark = StallWatch.Mark(limit: Self.longestRead)
-        watch = StallWatch(readMarks + [writeMark, logMark])
         let places = Mutex(readMarks)
         reading = PinnedThreads("postgres reader", count: Self.readers) {
             ConnectionSeat(mark: places.withLock { $0.removeLast() }, connect: connect)
@@ -91,6 +94,9 @@ public final class PostgresStore: Sendable {
             throw ConnectionSource.unusable("it is damaged: \(error)")
         }
     }
+
+    /// Lets nothing that is running take more than moments from here on: what waits for a server that doesn't answer fails.
+    public func hasten() { watch.hasten() }
 
     /// Waits for what is running, and closes all connections. Every later call on the store throws.
     public func close() async throws {

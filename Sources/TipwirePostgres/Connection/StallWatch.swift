@@ -57,5 +57,7 @@ final class StallWatch: Sendable {
     /// From here on nobody is waited for long.
     func hasten() { isClosing.store(true, ordering: .relaxed) }
 
+    var isHastened: Bool { isClosing.load(ordering: .relaxed) }
+
     func stop() { timer.cancel() }
 }

@@ -88,13 +88,20 @@ public struct Server {
         let group = ServiceGroup(configuration: .init(services: named, logger: Self.quiet(logger)))
         let signals = await StopSignals()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { [logger] in
+            tasks.addTask { [logger, drainSeconds = configuration.drain.seconds] in
                 // A group that doesn't run yet can't be shut down, only stopped from ever running.
                 for await _ in up {}
                 await signals.watch(logger: logger) {
                     await group.triggerGracefulShutdown()
+                    // What is not kept by then, because the store doesn't answer, will not be. Beside this, which has to hear
+                    // of a second signal.
+                    Task {
+                        try? await Task.sleep(for: .seconds(drainSeconds))
+                        opened.hasten()
+                    }
                 } hasten: {
                     front.cut()
+                    opened.hasten()
                 }
             }
             try await group.run()
