@@ -44,16 +44,7 @@ public final class PostgresStore: Sendable {
             if isAlone { try await store.on(store.logWriter) { session in _ = try session.open() } }
             try await store.on(store.writer) { session in
                 let connection = try session.open()
-                guard connection.serverVersion >= oldestServer else {
-                    throw StoreUnusable(
-                        "the PostgreSQL server is version \(connection.serverVersion / 10_000); 15 or later is needed")
-                }
-                let encoding: String = try connection.execute("SHOW server_encoding")[0][0]
-                guard encoding == "UTF8" else {
-                    throw StoreUnusable(
-                        "the database's encoding is \(encoding), which can't hold every tip; make one with ENCODING 'UTF8'"
-                    )
-                }
+                try requireUsable(connection)
                 try Schema.migrate(connection)
                 store.lineage.begin(with: try LogRow.read(connection).epoch)
             }
@@ -61,6 +52,19 @@ public final class PostgresStore: Sendable {
         } catch {
             await store.closePools()
             throw Self.unusable(error) ?? error
+        }
+    }
+
+    /// Throws `StoreUnusable` for a server or a database that can't keep what it is given.
+    static func requireUsable(_ connection: PostgresConnection) throws {
+        guard connection.serverVersion >= oldestServer else {
+            throw StoreUnusable(
+                "the PostgreSQL server is version \(connection.serverVersion / 10_000); 15 or later is needed")
+        }
+        let encoding: String = try connection.execute("SHOW server_encoding")[0][0]
+        guard encoding == "UTF8" else {
+            throw StoreUnusable(
+                "the database's encoding is \(encoding), which can't hold every tip; make one with ENCODING 'UTF8'")
         }
     }
 
@@ -74,13 +78,13 @@ public final class PostgresStore: Sendable {
     }
 
     /// Held by the one server of a database; released by the end of its connection, however that comes.
-    private static let claimLock: Int64 = 0x74_6970_776c_6f67
+    static let claimLock: Int64 = 0x74_6970_776c_6f67
 
     private static func claim(_ connection: PostgresConnection) throws {
         let isClaimed: Bool = try connection.execute("SELECT pg_try_advisory_lock($1)", claimLock)[0][0]
         guard isClaimed else {
             throw StoreUnusable(
-                "the database is in use by another tipwire; stop that one, or choose another with --database")
+                "the database is in use by another tipwire; stop that one, or choose another database")
         }
     }
 
@@ -99,7 +103,7 @@ public final class PostgresStore: Sendable {
         return connection
     }
 
-    private static func unusable(_ error: any Error) -> StoreUnusable? {
+    static func unusable(_ error: any Error) -> StoreUnusable? {
         switch error {
         case let error as StoreUnusable: error
         case let error as ConnectionFault: StoreUnusable("PostgreSQL can't be reached: \(error)")

@@ -139,6 +139,7 @@ struct PostgresError: Error, CustomStringConvertible {
     static let characterNotInRepertoire = "22021"
     static let uniqueViolation = "23505"
     static let foreignKeyViolation = "23503"
+    static let lockNotAvailable = "55P03"
     /// Somebody else was in the way; the same transaction may succeed when it is run again.
     static let conflicts: Set<String> = ["40001", "40P01"]
 

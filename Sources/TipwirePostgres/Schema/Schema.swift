@@ -26,12 +26,7 @@ enum Schema {
                 CREATE TABLE IF NOT EXISTS migrations (name TEXT COLLATE "C" PRIMARY KEY)
                 """)
             let done = Set(try db.execute("SELECT name FROM migrations").map { $0[0] as String })
-            let unknown = done.subtracting(migrations.map(\.0))
-            guard unknown.isEmpty else {
-                throw StoreUnusable(
-                    "the database was used by a newer Tipwire (\(unknown.sorted().joined(separator: ", "))); "
-                        + "start that version, or restore a backup of before")
-            }
+            try requireKnown(done)
             for (migration, sql) in migrations where !done.contains(migration) {
                 try db.script(sql)
                 try db.execute("INSERT INTO migrations (name) VALUES ($1)", migration)
@@ -45,6 +40,29 @@ enum Schema {
         } catch {
             try? db.script("ROLLBACK")
             throw error
+        }
+    }
+
+    /// Throws `StoreUnusable` unless the tables are there, and those of this version.
+    static func requireCurrent(_ db: PostgresConnection) throws {
+        let hasTables: Bool = try db.execute("SELECT to_regclass('\(name).migrations') IS NOT NULL")[0][0]
+        guard hasTables else {
+            throw StoreUnusable("the PostgreSQL database is empty: no server was ever started on it")
+        }
+        let done = Set(try db.execute("SELECT name FROM migrations").map { $0[0] as String })
+        try requireKnown(done)
+        guard migrations.allSatisfy({ done.contains($0.0) }) else {
+            throw StoreUnusable(
+                "the PostgreSQL database is of an older version; start this version's server on it once")
+        }
+    }
+
+    private static func requireKnown(_ done: Set<String>) throws {
+        let unknown = done.subtracting(migrations.map(\.0))
+        guard unknown.isEmpty else {
+            throw StoreUnusable(
+                "the database was used by a newer Tipwire (\(unknown.sorted().joined(separator: ", "))); "
+                    + "start that version, or restore a backup of before")
         }
     }
 
