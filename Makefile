@@ -10,8 +10,9 @@ TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy cad
 BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1
 
 VENV := .venv
-# Live tests that run once more with PostgreSQL in the place of SQLite; every other one can.
-ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eventsub.py test_kill.py)
+# Live tests that run once more with PostgreSQL in the place of SQLite, as every other one can, and those that need it.
+ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eventsub.py test_kill.py test_migrate.py \
+	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
 .PHONY: help run test check tsan asan fuzz format docs bench release

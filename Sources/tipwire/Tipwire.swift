@@ -2,8 +2,8 @@ import ArgumentParser
 
 /// The command `tipwire`: the server, and every verb that talks to one.
 ///
-/// All verbs but `serve`, `restore`, `doctor` and `completion` are clients of the management API and nothing more: what they can do, any
-/// program with a key can do. None of them opens the database.
+/// All verbs but `serve`, `restore`, `migrate`, `doctor` and `completion` are clients of the management API and nothing more: what
+/// they can do, any program with a key can do. None of them opens the database.
 @main
 struct Tipwire: AsyncParsableCommand {
     static let version = "0.1.0"
@@ -19,7 +19,7 @@ struct Tipwire: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, PageCommand.self, AccountCommand.self, KeyCommand.self,
             TipCommand.self, TipsCommand.self, ReplayCommand.self, RefundCommand.self, GoalCommand.self,
-            ListenCommand.self, SubscriptionCommand.self, BackupCommand.self, RestoreCommand.self, DoctorCommand.self,
-            CompletionCommand.self,
+            ListenCommand.self, SubscriptionCommand.self, BackupCommand.self, RestoreCommand.self,
+            MigrateCommand.self, DoctorCommand.self, CompletionCommand.self,
         ])
 }

@@ -8,7 +8,7 @@ import TipwireStore
 /// of keys and pages with it.
 struct Claim: Sendable {
     private let token = Int64.random(in: .min ... .max)
-    private static let lock: Int64 = 0x74_6970_776c_6f67
+    static let lock: Int64 = 0x74_6970_776c_6f67
 
     /// Of a server that starts, and holds it.
     func take(_ db: PostgresConnection) throws {
@@ -43,7 +43,7 @@ struct Claim: Sendable {
         let isHeld: Bool = try db.execute("SELECT pg_try_advisory_lock($1)", Self.lock)[0][0]
         guard isHeld else {
             throw StoreUnusable(
-                "the database is in use by another tipwire; stop that one, or choose another with --database")
+                "the database is in use by another tipwire; stop that one, or choose another database")
         }
     }
 }

@@ -14,6 +14,9 @@ struct PostgresError: Error, CustomStringConvertible {
         self.constraint = constraint
     }
 
+    /// Somebody else holds it, for longer than was to be waited.
+    static let lockNotAvailable = "55P03"
+
     /// The state of a connection that broke; the server had no chance to give one.
     static let connectionFailure = "08006"
 

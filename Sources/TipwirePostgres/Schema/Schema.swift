@@ -24,11 +24,7 @@ enum Schema {
         try makeSchema(db)
         // Somebody else's table of that name may hold anything.
         let done = Set(try db.execute("SELECT name FROM migrations WHERE name IS NOT NULL").map { $0[0] as String })
-        if let unknown = done.subtracting(migrations.map(\.name)).max() {
-            throw StoreUnusable(
-                "the PostgreSQL database can't be used: a newer Tipwire (\(unknown.filter { !$0.isNewline })) has written it; start that version, or "
-                    + "restore a backup of before")
-        }
+        try requireKnown(done)
         for (name, script) in migrations where !done.contains(name) {
             try Transaction.write.run(on: db) { db in
                 try db.script(script)
@@ -39,6 +35,28 @@ enum Schema {
             }
         }
         try db.execute("SELECT pg_advisory_unlock($1)", lock)
+    }
+
+    /// Throws `StoreUnusable` unless the tables are there, and those of this version.
+    static func requireCurrent(_ db: PostgresConnection) throws {
+        let hasTables: Bool = try db.execute("SELECT to_regclass('\(name).migrations') IS NOT NULL")[0][0]
+        guard hasTables else {
+            throw StoreUnusable("the PostgreSQL database is empty: no server was ever started on it")
+        }
+        let done = Set(try db.execute("SELECT name FROM migrations WHERE name IS NOT NULL").map { $0[0] as String })
+        try requireKnown(done)
+        guard migrations.allSatisfy({ done.contains($0.name) }) else {
+            throw StoreUnusable(
+                "the PostgreSQL database is of an older version; start this version's server on it once")
+        }
+    }
+
+    private static func requireKnown(_ done: Set<String>) throws {
+        if let unknown = done.subtracting(migrations.map(\.name)).max() {
+            throw StoreUnusable(
+                "the PostgreSQL database can't be used: a newer Tipwire (\(unknown.filter { !$0.isNewline })) has written it; start that version, or "
+                    + "restore a backup of before")
+        }
     }
 
     private static func makeSchema(_ db: PostgresConnection) throws {

@@ -156,7 +156,7 @@ extension Setting {
     }
 
     /// What libpq takes for the address of a server; what stands in it, libpq judges.
-    private static func isDatabaseURL(_ text: String) -> Bool {
+    static func isDatabaseURL(_ text: String) -> Bool {
         ["postgres://", "postgresql://"].contains { text.hasPrefix($0) }
             && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }

@@ -87,7 +87,8 @@ extension Doctor {
         guard isRunning else { return Finding(verdict: .good, text: "port: \(port) is free") }
         return Finding(
             verdict: .warning,
-            text: "port: nobody listens on \(host):\(port), so the server runs with other settings than these")
+            text: "port: nobody listens on \(host):\(port), so the server runs with other settings than these"
+                + (configuration.database == nil ? "" : ", or on another machine"))
     }
 
     private static func size(_ bytes: Int) -> String {

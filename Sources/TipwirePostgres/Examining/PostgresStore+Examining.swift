@@ -1,0 +1,80 @@
+import TipwireCore
+import TipwireStore
+
+/// What a look at a database found, which a server may be running on.
+public struct PostgresExamination: Sendable {
+    /// As PostgreSQL names it: `15.8`.
+    public let version: String
+    /// The server that holds the database: nil for none; its address is nil where PostgreSQL doesn't tell it.
+    public let server: Server?
+    /// Why a commit that is answered may still be lost; none where PostgreSQL syncs them.
+    public let risks: [String]
+    /// What a commit waits for, as `synchronous_commit` says it for Tipwire's connections.
+    public let durability: String
+    public let audit: StoreAudit
+
+    public struct Server: Sendable {
+        public let address: String?
+    }
+}
+
+extension PostgresStore {
+    /// Looks at the database, also while a server uses it: one snapshot is read, nothing is written, and no table is
+    /// made.
+    ///
+    /// The audit is the one that the file of SQLite gets, too. Throws `StoreUnusable`, one line for the operator, when
+    /// the database can't be reached, or isn't one that this version's server works on.
+    public static func examine(_ url: String) async throws -> PostgresExamination {
+        let thread = PinnedThreads("postgres doctor", count: 1) {}
+        let found = await withCheckedContinuation { continuation in
+            _ = thread.run { continuation.resume(returning: Result { try examineBlocking(url) }) }
+        }
+        await thread.close()
+        return try found.get()
+    }
+
+    private static func examineBlocking(_ url: String) throws -> PostgresExamination {
+        do {
+            return try examine(ConnectionSource(url).connect())
+        } catch let error as PostgresError {
+            throw ConnectionSource.unusable(error.description)
+        } catch let error as DamagedRow {
+            throw ConnectionSource.unusable("it is damaged: \(error)")
+        }
+    }
+
+    private static func examine(_ db: PostgresConnection) throws -> PostgresExamination {
+        try db.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        guard try !(db.execute("SELECT pg_is_in_recovery()")[0][0] as Bool) else {
+            throw StoreUnusable("the PostgreSQL server is a replica, which can't be written; name the primary")
+        }
+        try Schema.requireCurrent(db)
+        let settings = try db.execute(
+            "SELECT current_setting('server_version'), current_setting('synchronous_commit')")[0]
+        let version: String = settings[0]
+        var auditor = try Auditor(PostgresAuditTables(db: db))
+        return PostgresExamination(
+            version: String(version.prefix { $0 != " " }), server: try server(db), risks: try risks(db),
+            durability: settings[1], audit: try auditor.run())
+    }
+
+    private static func risks(_ db: PostgresConnection) throws -> [String] {
+        try ["fsync", "full_page_writes"].compactMap { (name: String) in
+            let value: String = try db.execute("SELECT current_setting($1)", name)[0][0]
+            return value == "off"
+                ? "\(name) is off, so PostgreSQL may lose what it has committed when its machine fails" : nil
+        }
+    }
+
+    /// Who holds the claim. Looked up and not tried: to try it could keep a server from starting.
+    private static func server(_ db: PostgresConnection) throws -> PostgresExamination.Server? {
+        let rows = try db.execute(
+            """
+            SELECT host(client_addr) FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+            WHERE locktype = 'advisory' AND granted AND objsubid = 1
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND classid::bigint = $1 AND objid::bigint = $2
+            """, Claim.lock >> 32, Claim.lock & 0xFFFF_FFFF)
+        return rows.first.map { PostgresExamination.Server(address: $0[0]) }
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import TipwireCore
+import TipwireHub
+import TipwirePostgres
+import TipwireStore
+
+/// What the server keeps everything in: the file in its data folder, or PostgreSQL.
+extension Doctor {
+    /// What was found, and whether a server runs on it; nil where there is nothing that one could run on.
+    typealias Stored = (findings: [Finding], isRunning: Bool?)
+
+    /// How far the log may be ahead of the clock: more than clocks are corrected by.
+    private static let clockToleranceMilliseconds: Int64 = 60_000
+
+    func file() -> Stored {
+        let folder = configuration.dataFolder
+        let file = "\(folder)/tipwire.db"
+        guard access(file, R_OK) == 0 else {
+            let text =
+                errno == EACCES
+                ? "database: \(file) may not be read by this user; run the doctor as the server's"
+                : "database: there is none in \(folder); name the server's folder with --data"
+            return ([Finding(verdict: .problem, text: text)], nil)
+        }
+        let isRunning = DataFolder.isInUse(folder)
+        let text = isRunning ? "server: running on \(folder)" : "server: not running on \(folder)"
+        var findings = [Finding(verdict: .good, text: text)] + privacy(of: folder)
+        do {
+            findings += self.findings(of: try SQLiteStore.audit(at: file))
+        } catch {
+            findings.append(Finding(verdict: .problem, text: "database: \(error)"))
+        }
+        return (findings + disk(of: folder), isRunning)
+    }
+
+    func postgres(_ url: String) async -> Stored {
+        let found: PostgresExamination
+        do {
+            found = try await PostgresStore.examine(url)
+        } catch {
+            return ([Finding(verdict: .problem, text: "database: \(Redaction.redacted("\(error)"))")], nil)
+        }
+        let from = found.server?.address.map { ", from \($0)" } ?? ""
+        var findings = [
+            Finding(
+                verdict: .good,
+                text: found.server == nil
+                    ? "server: not running on this database" : "server: running on this database\(from)"),
+            Finding(verdict: .good, text: "postgresql: version \(found.version), with this version's tables"),
+        ]
+        findings += privacy(of: configuration.dataFolder)
+        findings += found.risks.map { Finding(verdict: .warning, text: "commits: \($0)") }
+        if found.risks.isEmpty {
+            findings.append(
+                Finding(
+                    verdict: .good,
+                    text: "commits: are durable (synchronous_commit is \(found.durability) for Tipwire)"))
+        }
+        return (findings + self.findings(of: found.audit), found.server != nil)
+    }
+
+    /// Keys and tips are the operator's alone.
+    private func privacy(of folder: String) -> [Finding] {
+        // A group may be for the certificate's readers; Debian has one.
+        let secrets =
+            ["tipwire.db", "admin.key", "demo.key"].map { ("\(folder)/\($0)", 0o077) }
+            + [configuration.tls.key].compactMap { $0 }.map { ($0, 0o007) }
+        let missing =
+            FileManager.default.fileExists(atPath: "\(folder)/admin.key")
+            ? []
+            : [
+                Finding(
+                    verdict: .warning, text: "keys: there is no \(folder)/admin.key; the next start makes a new key")
+            ]
+        return missing
+            + secrets.compactMap { file, others in
+                let attributes = try? FileManager.default.attributesOfItem(atPath: file)
+                guard let mode = attributes?[.posixPermissions] as? Int, mode & others != 0 else { return nil }
+                return Finding(verdict: .warning, text: "permissions: \(file) can be read by others; chmod 600 it")
+            }
+    }
+
+    private func findings(of audit: StoreAudit) -> [Finding] {
+        var findings = audit.problems.map { Finding(verdict: .problem, text: "database: \($0)") }
+        if findings.isEmpty {
+            findings = [
+                Finding(
+                    verdict: .good,
+                    text: "database: sound (events: \(audit.events), pages: \(audit.pages))"),
+                Finding(
+                    verdict: .good, text: "goals: the log leads to all \(audit.goals) of them, to the cent"),
+            ]
+        }
+        if let last = audit.lastCommit, last > clock.now().advanced(milliseconds: Self.clockToleranceMilliseconds) {
+            findings.append(
+                Finding(
+                    verdict: .problem,
+                    text: "clock: it says \(clock.now()), and the log's last event is of \(last); set the clock"))
+        }
+        return findings
+    }
+}
