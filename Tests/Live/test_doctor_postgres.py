@@ -83,7 +83,7 @@ def test_a_database_that_no_server_can_use_is_a_problem_and_no_table_is_made(tmp
 
     problem(url, "no server was ever started on it")
     assert postgres.run("SELECT count(*) FROM pg_namespace WHERE nspname = 'tipwire'", name) == "0"
-    report = problem("postgres://tipwire:hunter2@127.0.0.1:1/x", "can't be reached")
+    report = problem("postgres://tipwire:hunter2@127.0.0.1:1/x", "Connection refused")
     assert "hunter2" not in report.said
     problem(f"{postgres.GIVEN}/nowhere", "does not exist")
     postgres.run(

@@ -181,7 +181,7 @@ def test_what_is_no_database_is_refused_and_nothing_is_made(tmp_path, target, so
 
 
 def test_passwords_are_not_repeated(stopped):
-    done = refused(stopped.data, "postgres://tipwire:hunter2@127.0.0.1:1/x", "can't be reached")
+    done = refused(stopped.data, "postgres://tipwire:hunter2@127.0.0.1:1/x", "Connection refused")
     assert "hunter2" not in done.stderr
     done = refused(stopped.data, "mysql://tipwire:hunter2@127.0.0.1/x", "--to must be a URL")
     assert "hunter2" not in done.stderr
