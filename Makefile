@@ -11,7 +11,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan
 
 VENV := .venv
 # Live tests that run once more with PostgreSQL in the place of SQLite, as every other one can, and those that need it.
-ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eventsub.py test_kill.py test_migrate.py \
+ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eventsub.py test_migrate.py \
 	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
