@@ -263,15 +263,3 @@ extension [DeliveryProgress] {
         return rounds
     }
 }
-
-extension DeliveryState {
-    /// What the columns `state`, `due_at` and `reason` say.
-    fileprivate var columns: (state: String, due: Int64?, reason: String?) {
-        switch self {
-        case .first: (kind.rawValue, 0, nil)
-        case .retry(let due): (kind.rawValue, max(due.milliseconds, 1), nil)
-        case .delivered: (kind.rawValue, nil, nil)
-        case .dead(let reason): (kind.rawValue, nil, reason.rawValue)
-        }
-    }
-}

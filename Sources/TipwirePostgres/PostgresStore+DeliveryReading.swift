@@ -140,18 +140,8 @@ extension PostgresStore {
     private static func delivery(_ row: PostgresRow) throws -> StoredDelivery {
         StoredDelivery(
             id: DeliveryID(row), createdAt: Timestamp(milliseconds: row[3]),
-            state: try state(row[4], due: row[5], reason: row[6]), attempts: row[7], round: row[8],
+            state: try DeliveryState(row[4], due: row[5], reason: row[6]), attempts: row[7], round: row[8],
             last: (row[10] as Int?).map { _ in StoredAttempt(row, from: 10) }, testID: row[9])
-    }
-
-    private static func state(_ state: String, due: Int64?, reason: String?) throws -> DeliveryState {
-        switch (state, due, reason.map(DeadLetterReason.init(rawValue:))) {
-        case ("pending", 0?, nil): return .first
-        case ("pending", let due?, nil): return .retry(due: Timestamp(milliseconds: due))
-        case ("delivered", nil, nil): return .delivered
-        case ("dead", nil, let reason??): return .dead(reason)
-        default: throw DamagedRow(table: "webhook_deliveries", problem: "unknown state")
-        }
     }
 }
 

@@ -67,12 +67,7 @@ public final class PostgresStore: Sendable {
     ///
     /// - Parameter isAlone: keeps other servers out for as long as the store is open.
     public static func open(_ url: String, isAlone: Bool = false) async throws -> PostgresStore {
-        let thread = PinnedThreads("postgres opening", count: 1) {}
-        let opened = await withCheckedContinuation { continuation in
-            _ = thread.run { continuation.resume(returning: Result { try openBlocking(url, isAlone: isAlone) }) }
-        }
-        await thread.close()
-        return try opened.get()
+        try await PinnedThreads.once("postgres opening") { try openBlocking(url, isAlone: isAlone) }
     }
 
     private static func openBlocking(_ url: String, isAlone: Bool) throws -> PostgresStore {

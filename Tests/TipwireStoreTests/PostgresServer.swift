@@ -30,6 +30,12 @@ struct PostgresServer: Sendable {
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// Ends every connection to a database, and returns when they are gone, with all that they held.
+    func cutOff(_ database: String) throws {
+        try run(
+            "postgres", "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '\(database)'")
+    }
+
     struct Failure: Error {
         let text: String
     }

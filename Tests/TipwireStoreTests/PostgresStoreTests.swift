@@ -152,11 +152,9 @@ struct PostgresStoreTests {
         let (name, url) = try database()
         let store = try await PostgresStore.open(url)
         let scene = try await Scene(store)
-        let cut =
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
         let cutting = Task {
             while !Task.isCancelled {
-                try server.run("postgres", cut)
+                try server.cutOff(name)
                 try await Task.sleep(for: .milliseconds(30))
             }
         }
@@ -197,8 +195,8 @@ struct PostgresStoreTests {
             """
             SET search_path = tipwire; DELETE FROM tips WHERE last_sequence = 3; DELETE FROM events WHERE sequence = 3;
             DELETE FROM batches WHERE head = 3; UPDATE log SET head = 2, events = 2;
-            SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()
             """)
+        try server.cutOff(name)
     }
 
     @Test(arguments: ["read", "commit"])
@@ -250,11 +248,8 @@ struct PostgresStoreTests {
         let (name, url) = try database()
         let first = try await PostgresStore.open(url, isAlone: true)
         let scene = try await Scene(first)
-        try server.run(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
-        )
-        let second = try await opened { try await PostgresStore.open(url, isAlone: true) }
+        try server.cutOff(name)
+        let second = try await PostgresStore.open(url, isAlone: true)
         for isSecondThere in [true, false] {
             if !isSecondThere { try await second.close() }
             await #expect(throws: StoreFailing.self) { try await scene.receive([draft()]) }
@@ -263,15 +258,6 @@ struct PostgresStoreTests {
             await #expect(throws: StoreFailing.self) { try await first.events(after: 0, pages: .all, limit: 1) }
         }
         try await first.close()
-    }
-
-    /// The server needs a moment to see that its client is gone.
-    private func opened(_ body: () async throws -> PostgresStore) async throws -> PostgresStore {
-        for _ in 0..<50 {
-            if let store = try? await body() { return store }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        return try await body()
     }
 
     @Test func `a node that stands still in a transaction is cut off`() async throws {
@@ -315,10 +301,7 @@ struct PostgresStoreTests {
         let scene = try await Scene(store)
         try await scene.receive([draft(id: "a")])
         let epoch = try await store.bounds().epoch
-        try server.run(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(name)' AND pid <> pg_backend_pid()"
-        )
+        try server.cutOff(name)
         _ = try await settled { try await scene.receive([draft(id: "b")]) }
         #expect(try await settled { try await store.bounds() } == LogBounds(epoch: epoch, head: 2, prunedThrough: 0))
         try await store.close()

@@ -17,6 +17,12 @@ public final class FailureThrottle: Sendable {
     private struct Failures {
         var windowStart: Timestamp
         var count: Int
+
+        /// Milliseconds that its minute still lasts; nil when it is over, or the clock was set back before it.
+        func left(at now: Timestamp) -> Int64? {
+            let age = now.milliseconds - windowStart.milliseconds
+            return age >= 0 && age < FailureThrottle.window ? FailureThrottle.window - age : nil
+        }
     }
 
     private let failures = Mutex<[String: Failures]>([:])
@@ -31,11 +37,10 @@ public final class FailureThrottle: Sendable {
         return parsed.family == .ipv6 ? "\(parsed.masked(to: networkBits))/\(networkBits)" : "\(parsed)"
     }
 
+    private static func seconds(_ milliseconds: Int64) -> Int { max(1, Int((milliseconds + 999) / 1_000)) }
+
     private func makeRoom(_ failures: inout [String: Failures], at now: Timestamp) {
-        failures = failures.filter { _, entry in
-            let age = now.milliseconds - entry.windowStart.milliseconds
-            return entry.count >= maxPerMinute && age >= 0 && age < Self.window
-        }
+        failures = failures.filter { _, entry in entry.count >= maxPerMinute && entry.left(at: now) != nil }
         // Or each new address would look through all of them again.
         if failures.count > Self.maximumAddresses / 2 { failures.removeAll() }
     }
@@ -45,8 +50,7 @@ public final class FailureThrottle: Sendable {
         guard maxPerMinute > 0 else { return nil }
         return failures.withLock { failures in
             guard let entry = failures[subject], entry.count >= maxPerMinute else { return nil }
-            let age = now.milliseconds - entry.windowStart.milliseconds
-            return age >= Self.window || age < 0 ? nil : max(1, Int((Self.window - age + 999) / 1_000))
+            return entry.left(at: now).map(Self.seconds)
         }
     }
 
@@ -64,13 +68,10 @@ public final class FailureThrottle: Sendable {
         return failures.withLock { failures in
             if failures.count >= Self.maximumAddresses, failures[address] == nil { makeRoom(&failures, at: now) }
             var entry = failures[address] ?? Failures(windowStart: now, count: 0)
-            let age = now.milliseconds - entry.windowStart.milliseconds
-            if age >= Self.window || age < 0 { entry = Failures(windowStart: now, count: 0) }
+            if entry.left(at: now) == nil { entry = Failures(windowStart: now, count: 0) }
             entry.count += 1
             failures[address] = entry
-            guard entry.count > maxPerMinute else { return nil }
-            let left = Self.window - (now.milliseconds - entry.windowStart.milliseconds)
-            return max(1, Int((left + 999) / 1_000))
+            return entry.count > maxPerMinute ? entry.left(at: now).map(Self.seconds) : nil
         }
     }
 }

@@ -105,18 +105,6 @@ public final class Directory: Sendable {
         }
     }
 
-    /// Takes in what was changed past this door, by another node that uses the same store, and enforces it here.
-    public func refresh() async throws {
-        try await turn.take {
-            let fresh = DirectoryView(try await store.directory())
-            let losses = state.withLock { view in
-                defer { view.become(fresh) }
-                return view.losses(to: fresh)
-            }
-            for loss in losses { await enforce(loss) }
-        }
-    }
-
     /// Whether what a subscription rests on is there: its key, its page, and the account's place on it.
     public func upholds(_ subscription: EventSubscription, at now: Timestamp) -> Bool {
         look { view in view.loss(of: subscription, at: now) } == nil

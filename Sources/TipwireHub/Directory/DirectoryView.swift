@@ -71,25 +71,6 @@ public struct DirectoryView: Sendable {
         record(of: key).map { !$0.isExpired(at: now) } ?? false
     }
 
-    /// What connections may rest on here and not in `other` any more.
-    func losses(to other: DirectoryView) -> [AccessLoss] {
-        let keys = keys.keys.filter { other.key($0) == nil }.map(AccessLoss.keyRevoked)
-        let pages = pages.values.flatMap { page -> [AccessLoss] in
-            guard let now = other.page(page.id) else { return [.pageDeleted(page.id)] }
-            // An owner's streams don't rest on a membership.
-            return page.members.subtracting(now.members).filter { $0 != now.owner }
-                .map { .memberRemoved($0, from: page.id) }
-        }
-        return keys + pages
-    }
-
-    /// Takes all of `other`, but not its count of changes: what was made of pages before is out of date.
-    mutating func become(_ other: DirectoryView) {
-        let version = pagesVersion
-        self = other
-        pagesVersion = version + 1
-    }
-
     mutating func put(_ account: Account) {
         accounts[account.id] = account
         accountsByName[account.name] = account.id

@@ -97,12 +97,6 @@ public struct EventEncoder: Sendable {
         self.publicURL = publicURL
     }
 
-    /// Makes sure of the pages of these events: one that isn't known was deleted, or made by another node a moment ago.
-    func prepare(for events: [Event]) async throws {
-        let isKnown = directory.look { view in events.allSatisfy { view.page($0.page) != nil } }
-        if !isKnown { try await directory.refresh() }
-    }
-
     /// Leaves out events of pages that have been deleted meanwhile: nobody may see them any more.
     public func encode(_ events: [Event]) -> [EncodedEvent] {
         let view = directory.view

@@ -64,7 +64,6 @@ public struct EventRelay: Service {
         while true {
             let batch = try await nextBatch(after: relayed)
             if batch.through == relayed { return }
-            try await encoder.prepare(for: batch.events)
             await fanout.deliver(
                 encoder.encode(batch.events), through: batch.through, committedAt: batch.oldestCommit)
             relayed = batch.through

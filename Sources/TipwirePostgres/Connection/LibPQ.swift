@@ -40,7 +40,6 @@ struct LibPQ: @unchecked Sendable {
     let affectedRows: @convention(c) (Outcome) -> Text?
     let rowCount: @convention(c) (Outcome) -> CInt
     let columnCount: @convention(c) (Outcome) -> CInt
-    let columnFormat: @convention(c) (Outcome, CInt) -> CInt
     let isNull: @convention(c) (Outcome, CInt, CInt) -> CInt
     let length: @convention(c) (Outcome, CInt, CInt) -> CInt
     let value: @convention(c) (Outcome, CInt, CInt) -> Text?
@@ -68,10 +67,9 @@ struct LibPQ: @unchecked Sendable {
     static let commandDone: CInt = 1
     /// `PGRES_TUPLES_OK`
     static let rowsCame: CInt = 2
-    /// `PG_DIAG_SQLSTATE`, `PG_DIAG_MESSAGE_PRIMARY` and `PG_DIAG_CONSTRAINT_NAME`
+    /// `PG_DIAG_SQLSTATE` and `PG_DIAG_MESSAGE_PRIMARY`
     static let stateField = CInt(UInt8(ascii: "C"))
     static let messageField = CInt(UInt8(ascii: "M"))
-    static let constraintField = CInt(UInt8(ascii: "n"))
 
     private static let loaded = Result<LibPQ, any Error> { try LibPQ() }
 
@@ -116,7 +114,6 @@ struct LibPQ: @unchecked Sendable {
         affectedRows = try function("PQcmdTuples")
         rowCount = try function("PQntuples")
         columnCount = try function("PQnfields")
-        columnFormat = try function("PQfformat")
         isNull = try function("PQgetisnull")
         length = try function("PQgetlength")
         value = try function("PQgetvalue")

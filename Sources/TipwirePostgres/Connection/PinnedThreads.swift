@@ -34,6 +34,18 @@ final class PinnedThreads<Seat>: Sendable {
         }
     }
 
+    /// Does one thing on a thread of its own.
+    static func once<Answer: Sendable>(
+        _ name: String, _ body: @escaping @Sendable () throws -> Answer
+    ) async throws -> Answer where Seat == Void {
+        let thread = PinnedThreads(name, count: 1) {}
+        let answer = await withCheckedContinuation { continuation in
+            _ = thread.run { continuation.resume(returning: Result { try body() }) }
+        }
+        await thread.close()
+        return try answer.get()
+    }
+
     /// - Returns: false after `close`: the job won't be done.
     func run(_ job: @escaping Job) -> Bool {
         let isTaken = queue.withLock { queue in

@@ -102,7 +102,6 @@ final class PostgresConnection {
             field(LibPQ.messageField)
             ?? library.errorMessage(handle).map { String(cString: $0) } ?? "the connection broke"
         return PostgresError(
-            state: field(LibPQ.stateField) ?? PostgresError.connectionFailure, message: message,
-            constraint: field(LibPQ.constraintField))
+            state: field(LibPQ.stateField) ?? PostgresError.connectionFailure, message: message)
     }
 }

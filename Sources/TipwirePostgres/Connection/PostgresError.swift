@@ -5,13 +5,10 @@ struct PostgresError: Error, CustomStringConvertible {
     /// The SQLSTATE: "23505" for a broken unique constraint, "23503" for a foreign key.
     let state: String
     let message: String
-    /// The name of the constraint that would have been broken.
-    let constraint: String?
 
-    init(state: String, message: String, constraint: String? = nil) {
+    init(state: String, message: String) {
         self.state = state
         self.message = message.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        self.constraint = constraint
     }
 
     /// Somebody else holds it, for longer than was to be waited.

@@ -35,16 +35,7 @@ struct PostgresAuditTables: AuditTables {
     }
 
     func tips(_ names: Set<TipName>) throws -> [TipName: TipRow] {
-        let names = Array(names)
-        let rows = try db.execute(
-            """
-            SELECT page_id, \(TipRow.columns) FROM tips
-            JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, id) USING (page_id, id)
-            """, names.map(\.page.rawValue), names.map(\.id.text))
-        return try rows.reduce(into: [:]) { tips, row in
-            let tip = try TipRow(row, from: 1)
-            tips[TipName(page: Page.ID(rawValue: row[0]), id: tip.tip.id)] = tip
-        }
+        try TipRow.named(Array(names), db)
     }
 
     func untoldTips(after sequence: Int64) throws -> [String] {

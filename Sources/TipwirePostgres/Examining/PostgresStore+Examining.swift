@@ -25,12 +25,7 @@ extension PostgresStore {
     /// The audit is the one that the file of SQLite gets, too. Throws `StoreUnusable`, one line for the operator, when
     /// the database can't be reached, or isn't one that this version's server works on.
     public static func examine(_ url: String) async throws -> PostgresExamination {
-        let thread = PinnedThreads("postgres doctor", count: 1) {}
-        let found = await withCheckedContinuation { continuation in
-            _ = thread.run { continuation.resume(returning: Result { try examineBlocking(url) }) }
-        }
-        await thread.close()
-        return try found.get()
+        try await PinnedThreads.once("postgres doctor") { try examineBlocking(url) }
     }
 
     private static func examineBlocking(_ url: String) throws -> PostgresExamination {

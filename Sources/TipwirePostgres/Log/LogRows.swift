@@ -55,6 +55,19 @@ extension TipRow {
         first_sequence, last_sequence, refund_first_sequence, refund_last_sequence, credits
         """
 
+    /// Those of these tips that there are.
+    static func named(_ names: [TipName], _ db: PostgresConnection) throws -> [TipName: TipRow] {
+        let rows = try db.execute(
+            """
+            SELECT page_id, \(columns) FROM tips
+            JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, id) USING (page_id, id)
+            """, names.map(\.page.rawValue), names.map(\.id.text))
+        return try rows.reduce(into: [:]) { tips, row in
+            let tip = try TipRow(row, from: 1)
+            tips[TipName(page: Page.ID(rawValue: row[0]), id: tip.tip.id)] = tip
+        }
+    }
+
     /// - Parameter first: the place of the first of `columns`.
     init(_ row: PostgresRow, from first: Int = 0) throws {
         guard let id = TipIdentifier(row[first]) else { throw DamagedRow(table: "tips", problem: "bad id") }

@@ -8,18 +8,13 @@ import TipwireWire
 /// A statement costs a journey to the server and back, so a batch makes as many as it takes for all of it, not for each tip:
 /// what the commands ask for is read ahead, what they write is gathered, and `write(_: LogRow)` sends it.
 struct PostgresLogTables: LogTables {
-    private struct Name: Hashable {
-        let page: Page.ID
-        let text: String
-    }
-
     private let db: PostgresConnection
     private let log: LogRow
 
     private var pages: [Page.ID: (label: PageLabel, goals: GoalQueue)] = [:]
-    private var tips: [Name: TipRow] = [:]
-    private var tipsByKey: [Name: TipIdentifier] = [:]
-    private var corrections: [Name: CorrectionRow] = [:]
+    private var tips: [TipName: TipRow] = [:]
+    private var tipsByKey: [TipName: TipIdentifier] = [:]
+    private var corrections: [TipName: CorrectionRow] = [:]
 
     private var newTips: [(page: Page.ID, row: TipRow)] = []
     private var newEvents: [(event: Event, data: ByteBuffer)] = []
@@ -43,29 +38,30 @@ struct PostgresLogTables: LogTables {
         let wanted = Wanted(commands)
         try readPages(wanted.pages)
         if !wanted.keys.isEmpty { try readKeys(wanted.keys) }
-        let named = wanted.tips + tipsByKey.map { ($0.key.page, $0.value.text) }
-        if !named.isEmpty { try readTips(named) }
+        let named = wanted.tips + tipsByKey.map { TipName(page: $0.key.page, id: $0.value) }
+        if !named.isEmpty { tips = try TipRow.named(named, db) }
     }
 
     /// What the commands of a batch will ask for.
     private struct Wanted {
         var pages: Set<Page.ID> = []
-        var tips: [(Page.ID, String)] = []
-        var keys: [(Page.ID, String)] = []
+        var tips: [TipName] = []
+        /// Keys are of the same form as tips' ids.
+        var keys: [TipName] = []
 
         init(_ commands: [LogCommand]) {
             for command in commands {
                 switch command {
                 case .receive(let page, let drafts, let key):
                     pages.insert(page)
-                    for draft in drafts { if let id = draft.id { tips.append((page, id.text)) } }
+                    tips += drafts.compactMap(\.id).map { TipName(page: page, id: $0) }
                     add(key, page)
                 case .replay(let page, let tip):
                     pages.insert(page)
-                    tips.append((page, tip.text))
+                    tips.append(TipName(page: page, id: tip))
                 case .refund(let page, let tip, let key):
                     pages.insert(page)
-                    tips.append((page, tip.text))
+                    tips.append(TipName(page: page, id: tip))
                     add(key, page)
                 case .changeGoals(let page, _, let key):
                     pages.insert(page)
@@ -75,7 +71,7 @@ struct PostgresLogTables: LogTables {
         }
 
         private mutating func add(_ key: TipIdentifier?, _ page: Page.ID) {
-            if let key { keys.append((page, key.text)) }
+            if let key { keys.append(TipName(page: page, id: key)) }
         }
     }
 }
@@ -96,30 +92,21 @@ extension PostgresLogTables {
         }
     }
 
-    private mutating func readKeys(_ keys: [(page: Page.ID, text: String)]) throws {
+    private mutating func readKeys(_ keys: [TipName]) throws {
         let pages = keys.map(\.page.rawValue)
-        let texts = keys.map(\.text)
+        let texts = keys.map(\.id.text)
         let wanted = "JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, key) USING (page_id, key)"
         for row in try db.execute("SELECT page_id, key, tip_id FROM idempotency \(wanted)", pages, texts) {
-            guard let tip = TipIdentifier(row[2]) else { throw DamagedRow(table: "idempotency", problem: "bad id") }
-            tipsByKey[Name(page: Page.ID(rawValue: row[0]), text: row[1])] = tip
+            guard let key = TipIdentifier(row[1]), let tip = TipIdentifier(row[2]) else {
+                throw DamagedRow(table: "idempotency", problem: "bad id")
+            }
+            tipsByKey[TipName(page: Page.ID(rawValue: row[0]), id: key)] = tip
         }
         let corrections = try db.execute(
             "SELECT page_id, key, \(CorrectionRow.columns) FROM corrections \(wanted)", pages, texts)
         for row in corrections {
-            self.corrections[Name(page: Page.ID(rawValue: row[0]), text: row[1])] = try CorrectionRow(row, from: 2)
-        }
-    }
-
-    private mutating func readTips(_ names: [(page: Page.ID, text: String)]) throws {
-        let rows = try db.execute(
-            """
-            SELECT page_id, \(TipRow.columns) FROM tips
-            JOIN unnest($1::bigint[], $2::text[]) AS wanted (page_id, id) USING (page_id, id)
-            """, names.map(\.page.rawValue), names.map(\.text))
-        for row in rows {
-            let tip = try TipRow(row, from: 1)
-            tips[Name(page: Page.ID(rawValue: row[0]), text: tip.tip.id.text)] = tip
+            guard let key = TipIdentifier(row[1]) else { throw DamagedRow(table: "corrections", problem: "bad key") }
+            self.corrections[TipName(page: Page.ID(rawValue: row[0]), id: key)] = try CorrectionRow(row, from: 2)
         }
     }
 }
@@ -131,14 +118,14 @@ extension PostgresLogTables {
 
     func page(_ id: Page.ID) throws -> (label: PageLabel, goals: GoalQueue)? { pages[id] }
 
-    func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? { tips[Name(page: page, text: id.text)] }
+    func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? { tips[TipName(page: page, id: id)] }
 
     func tip(key: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        try tipsByKey[Name(page: page, text: key.text)].flatMap { try tip($0, of: page) }
+        try tipsByKey[TipName(page: page, id: key)].flatMap { try tip($0, of: page) }
     }
 
     func correction(_ key: TipIdentifier, of page: Page.ID) throws -> CorrectionRow? {
-        corrections[Name(page: page, text: key.text)]
+        corrections[TipName(page: page, id: key)]
     }
 
     func events(_ sequences: ClosedRange<Int64>) throws -> [Event] {
@@ -158,7 +145,7 @@ extension PostgresLogTables {
 extension PostgresLogTables {
     mutating func insert(_ row: TipRow, of page: Page.ID) throws {
         newTips.append((page, row))
-        tips[Name(page: page, text: row.tip.id.text)] = row
+        tips[TipName(page: page, id: row.tip.id)] = row
     }
 
     mutating func insert(_ event: Event, data: ByteBuffer) throws {
@@ -167,17 +154,17 @@ extension PostgresLogTables {
 
     mutating func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
         newKeys.append((page, key, tip))
-        tipsByKey[Name(page: page, text: key.text)] = tip
+        tipsByKey[TipName(page: page, id: key)] = tip
     }
 
     mutating func insert(_ correction: CorrectionRow, key: TipIdentifier, of page: Page.ID) throws {
         newCorrections.append((page, key, correction))
-        corrections[Name(page: page, text: key.text)] = correction
+        corrections[TipName(page: page, id: key)] = correction
     }
 
     mutating func refund(_ row: TipRow, of page: Page.ID) throws {
         refunds.append(row)
-        tips[Name(page: page, text: row.tip.id.text)] = row
+        tips[TipName(page: page, id: row.tip.id)] = row
     }
 
     mutating func write(_ queue: GoalQueue, over before: GoalQueue, of page: Page.ID) throws {

@@ -53,7 +53,12 @@ struct DashboardController: Sendable {
 
     /// A view to a signed-in browser; to anyone else a page that shows nothing.
     private func document(_ view: Asset, _ request: Request) async throws -> Response {
-        var response = file(try await isSignedIn(request) ? view : .signIn, request, policy: Self.viewPolicy)
+        fresh(try await isSignedIn(request) ? view : .signIn, request)
+    }
+
+    /// One that depends on who asks, and is kept by nobody.
+    private func fresh(_ document: Asset, _ request: Request) -> Response {
+        var response = file(document, request, policy: Self.viewPolicy)
         response.headers[.cacheControl] = "no-store"
         return response
     }
@@ -66,11 +71,7 @@ struct DashboardController: Sendable {
     /// Spends the one-time code of a link and begins a session; asks first where another site led here, which may have made the
     /// link for an account of its own.
     @Sendable func login(_ request: Request, _ context: AppContext) async throws -> Response {
-        if SessionCookie.isLed(fetchSite: request.headers[.secFetchSite]) {
-            var response = file(.confirmSignIn, request, policy: Self.viewPolicy)
-            response.headers[.cacheControl] = "no-store"
-            return response
-        }
+        if SessionCookie.isLed(fetchSite: request.headers[.secFetchSite]) { return fresh(.confirmSignIn, request) }
         guard let token = try await redeem(request) else {
             // A link that was used already, by this very browser.
             if try await isSignedIn(request) { return Response(status: .seeOther, headers: [.location: "/"]) }
@@ -78,9 +79,8 @@ struct DashboardController: Sendable {
         }
         // The page itself, not a redirect to it: when the link was clicked on another site's page, a browser would follow the
         // redirect without the new, strict cookie. The page then drops the spent code from its address.
-        var response = file(Asset.views[0].value, request, policy: Self.viewPolicy)
+        var response = fresh(Asset.views[0].value, request)
         response.headers[.setCookie] = sessions.set(token, isSecure: isSecure(request, context))
-        response.headers[.cacheControl] = "no-store"
         return response
     }
 
@@ -108,9 +108,8 @@ struct DashboardController: Sendable {
     }
 
     private func refusedLogin(_ request: Request) -> Response {
-        var response = file(.signIn, request, policy: Self.viewPolicy)
+        var response = fresh(.signIn, request)
         response.status = .forbidden
-        response.headers[.cacheControl] = "no-store"
         return response
     }
 
@@ -142,28 +141,28 @@ struct DashboardController: Sendable {
 
     /// A guess at a password, which counts as a failure before it is looked at: a hundred at once would else all be looked at.
     private func attempt<Found>(_ subjects: [String], _ guess: () async throws -> Found?) async throws -> Found? {
+        func forgive(_ subjects: some Sequence<String>) { for subject in subjects { throttle.forgive(subject) } }
         for (index, subject) in subjects.enumerated() {
             guard let wait = throttle.recordFailure(of: subject, at: clock.now()) else { continue }
-            for subject in subjects[..<index] { throttle.forgive(subject) }
+            forgive(subjects[..<index])
             throw Authenticator.Failure.throttled(retryAfter: wait)
         }
         guard let turn = guesses.take() else {
-            for subject in subjects { throttle.forgive(subject) }
+            forgive(subjects)
             throw Problem(
                 .serviceUnavailable, "The server is looking at other passwords; try again in a moment.",
                 headers: [.retryAfter: "1"])
         }
-        let found: Found?
+        defer { withExtendedLifetime(turn) {} }
         do {
-            found = try await guess()
+            let found = try await guess()
+            if found != nil { forgive(subjects) }
+            return found
         } catch {
             // Nobody's fault but the store's.
-            for subject in subjects { throttle.forgive(subject) }
+            forgive(subjects)
             throw error
         }
-        withExtendedLifetime(turn) {}
-        if found != nil { for subject in subjects { throttle.forgive(subject) } }
-        return found
     }
 
     /// The account whose password this is. Takes the same time for an account that doesn't exist or has no password, so that

@@ -118,6 +118,29 @@ package enum GoalCredits {
     }
 }
 
+extension DeliveryState {
+    /// What the columns `state`, `due_at` and `reason` say.
+    package var columns: (state: String, due: Int64?, reason: String?) {
+        switch self {
+        case .first: (kind.rawValue, 0, nil)
+        case .retry(let due): (kind.rawValue, max(due.milliseconds, 1), nil)
+        case .delivered: (kind.rawValue, nil, nil)
+        case .dead(let reason): (kind.rawValue, nil, reason.rawValue)
+        }
+    }
+
+    /// What they say; nothing else may stand there.
+    package init(_ state: String, due: Int64?, reason: String?) throws {
+        switch (state, due, reason.map(DeadLetterReason.init(rawValue:))) {
+        case ("pending", 0?, nil): self = .first
+        case ("pending", let due?, nil): self = .retry(due: Timestamp(milliseconds: due))
+        case ("delivered", nil, nil): self = .delivered
+        case ("dead", nil, let reason??): self = .dead(reason)
+        default: throw DamagedRow(table: "webhook_deliveries", problem: "unknown state")
+        }
+    }
+}
+
 /// A row holds what this program never writes: the store is damaged, or was edited by hand.
 package struct DamagedRow: Error, CustomStringConvertible {
     package let table: String

@@ -136,18 +136,8 @@ extension SQLiteStore {
         StoredDelivery(
             id: DeliveryID(webhook: webhook, sequence: row[0], test: row[1]),
             createdAt: Timestamp(milliseconds: row[2]),
-            state: try state(row[3], due: row[4], reason: row[5]), attempts: row[6], round: row[7],
+            state: try DeliveryState(row[3], due: row[4], reason: row[5]), attempts: row[6], round: row[7],
             last: (row[9] as Int?).map { _ in StoredAttempt(row, from: 9) }, testID: row[8])
-    }
-
-    private static func state(_ state: String, due: Int64?, reason: String?) throws -> DeliveryState {
-        switch (state, due, reason.map(DeadLetterReason.init(rawValue:))) {
-        case ("pending", 0?, nil): return .first
-        case ("pending", let due?, nil): return .retry(due: Timestamp(milliseconds: due))
-        case ("delivered", nil, nil): return .delivered
-        case ("dead", nil, let reason??): return .dead(reason)
-        default: throw DamagedRow(table: "webhook_deliveries", problem: "unknown state")
-        }
     }
 }
 
