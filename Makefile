@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
 TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk \
-	postgresql
+	postgresql nats-server libnats3.4
 
 BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1
 
@@ -15,7 +15,7 @@ ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eve
 	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run test check tsan asan fuzz format docs bench release
+.PHONY: help run test check tsan asan fuzz trial format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -53,6 +53,12 @@ asan: ## The same with a server that tells of bytes that aren't its own
 fuzz: ## Give random bytes to all that reads strangers' bytes, ten minutes each (SECONDS=60 for a shorter run)
 	@scripts/need $(BUILD_NEEDS) python3
 	scripts/fuzz $(or $(SECONDS),600)
+
+trial: ## Ten minutes of three nodes on one PostgreSQL, of which something always fails (ARGS="--minutes 60 --nats")
+	@scripts/need $(TEST_NEEDS)
+	@scripts/venv $(VENV) Tests/Live/requirements.txt
+	swift build --product tipwire
+	scripts/node-trial $(ARGS)
 
 format: ## Format all Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)

@@ -87,11 +87,22 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
+        // What servers that share a database tell each other by NATS. Its C library is loaded as libpq is; nobody else
+        // depends on this, so that the path of a tip is the same without it.
+        .target(
+            name: "TipwireNATS",
+            dependencies: [
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         .target(
             name: "TipwireServer",
             dependencies: [
                 "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireSending", "TipwireHub",
-                "TipwireWebhooks",
+                "TipwireWebhooks", "TipwireNATS",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -185,6 +196,14 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .testTarget(
+            name: "TipwireNATSTests",
+            dependencies: [
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireHub", "TipwireNATS", "TipwireTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),

@@ -3,11 +3,14 @@ import TipwireCore
 import TipwireStore
 import TipwireWire
 
-// Whoever changes deliveries locks in this order: the level, webhooks by their numbers (`lock`), deliveries.
+// Whoever changes deliveries locks in this order: the lease of their sending, the level, webhooks by their numbers (`lock`), deliveries.
 
 extension PostgresStore {
     public func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
-        try await write { db in
+        let node = node.text
+        return try await write { [memory] db in
+            try Self.holdSending(by: node, db)
+            _ = try LogRow.read(db, of: memory)
             try db.execute("UPDATE webhook_level SET sequence = $1 WHERE sequence < $1", dispatch.level)
             // Not for one that was deleted since: foreign keys would fail the whole.
             let webhooks = try Self.lock(
@@ -16,6 +19,12 @@ extension PostgresStore {
             try Self.insert(dispatch.deliveries.filter { webhooks.contains($0.id.webhook) }, db)
             return try Self.displace(dispatch.excess.filter { webhooks.contains($0.key) }, db)
         }
+    }
+
+    /// Keeps the sending from becoming another node's until the end of the transaction. It is nobody's where no server runs.
+    private static func holdSending(by node: String, _ db: PostgresConnection) throws {
+        let holder = try db.execute("SELECT node FROM leases WHERE name = 'webhooks' FOR SHARE").first
+        if let holder, holder[0] as String != node { throw SendingElsewhere() }
     }
 
     private static func move(_ positions: [WebhookNumber: Int64?], _ db: PostgresConnection) throws {
@@ -68,9 +77,13 @@ extension PostgresStore {
         of webhook: WebhookNumber, after sequence: Int64, id: String, body: EventBody, page: PageLabel,
         at now: Timestamp
     ) async throws -> DeliveryID {
-        try await change { db in
+        try await change(telling: .webhooks) { db in
             // Before its tests are counted: else two nodes would count the same.
             guard try Self.lock([webhook], db).contains(webhook) else { throw DirectoryRefusal.missingReference }
+            let told =
+                try db.execute(
+                    "SELECT coalesce(position, (SELECT sequence FROM webhook_level)) FROM webhooks WHERE number = $1",
+                    webhook.rawValue)[0][0] as Int64
             let made = try db.execute(
                 """
                 WITH delivery AS (
@@ -83,7 +96,7 @@ extension PostgresStore {
                 INSERT INTO webhook_tests (webhook, sequence, test, id, kind, data)
                 SELECT webhook, sequence, test, $4::text, $5::text, $6::text FROM delivery RETURNING webhook, sequence, test
                 """,
-                webhook.rawValue, sequence, now.milliseconds, id, body.kind.rawValue,
+                webhook.rawValue, max(sequence, told), now.milliseconds, id, body.kind.rawValue,
                 String(buffer: EventData.encode(body, page: page)))
             return DeliveryID(made[0])
         }
@@ -92,15 +105,18 @@ extension PostgresStore {
     public func record(
         _ progress: [DeliveryProgress], standings: [WebhookNumber: EndpointStanding]
     ) async throws {
-        try await write { db in
+        // Whoever made an attempt made it, and it is kept of a node that doesn't send any more too.
+        let disables = standings.values.contains { $0.disabled != nil }
+        let body: @Sendable (PostgresConnection) throws -> Void = { [memory] db in
+            _ = try LogRow.read(db, of: memory)
             // One that is disabled stands where the level is: no dispatch moves that on until this is kept.
-            if standings.values.contains(where: { $0.disabled != nil }) {
-                try db.execute("SELECT sequence FROM webhook_level FOR SHARE")
-            }
+            if disables { try db.execute("SELECT sequence FROM webhook_level FOR SHARE") }
             guard try !Self.lock(progress.map(\.id.webhook) + standings.keys, db).isEmpty else { return }
             for steps in progress.rounds { try Self.record(steps, db) }
             try Self.judge(standings, db)
         }
+        // Nobody else needs to know how attempts went.
+        if disables { try await write(telling: .webhooks, body) } else { try await write(body) }
     }
 
     private static func judge(_ standings: [WebhookNumber: EndpointStanding], _ db: PostgresConnection) throws {
@@ -190,7 +206,7 @@ extension PostgresStore {
         of webhook: WebhookNumber, where conditions: String, _ arguments: [PostgresValue],
         at now: Timestamp
     ) async throws -> RetriedDeliveries {
-        try await write { db in
+        try await write(telling: .webhooks) { db in
             guard try !Self.lock([webhook], db).isEmpty else { return RetriedDeliveries(count: 0, revived: 0) }
             // Behind the first attempts that wait, whose order it isn't part of: due from now on.
             let due = max(now.milliseconds, 1)

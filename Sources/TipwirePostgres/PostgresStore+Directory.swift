@@ -5,7 +5,8 @@ extension PostgresStore: DirectoryStore {
     public func directory() async throws -> DirectorySnapshot {
         try await read { db in
             DirectorySnapshot(
-                accounts: try Self.accounts(db), pages: try Self.pages(db), keys: try Self.keys(db))
+                accounts: try Self.accounts(db), pages: try Self.pages(db), keys: try Self.keys(db),
+                version: try db.execute("SELECT directory FROM changes")[0][0])
         }
     }
 }
@@ -14,7 +15,7 @@ extension PostgresStore: DirectoryStore {
 
 extension PostgresStore {
     public func createAccount(_ new: NewAccount) async throws -> Account {
-        try await change { db in
+        try await change(telling: .directory) { db in
             let publicID = PublicID.random()
             let rows = try db.execute(
                 """
@@ -53,7 +54,7 @@ extension PostgresStore {
 
 extension PostgresStore {
     public func createPage(_ new: NewPage) async throws -> Page {
-        try await change { db in
+        try await change(telling: .directory) { db in
             let publicID = PublicID.page(at: new.createdAt)
             let rows = try db.execute(
                 """
@@ -70,7 +71,7 @@ extension PostgresStore {
     }
 
     public func updatePage(_ page: Page) async throws {
-        try await change { db in
+        try await change(telling: .directory) { db in
             // Most changes leave the currency alone, and have no business with the log: they find the page under the
             // currency that they know, and write it in the same statement.
             if try Self.update(page, storedAs: page.currency.code, db) { return }
@@ -108,7 +109,7 @@ extension PostgresStore {
     }
 
     public func deletePage(_ id: Page.ID) async throws {
-        try await change { db in
+        try await change(telling: .directory) { db in
             // First of all, as by everyone who changes the log: no tip comes in between counting and deleting, and the
             // counters aren't overwritten by a commit that has read them before. A statement of its own, so that the
             // next ones see what was committed while this one waited.
@@ -130,7 +131,7 @@ extension PostgresStore {
     }
 
     public func addMember(_ account: Account.ID, to page: Page.ID) async throws {
-        try await change { db in
+        try await change(telling: .directory) { db in
             _ = try db.execute(
                 "INSERT INTO members (page_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 page.rawValue, account.rawValue)
@@ -138,7 +139,7 @@ extension PostgresStore {
     }
 
     public func removeMember(_ account: Account.ID, from page: Page.ID) async throws {
-        try await change { db in
+        try await change(telling: .directory) { db in
             _ = try db.execute(
                 "DELETE FROM members WHERE page_id = $1 AND account_id = $2", page.rawValue, account.rawValue)
         }

@@ -6,7 +6,7 @@ import TipwireStore
 
 extension PostgresStore {
     public func createKey(_ key: KeyRecord) async throws {
-        try await change { db in
+        try await change(telling: .directory) { db in
             _ = try db.execute(
                 """
                 WITH made AS (
@@ -25,7 +25,9 @@ extension PostgresStore {
     public func deleteKey(_ id: String) async throws -> Bool {
         // PostgreSQL refuses a text with a NUL, which whoever asks may have sent: there is no such key.
         guard !id.utf8.contains(0) else { return false }
-        return try await change { db in try db.execute("DELETE FROM keys WHERE id = $1", id).affected == 1 }
+        return try await change(telling: .directory) { db in
+            try db.execute("DELETE FROM keys WHERE id = $1", id).affected == 1
+        }
     }
 
     public func recordKeyUse(_ uses: [String: Timestamp]) async throws {
@@ -110,13 +112,13 @@ extension PostgresStore {
     }
 
     public func deleteSession(_ hash: SecretHash) async throws {
-        try await change { db in
+        try await change(telling: .sessions) { db in
             _ = try db.execute("DELETE FROM sessions WHERE hash = $1", hash.data)
         }
     }
 
     public func deleteSessions(of account: Account.ID) async throws {
-        try await change { db in
+        try await change(telling: .sessions) { db in
             _ = try db.execute(
                 """
                 WITH codes AS (DELETE FROM login_codes WHERE account_id = $1)

@@ -51,33 +51,32 @@ extension PostgresStore {
     public func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
         precondition(limit > 0, "a slice of the log holds at least one entry")
         let slice = try await read { [memory] db in
-            let bounds = try LogRow.read(db, of: memory).bounds
-            switch pages {
-            case .all:
-                let rows = try db.execute(
-                    "SELECT \(Event.columns) FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2", sequence,
-                    limit)
-                return try Self.slice(rows, bounds: bounds, limit: limit)
-            case .some(let pages) where pages.isEmpty:
-                return EventSlice(events: [], through: bounds.head, bounds: bounds)
-            case .some(let pages) where pages.count == 1:
-                let rows = try db.execute(
-                    """
-                    SELECT \(Event.columns) FROM events WHERE page_id = $2 AND sequence > $1 ORDER BY sequence LIMIT $3
-                    """, sequence, pages.first?.rawValue, limit)
-                return try Self.slice(rows, bounds: bounds, limit: limit)
-            case .some(let pages):
-                return try Self.window(db, bounds: bounds, after: sequence, pages: pages, limit: limit)
-            }
+            let (log, version) = try LogRow.readWithDirectory(db, of: memory)
+            let (events, through) = try Self.events(db, after: sequence, pages: pages, limit: limit, head: log.head)
+            return EventSlice(events: events, through: through, bounds: log.bounds, directoryVersion: version)
         }
         memory.see(slice.bounds)
         return slice
     }
 
-    private static func slice(_ rows: PostgresResult, bounds: LogBounds, limit: Int) throws -> EventSlice {
+    private static func events(
+        _ db: PostgresConnection, after sequence: Int64, pages: PageSelection, limit: Int, head: Int64
+    ) throws -> (events: [Event], through: Int64) {
+        let rows: PostgresResult
+        switch pages {
+        case .all:
+            rows = try db.execute(
+                "SELECT \(Event.columns) FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2", sequence, limit)
+        case .some(let pages) where pages.isEmpty: return ([], head)
+        case .some(let pages) where pages.count == 1:
+            rows = try db.execute(
+                """
+                SELECT \(Event.columns) FROM events WHERE page_id = $2 AND sequence > $1 ORDER BY sequence LIMIT $3
+                """, sequence, pages.first?.rawValue, limit)
+        case .some(let pages): return try window(db, after: sequence, pages: pages, limit: limit, head: head)
+        }
         let events = try rows.map { try Event($0) }
-        return EventSlice(
-            events: events, through: events.count == limit ? events[limit - 1].sequence : bounds.head, bounds: bounds)
+        return (events, events.count == limit ? events[limit - 1].sequence : head)
     }
 
     /// The entries of several pages among the next `windowRows` of the log.
@@ -85,8 +84,8 @@ extension PostgresStore {
     /// Not one index search for each page: an account may own thousands, their entries would have to be sorted
     /// together, and most reads find just the few newest.
     private static func window(
-        _ db: PostgresConnection, bounds: LogBounds, after sequence: Int64, pages: Set<Page.ID>, limit: Int
-    ) throws -> EventSlice {
+        _ db: PostgresConnection, after sequence: Int64, pages: Set<Page.ID>, limit: Int, head: Int64
+    ) throws -> (events: [Event], through: Int64) {
         // Of those that aren't wanted nothing but the number comes over.
         let last: Int64? = try db.execute(
             "SELECT sequence FROM events WHERE sequence > $1 ORDER BY sequence OFFSET \(windowRows - 1) LIMIT 1",
@@ -96,9 +95,8 @@ extension PostgresStore {
             """
             SELECT \(Event.columns) FROM events WHERE sequence > $1 AND sequence <= $2 AND page_id = ANY($3::bigint[])
             ORDER BY sequence LIMIT $4
-            """, sequence, last ?? bounds.head, pages.map(\.rawValue), limit)
+            """, sequence, last ?? head, pages.map(\.rawValue), limit)
         let events = try rows.map { try Event($0) }
-        let through = events.count == limit ? events[limit - 1].sequence : last ?? bounds.head
-        return EventSlice(events: events, through: through, bounds: bounds)
+        return (events, events.count == limit ? events[limit - 1].sequence : last ?? head)
     }
 }

@@ -51,7 +51,7 @@ extension PostgresStore: WebhookStore {
     public func createWebhook(
         _ subscription: EventSubscription, callback: String, secret: StoredSecret, position: Int64
     ) async throws -> WebhookNumber {
-        try await change { db in
+        try await change(telling: .webhooks) { db in
             let made = try db.execute(
                 """
                 INSERT INTO webhooks (\(EventSubscription.columns), callback, position)
@@ -64,31 +64,39 @@ extension PostgresStore: WebhookStore {
     }
 
     public func deleteWebhook(_ number: WebhookNumber) async throws {
-        try await write { db in
+        try await write(telling: .webhooks) { db in
             _ = try db.execute("DELETE FROM webhooks WHERE number = $1", number.rawValue)
         }
     }
 
-    public func updateWebhook(
-        _ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?
-    ) async throws {
-        precondition(disabled == nil || position != nil, "a disabled webhook stands somewhere in the log")
-        try await write { db in
+    public func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
+        try await write(telling: .webhooks) { db in
+            // One that is disabled stands where the level is: no dispatch moves that on until this is kept.
+            if disabled != nil { try db.execute("SELECT sequence FROM webhook_level FOR SHARE") }
             _ = try db.execute(
                 """
-                UPDATE webhooks SET disabled = $1::text, position = $2, key_id = $3,
-                    failing_since = CASE WHEN $1::text IS NULL THEN NULL ELSE failing_since END
-                WHERE number = $4
-                """, disabled?.rawValue, position, key, number.rawValue)
+                UPDATE webhooks SET disabled = $1::text, key_id = $2,
+                    failing_since = CASE WHEN $1::text IS NULL THEN NULL ELSE failing_since END,
+                    position = CASE WHEN $1::text IS NULL THEN position
+                        ELSE coalesce(position, (SELECT sequence FROM webhook_level)) END
+                WHERE number = $3
+                """, disabled?.rawValue, key, number.rawValue)
         }
     }
 
-    public func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws {
-        precondition(!secrets.isEmpty, "a webhook has a secret")
-        try await write { db in
-            guard try Self.lock([number], db).contains(number) else { return }
+    public func changeSecrets(
+        of number: WebhookNumber, _ change: @escaping @Sendable ([StoredSecret]) throws -> [StoredSecret]
+    ) async throws -> [StoredSecret]? {
+        try await write(telling: .webhooks) { db in
+            guard try Self.lock([number], db).contains(number) else { return nil }
+            let before = try db.execute(
+                "SELECT secret, expires_at FROM webhook_secrets WHERE webhook = $1 ORDER BY number", number.rawValue
+            ).map { StoredSecret($0[0], expiresAt: $0.time(1)) }
+            let secrets = try change(before)
+            precondition(!secrets.isEmpty, "a webhook has a secret")
             try db.execute("DELETE FROM webhook_secrets WHERE webhook = $1", number.rawValue)
             try Self.insert(secrets, of: number, db)
+            return secrets
         }
     }
 
@@ -125,6 +133,19 @@ extension PostgresStore: WebhookStore {
 extension PostgresStore {
     public func backlog(of webhook: WebhookNumber) async throws -> WebhookBacklog {
         try await read { db in try Self.backlogs(db, of: webhook)[webhook] ?? WebhookBacklog() }
+    }
+
+    public func asked() async throws -> [WebhookNumber: Timestamp] {
+        try await read { db in
+            let rows = try db.execute(
+                """
+                SELECT webhook, max(CASE WHEN due_at > 0 THEN due_at ELSE created_at END) FROM webhook_deliveries
+                WHERE state = 'pending' AND round = 0 AND (due_at > 0 OR test > 0) GROUP BY webhook
+                """)
+            return rows.reduce(into: [:]) { asked, row in
+                asked[WebhookNumber(rawValue: row[0])] = Timestamp(milliseconds: row[1])
+            }
+        }
     }
 
     /// From the index of pending deliveries: what has ended isn't looked at.

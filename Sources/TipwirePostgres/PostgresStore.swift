@@ -17,21 +17,31 @@ public final class PostgresStore: Sendable {
     private static let longestRead = Duration.seconds(20)
     /// The same of one that changes anything else, such as deleting a page with all its tips.
     private static let longestWrite = Duration.seconds(300)
+    /// The same of a word to the other nodes, which is worth little when it is late.
+    private static let longestBeat = Duration.seconds(5)
 
     private let reading: PinnedThreads<ConnectionSeat>
     private let writing: PinnedThreads<ConnectionSeat>
     private let logging: PinnedThreads<ConnectionSeat>
+    private let telling: PinnedThreads<ConnectionSeat>
     private let watch: StallWatch
     /// What this process knows of the log; a database that says otherwise has lost its end.
     let memory: LogMemory
+    /// This process among those that share the database.
+    public let node = NodeID.random()
+    /// What the others tell.
+    let channel: NewsChannel
 
-    /// - Parameter first: a connection on which the claim is held, if there is one.
-    private init(source: ConnectionSource, memory: LogMemory, first: PostgresConnection) {
+    /// - Parameter first: a connection on which `lock` is held.
+    private init(source: ConnectionSource, memory: LogMemory, lock: UseLock, first: PostgresConnection) {
         self.memory = memory
+        let channel = NewsChannel(source)
+        self.channel = channel
         let readMarks = (0..<Self.readers).map { _ in StallWatch.Mark(limit: Self.longestRead) }
         let writeMark = StallWatch.Mark(limit: Self.longestWrite)
         let logMark = StallWatch.Mark(limit: Self.longestRead)
-        let watch = StallWatch(readMarks + [writeMark, logMark])
+        let tellMark = StallWatch.Mark(limit: Self.longestBeat)
+        let watch = StallWatch(readMarks + [writeMark, logMark, tellMark])
         self.watch = watch
         let connect: @Sendable () throws -> PostgresConnection = {
             // A server that can't be reached would cost the end of this one its time once more.
@@ -45,13 +55,22 @@ public final class PostgresStore: Sendable {
         reading = PinnedThreads("postgres reader", count: Self.readers) {
             ConnectionSeat(mark: places.withLock { $0.removeLast() }, connect: connect)
         }
-        writing = PinnedThreads("postgres writer", count: 1) { ConnectionSeat(mark: writeMark, connect: connect) }
-        let claimed = Handover(first)
-        logging = PinnedThreads("postgres log", count: 1) {
-            ConnectionSeat(claimed.take(), mark: logMark) {
+        writing = PinnedThreads("postgres writer", count: 1) {
+            ConnectionSeat(mark: writeMark) {
                 let db = try connect()
-                try memory.claim?.renew(db)
+                channel.ignore(db.backendID, of: .changes)
+                return db
+            }
+        }
+        telling = PinnedThreads("postgres node", count: 1) { ConnectionSeat(mark: tellMark, connect: connect) }
+        channel.ignore(first.backendID, of: .log)
+        let locked = Handover(first)
+        logging = PinnedThreads("postgres log", count: 1) {
+            ConnectionSeat(locked.take(), mark: logMark) {
+                let db = try connect()
+                try lock.take(db)
                 try PostgresLogTables.prepare(db)
+                channel.ignore(db.backendID, of: .log)
                 return db
             }
         }
@@ -65,24 +84,26 @@ public final class PostgresStore: Sendable {
     /// Throws `StoreUnusable` when the database can't be reached, is of a newer Tipwire, or can't keep what is
     /// promised.
     ///
-    /// - Parameter isAlone: keeps other servers out for as long as the store is open.
-    public static func open(_ url: String, isAlone: Bool = false) async throws -> PostgresStore {
-        try await PinnedThreads.once("postgres opening") { try openBlocking(url, isAlone: isAlone) }
+    public static func open(_ url: String) async throws -> PostgresStore { try await open(url, as: .shared) }
+
+    /// The same, and keeps servers out for as long as the store is open. Throws `StoreUnusable` when one is there.
+    public static func openAlone(_ url: String) async throws -> PostgresStore { try await open(url, as: .alone) }
+
+    private static func open(_ url: String, as lock: UseLock) async throws -> PostgresStore {
+        try await PinnedThreads.once("postgres opening") { try openBlocking(url, as: lock) }
     }
 
-    private static func openBlocking(_ url: String, isAlone: Bool) throws -> PostgresStore {
+    private static func openBlocking(_ url: String, as lock: UseLock) throws -> PostgresStore {
         let source = try ConnectionSource(url)
         let db = try source.connect()
         do {
             // Before the tables are touched, which may be in use.
-            let claim = isAlone ? Claim() : nil
-            try claim?.hold(db)
+            try lock.take(db)
             try Schema.migrate(db)
-            try claim?.take(db)
             // A database that has lost this row is noticed now, not by the first tip.
-            let memory = LogMemory(try Transaction.write.run(on: db) { try LogMemory.State.read($0) }, claim: claim)
+            let memory = LogMemory(try Transaction.write.run(on: db) { try LogMemory.State.read($0) })
             try PostgresLogTables.prepare(db)
-            return PostgresStore(source: source, memory: memory, first: db)
+            return PostgresStore(source: source, memory: memory, lock: lock, first: db)
         } catch let error as PostgresError {
             throw ConnectionSource.unusable(error.description)
         } catch let error as DamagedRow {
@@ -96,6 +117,8 @@ public final class PostgresStore: Sendable {
     /// Waits for what is running, and closes all connections. Every later call on the store throws.
     public func close() async throws {
         watch.hasten()
+        await channel.close()
+        await telling.close()
         await logging.close()
         await writing.close()
         await reading.close()
@@ -116,15 +139,30 @@ extension PostgresStore {
     ///
     /// A database that is full, gone or failing is told as `StoreFull` and `StoreFailing`.
     func write<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
-        try await run(.write, on: writing) { [memory] db in
-            try memory.claim?.check(db)
-            return try body(db)
+        try await run(.write, on: writing, body)
+    }
+
+    /// A change that other nodes must know of: they are told with its commit.
+    func write<T: Sendable>(
+        telling subject: NewsChannel.Subject, _ body: @escaping @Sendable (PostgresConnection) throws -> T
+    ) async throws -> T {
+        let (value, count) = try await write { db in
+            let value = try body(db)
+            return (value, try subject.count(db))
         }
+        channel.told(subject, count)
+        return value
     }
 
     /// One transaction whose broken constraints are answers, not faults.
-    func change<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
+    ///
+    /// - Parameter subject: what other nodes are told that it changes.
+    func change<T: Sendable>(
+        telling subject: NewsChannel.Subject? = nil,
+        _ body: @escaping @Sendable (PostgresConnection) throws -> T
+    ) async throws -> T {
         do {
+            if let subject { return try await write(telling: subject, body) }
             return try await write(body)
         } catch let error as PostgresError {
             switch error.state {
@@ -138,6 +176,12 @@ extension PostgresStore {
     /// One transaction of those that change the log, which are made one after the other.
     func writeLog<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
         try await run(.write, on: logging, body)
+    }
+
+    /// One transaction of those by which nodes know of each other: beside all others, so that a long one doesn't make this
+    /// node pass for dead.
+    func tell<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
+        try await run(.write, on: telling, body)
     }
 
     /// Runs `body` where commits are made, and `answer` behind it.

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import ServiceLifecycle
+import Synchronization
 import TipwireCore
 import TipwireHub
 import TipwireStore
@@ -32,6 +33,9 @@ public final class WebhookEngine: Service {
     /// What attempts under way get at a shutdown, in milliseconds, before they are cut off and made again after the next
     /// start.
     static let drainLimit: Int64 = 2_000
+    /// What attempts under way get when the sending becomes another node's, in milliseconds: so much less than is left of its
+    /// lease then that the beat that failed may have taken half of it.
+    static let handoverLimit: Int64 = 10_000
     /// How often expired keys are looked for, in milliseconds.
     static let accessInterval: Int64 = 1_000
     /// How often ended deliveries are removed, and the store is asked what waits, in milliseconds.
@@ -48,19 +52,24 @@ public final class WebhookEngine: Service {
     private let settings: Settings
     private let store: any LogStore & WebhookStore
     private let directory: Directory
-    private let clock: any DeliveryClock
+    let clock: any DeliveryClock
     private let sender: any WebhookSending
-    private let logger: Logger
-    private let scheduler: DeliveryScheduler
-    private let recorder: AttemptRecorder
+    let logger: Logger
+    let scheduler: DeliveryScheduler
+    let recorder: AttemptRecorder
+    let window: EventWindow
     private let dispatcher: WebhookDispatcher
     private let runner: AttemptRunner
     private let maker: WebhookMaker
+    let duty: Mutex<Duty>
+    let dutyChanges: AsyncStream<Void>
+    let dutyChange: AsyncStream<Void>.Continuation
 
+    /// - Parameter isShared: whether other nodes use the same store. Then this one rests until it is told to send.
     public init(
         settings: Settings, store: any LogStore & WebhookStore, directory: Directory, position: LogPosition,
         wakeUp: WakeUp, encoder: EventEncoder, quota: SubscriptionQuota, check: TargetCheck,
-        sender: any WebhookSending, clock: any DeliveryClock, logger: Logger
+        sender: any WebhookSending, clock: any DeliveryClock, isShared: Bool = false, logger: Logger
     ) async throws {
         self.settings = settings
         self.store = store
@@ -72,12 +81,16 @@ public final class WebhookEngine: Service {
         limits.attempts = settings.maxAttempts
         limits.endpoint.concurrent = settings.maxConcurrent
         scheduler = DeliveryScheduler(limits: limits, clock: clock)
+        duty = Mutex(isShared ? .rests : .sends)
+        (dutyChanges, dutyChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        if !isShared { scheduler.begin() }
         let wakeUp = wakeUp.listen()
         subscriptions = try await WebhookSubscriptions(
             store: store, directory: directory, position: position, quota: quota, scheduler: scheduler, wakeUp: wakeUp,
-            clock: clock, policy: settings.policy, secretOverlap: settings.secretOverlap, logger: logger)
-        let window = EventWindow(store: store, encoder: encoder)
-        messages = WebhookMessages(window: window, store: store, directory: directory, epoch: position.epoch)
+            clock: clock, policy: settings.policy, secretOverlap: settings.secretOverlap, isShared: isShared,
+            logger: logger)
+        window = EventWindow(store: store, encoder: encoder)
+        messages = WebhookMessages(window: window, store: store, directory: directory, position: position)
         recorder = AttemptRecorder(
             store: store, health: { [scheduler] in scheduler.reading(of: $0)?.health }, clock: clock, logger: logger)
         var dispatching = WebhookDispatcher.Limits()
@@ -112,8 +125,9 @@ public final class WebhookEngine: Service {
             background.addTask { await self.recorder.run() }
             background.addTask { await self.dispatcher.run() }
             background.addTask { await self.watchAlarms() }
+            background.addTask { await self.followDuty() }
             background.addTask { await self.every(WebhookDispatcher.pollInterval) { self.dispatcher.wakeUp.signal() } }
-            background.addTask { await self.every(Self.accessInterval) { await self.subscriptions.disableUnfounded() } }
+            background.addTask { await self.every(Self.accessInterval) { await self.disableUnfounded() } }
             background.addTask { await self.every(Self.trimInterval) { await self.tidy() } }
             await withTaskGroup(of: Void.self) { attempts in
                 attempts.addTask { await self.work() }
@@ -132,10 +146,22 @@ public final class WebhookEngine: Service {
         await sender.shutdown()
     }
 
-    /// Attempts, and loads of what is to be attempted, each in a task of its own.
     private func work() async {
-        await withDiscardingTaskGroup { group in
-            for await work in scheduler.steps { group.addTask { await self.take(work) } }
+        for await term in scheduler.terms { await work(through: term) }
+    }
+
+    /// Attempts, and loads of what is to be attempted, each in a task of its own. Returns when the term is over, and what was
+    /// under way has ended or had its time.
+    private func work(through term: DeliveryScheduler.Term) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await withDiscardingTaskGroup { steps in
+                    for await work in term.steps { steps.addTask { await self.take(work) } }
+                }
+            }
+            group.addTask { for await grace in term.end { await self.pause(grace) } }
+            await group.next()
+            group.cancelAll()
         }
     }
 
@@ -173,7 +199,7 @@ public final class WebhookEngine: Service {
     }
 
     /// Ends early when the task is cancelled.
-    private func pause(_ milliseconds: Int64) async {
+    func pause(_ milliseconds: Int64) async {
         try? await clock.sleep(milliseconds: milliseconds)
     }
 
@@ -181,8 +207,14 @@ public final class WebhookEngine: Service {
         while (try? await clock.sleep(milliseconds: interval)) != nil { await body() }
     }
 
+    /// One node is enough for it; and one that rests may not know yet what a webhook rests on.
+    private func disableUnfounded() async {
+        if scheduler.isSending { await subscriptions.disableUnfounded() }
+    }
+
     /// Removes what is too much, of those webhooks alone of which something has ended, and looks again at what waits.
     private func tidy() async {
+        guard scheduler.isSending else { return await look() }
         let settled = subscriptions.takeSettled()
         for webhook in subscriptions.list(where: \.isEnabled)
         where subscriptions.pending(of: webhook.number) > 0 || settled.contains(webhook.number) {
@@ -223,11 +255,11 @@ extension WebhookEngine {
     public struct Standing: Sendable {
         public let pending: Int
         public let failingSince: Timestamp?
-        /// How the last attempt failed; nil too when it was before the last start of the server.
+        /// How the last attempt failed; nil too when it was before the last start of the server, or another node sends.
         public let lastFailure: EndpointHealth.Failure?
-        /// When the earliest retry is due: now, if it only waits for its turn.
+        /// When the earliest retry is due: now, if it only waits for its turn. Nil too when another node sends.
         public let nextRetry: Timestamp?
-        /// Until when nothing is sent, because the last attempts failed.
+        /// Until when nothing is sent, because the last attempts failed. Nil too when another node sends.
         public let pausedUntil: Timestamp?
         /// Until when the secret before is signed with too.
         public let previousSecretEnd: Timestamp?
@@ -240,7 +272,7 @@ extension WebhookEngine {
         let now = clock.now()
         return Standing(
             pending: subscriptions.pending(of: webhook.number),
-            failingSince: reading?.health.failingSince ?? webhook.hadFailedSince,
+            failingSince: reading.map(\.health.failingSince) ?? webhook.hadFailedSince,
             lastFailure: reading?.health.lastFailure, nextRetry: reading?.nextRetry.map { max($0, now) },
             pausedUntil: reading?.pausedUntil, previousSecretEnd: webhook.secrets.overlapEnd(at: now), time: now)
     }
@@ -276,8 +308,11 @@ extension WebhookEngine {
         of webhook: WebhookNumber, _ retry: @Sendable (Timestamp) async throws -> RetriedDeliveries
     ) async throws -> Int {
         try await subscriptions.turn.take {
-            let retried = try await retry(clock.now())
+            try await subscriptions.catchUp()
+            let now = clock.now()
+            let retried = try await retry(now)
             guard retried.count > 0 else { return 0 }
+            subscriptions.asked(of: webhook, at: now)
             try await subscriptions.revived(retried.revived, of: webhook)
             // Whoever asks for an attempt has reason to believe that the endpoint is well again.
             scheduler.endPause(of: webhook)
@@ -292,11 +327,13 @@ extension WebhookEngine {
         let now = clock.now()
         guard let page = directory.look({ $0.page(webhook.subscription.page) }) else { return nil }
         return try await subscriptions.turn.take {
+            try await subscriptions.catchUp()
             let roster = subscriptions.roster
             guard let webhook = roster[webhook.number] else { return nil }
             let id = try await store.createTest(
                 of: webhook.number, after: roster.position(of: webhook), id: "test-\(SecretHash.randomHex(bytes: 8))",
                 body: EventSubSample.event(of: webhook.subscription.type, at: now), page: page.label, at: now)
+            subscriptions.asked(of: webhook.number, at: now)
             subscriptions.waits(1, of: webhook.number)
             scheduler.endPause(of: webhook.number)
             scheduler.offer([id])

@@ -19,7 +19,7 @@ struct Tipwire: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, PageCommand.self, AccountCommand.self, KeyCommand.self,
             TipCommand.self, TipsCommand.self, ReplayCommand.self, RefundCommand.self, GoalCommand.self,
-            ListenCommand.self, SubscriptionCommand.self, BackupCommand.self, RestoreCommand.self,
+            ListenCommand.self, SubscriptionCommand.self, NodesCommand.self, BackupCommand.self, RestoreCommand.self,
             MigrateCommand.self, DoctorCommand.self, CompletionCommand.self,
         ])
 }

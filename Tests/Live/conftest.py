@@ -8,7 +8,7 @@ import pytest
 pytest.register_assert_rewrite(
     "support.http", "support.server", "support.feed", "support.rawsocket", "support.eventstream", "support.goals",
     "support.goalcalls", "support.eventsub", "support.receiver", "support.webhooks", "support.echo",
-    "support.overlaypage", "support.browser", "support.doctor")
+    "support.overlaypage", "support.browser", "support.doctor", "support.nodes", "support.ledger", "support.trial")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 

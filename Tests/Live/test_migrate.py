@@ -126,7 +126,7 @@ def test_it_can_be_repeated_until_a_server_has_written_to_the_copy(make_server, 
     moved = make_server("--database", target, data=stopped.data)
     assert [tip["message"] for tip in moved.get(f"/api/v1/pages/{slug}/tips").json["data"]] == ["meanwhile"]
     shutil.copy(stopped.data / "tipwire.db", tmp_path / "copy.db")
-    refused(tmp_path / "copy.db", target, "the database is in use by another tipwire")
+    refused(tmp_path / "copy.db", target, "the database is in use by a server")
     moved.tip(slug, message="in postgres")
     moved.close()
     refused(stopped.data, target, "a server has written", "DROP SCHEMA tipwire CASCADE")

@@ -49,6 +49,8 @@ extension Setting {
         case .optionalPath: "/srv/roots, all.pem"
         case .optionalURL: "https://tips.example:8443/live"
         case .optionalDatabase: "postgres://tips@db.example/tips"
+        case .optionalName: "stage-2"
+        case .optionalWakeUp: "tls://tips:secret@nats.example:4223"
         case .networks: "10.0.0.0/8,fd00::/8"
         case .origins: "https://tips.example,http://localhost:3000"
         case .logLevel: "trace"

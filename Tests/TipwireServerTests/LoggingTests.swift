@@ -35,6 +35,8 @@ struct RedactionTests {
             ("/?auth=abc", "/?auth=[redacted]"),
             ("postgres://tip:s3cr%40t@db/tips", "postgres://tip:[redacted]@db/tips"),
             ("postgres://db/tips?password=abc&user=tip", "postgres://db/tips?password=[redacted]&user=tip"),
+            ("'nats://s3cr3t@host:4222'", "'nats://[redacted]@host:4222'"),
+            ("https://user@host/", "https://user@host/"),
             ("https://tips.example:8443/a@b", "https://tips.example:8443/a@b"),
             ("/stream?token=abc&page=a", "/stream?token=[redacted]&page=a"),
             ("/overlay/a?x=1&key=\(key)", "/overlay/a?x=1&key=[redacted]"),

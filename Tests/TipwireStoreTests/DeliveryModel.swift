@@ -21,10 +21,11 @@ struct DeliveryModel {
     mutating func create(_ webhook: StoredWebhook) { webhooks[webhook.number] = Webhook(stored: webhook) }
     mutating func delete(_ number: WebhookNumber) { webhooks[number] = nil }
 
-    mutating func update(_ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?) {
+    mutating func update(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) {
+        let level = level
         webhooks[number]?.stored.change {
             $0.disabled = disabled
-            $0.position = position
+            if disabled != nil { $0.position = $0.position ?? level }
             $0.key = key
             if disabled == nil { $0.failingSince = nil }
         }
@@ -58,6 +59,7 @@ struct DeliveryModel {
         of number: WebhookNumber, after sequence: Int64, id: String, at now: Timestamp
     ) -> DeliveryID? {
         guard let webhook = webhooks[number] else { return nil }
+        let sequence = max(sequence, webhook.stored.position ?? level)
         let last = webhook.deliveries.keys.filter { $0.sequence == sequence }.map(\.test).max() ?? 0
         let delivery = DeliveryID(webhook: number, sequence: sequence, test: last + 1)
         add(delivery, createdAt: now, testID: id)

@@ -195,6 +195,140 @@ struct PostgresConcurrencyTests {
         }
     }
 
+    @Test func `a webhook that is disabled amid a dispatch of another node has a place in the log`()
+        async throws
+    {
+        try await withNodes { nodes in
+            for round: Int64 in 1...30 {
+                let webhook = try await nodes.scene.makeWebhook("w\(round)", position: round * 10 - 1)
+                var levelling = WebhookDispatch(level: round * 10)
+                levelling.positions = [webhook: nil]
+                _ = try await nodes.first.dispatch(levelling)
+                let outcomes = await nodes.both { node in
+                    if node === nodes.second {
+                        return try await node.updateWebhook(webhook, disabled: .owner, key: nil)
+                    }
+                    var dispatch = WebhookDispatch(level: round * 10 + 3)
+                    dispatch.add(round * 10 + 1...round * 10 + 3, to: webhook)
+                    _ = try await node.dispatch(dispatch)
+                }
+                for outcome in outcomes { try outcome.get() }
+                let stored = try #require(
+                    try await nodes.first.webhooks().webhooks.first { $0.webhook.number == webhook }?.webhook)
+                let firsts = try await nodes.first.firsts(of: webhook, after: nil, limit: 9)
+                let position = try #require(stored.position)
+                #expect(stored.disabled == .owner && [round * 10, round * 10 + 3].contains(position))
+                #expect(firsts.count == 3, "what is read once more is there already")
+            }
+        }
+    }
+
+    private static let report = NodeReport(name: "a", version: "1", url: "http://a.example", startedAt: .zero)
+
+    @Test func `deliveries are kept for the node that sends alone, all of them or none`() async throws {
+        try await withNodes { nodes in
+            let webhook = try await nodes.scene.makeWebhook()
+            #expect(try await nodes.first.beat(Self.report).isSender)
+            #expect(try await !nodes.second.beat(Self.report).isSender)
+            var dispatch = WebhookDispatch(level: 3)
+            dispatch.add(1...3, to: webhook)
+            dispatch.positions = [webhook: nil]
+            let refused = dispatch
+            await #expect(throws: SendingElsewhere.self) { _ = try await nodes.second.dispatch(refused) }
+            let snapshot = try await nodes.first.webhooks()
+            #expect(snapshot.level == 0 && snapshot.webhooks[0].webhook.position == 0)
+            #expect(snapshot.webhooks[0].backlog == WebhookBacklog())
+            _ = try await nodes.first.dispatch(dispatch)
+
+            try await nodes.first.leave()
+            #expect(try await nodes.second.beat(Self.report).isSender)
+            dispatch.level = 4
+            let late = dispatch
+            await #expect(throws: SendingElsewhere.self) { _ = try await nodes.first.dispatch(late) }
+            #expect(try await nodes.second.webhooks().level == 3)
+            _ = try await nodes.second.dispatch(late)
+            // An attempt that was made is kept, whoever made it.
+            let id = DeliveryID(webhook: webhook, sequence: 1)
+            try await nodes.first.record([.attempt(1, of: id, .delivered)], standings: [:])
+            #expect(try await nodes.second.delivery(id)?.state == .delivered)
+        }
+    }
+
+    @Test func `the sending can't become another node's amid a dispatch`() async throws {
+        try await withNodes { nodes in
+            let webhook = try await nodes.scene.makeWebhook()
+            for round: Int64 in 1...20 {
+                let sender = round % 2 == 1 ? nodes.first : nodes.second
+                #expect(try await sender.beat(Self.report).isSender)
+                let outcomes = await nodes.both { node in
+                    if node === sender {
+                        var dispatch = WebhookDispatch(level: round * 10)
+                        dispatch.add(round * 10 - 9...round * 10, to: webhook)
+                        _ = try await node.dispatch(dispatch)
+                    } else {
+                        try await sender.leave()
+                        _ = try await node.beat(Self.report)
+                        // What was dispatched by then is all there is of the other one's.
+                        let level = try await node.webhooks().level
+                        #expect(try await node.backlog(of: webhook).pending == Int(level))
+                    }
+                }
+                if outcomes.contains(where: { $0.failure != nil }) {
+                    #expect(outcomes.compactMap(\.failure).allSatisfy { $0 is SendingElsewhere })
+                    var dispatch = WebhookDispatch(level: round * 10)
+                    dispatch.add(round * 10 - 9...round * 10, to: webhook)
+                    let other = sender === nodes.first ? nodes.second : nodes.first
+                    _ = try await other.dispatch(dispatch)
+                }
+            }
+            #expect(try await nodes.first.backlog(of: webhook).pending == 200)
+        }
+    }
+
+    @Test func `what is changed of webhooks on one node is news to the other`() async throws {
+        try await withNodes { nodes in
+            let store = nodes.first
+            let webhook = try await nodes.scene.makeWebhook("a")
+            let ids = try await nodes.scene.dispatch(1...2, to: webhook)
+            var news = nodes.second.listen().makeAsyncIterator()
+            _ = try await nodes.second.beat(Self.report)
+            let scene = nodes.scene
+            let gone = EndpointStanding(failingSince: .zero, disabled: .gone)
+            let changes: [@Sendable () async throws -> Void] = [
+                {},
+                { _ = try await scene.makeWebhook("b") },
+                { try await store.setSecrets([StoredSecret("whsec_b")], of: webhook) },
+                { _ = try await scene.makeTest(of: webhook, after: 2) },
+                { _ = try await store.retry(ids[0], at: .zero) },
+                { try await store.updateWebhook(webhook, disabled: .owner, key: nil) },
+                { try await store.record([], standings: [webhook: gone]) },
+                { try await store.deleteWebhook(webhook) },
+            ]
+            for change in changes {
+                try await change()
+                // What was told before anybody listened is found so.
+                _ = try await nodes.second.beat(Self.report)
+                while try !#require(await news.next()).changes.contains(.webhooks) {}
+            }
+        }
+    }
+
+    @Test func `secrets that two nodes put in force at once are all kept`() async throws {
+        try await withNodes { nodes in
+            let webhook = try await nodes.scene.makeWebhook("a")
+            for outcome in await nodes.both({ node in
+                for _ in 0..<20 {
+                    _ = try await node.changeSecrets(of: webhook) { before in
+                        [StoredSecret("whsec_\(PublicID.random())")]
+                            + before.map { StoredSecret($0.text, expiresAt: .seconds(9)) }
+                    }
+                }
+            }) { try outcome.get() }
+            let secrets = try await nodes.second.webhooks().webhooks[0].webhook.secrets
+            #expect(Set(secrets.map(\.text)).count == 41 && secrets.last?.text == "whsec_a")
+        }
+    }
+
     @Test func `a stretch of the log that is dispatched on two nodes gives each delivery once`() async throws {
         try await withNodes { nodes in
             let webhooks = [try await nodes.scene.makeWebhook("a"), try await nodes.scene.makeWebhook("b")]
@@ -330,6 +464,11 @@ struct PostgresConcurrencyTests {
                         subscription: scene.subscription(
                             id, page: id < "k25" ? scene.page.id : scene.other.id, key: id),
                         position: 0))
+            }
+            for (index, id) in ids.enumerated() {
+                let node = nodes.all[index % 2]
+                _ = try await node.beat(NodeReport(name: "n", version: "1", url: "http://n", startedAt: .zero))
+                _ = try await node.claimSocket(id, asked: nil)
             }
             let outcomes = await nodes.both { node in
                 for round: Int64 in 1...20 {

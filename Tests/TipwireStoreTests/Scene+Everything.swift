@@ -64,7 +64,7 @@ extension Scene {
         try await store.setSecrets(
             [StoredSecret("whsec_new"), StoredSecret("whsec_w", expiresAt: .seconds(500))], of: webhook)
         let disabled = try await makeWebhook("v", page: other)
-        try await store.updateWebhook(disabled, disabled: .owner, position: 2, key: nil)
+        try await store.updateWebhook(disabled, disabled: .owner, key: nil)
         let ids = try await dispatch(5...9, to: webhook)
         _ = try await makeTest(of: webhook, after: 9)
         try await store.record(

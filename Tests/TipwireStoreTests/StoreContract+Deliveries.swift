@@ -148,8 +148,8 @@ extension StoreContract {
     @Test(arguments: StoreKind.all)
     func `a webhook that was disabled since keeps its place`(kind: StoreKind) async throws {
         try await withScene(kind) { scene in
-            let number = try await scene.makeWebhook()
-            try await scene.store.updateWebhook(number, disabled: .owner, position: 2, key: nil)
+            let number = try await scene.makeWebhook(position: 2)
+            try await scene.store.updateWebhook(number, disabled: .owner, key: nil)
             var dispatch = WebhookDispatch(level: 5)
             dispatch.positions = [number: nil]
             _ = try await scene.store.dispatch(dispatch)

@@ -86,10 +86,9 @@ private struct RandomWebhooks {
             model.setSecrets(secrets, of: webhook)
         } else {
             let disabled = maybe(DisabledReason.allCases.randomElement(using: &random)!)
-            let position = disabled == nil ? maybe(sequence()) : sequence()
             let key = maybe("k2")
-            try await store.updateWebhook(webhook, disabled: disabled, position: position, key: key)
-            model.update(webhook, disabled: disabled, position: position, key: key)
+            try await store.updateWebhook(webhook, disabled: disabled, key: key)
+            model.update(webhook, disabled: disabled, key: key)
         }
     }
 

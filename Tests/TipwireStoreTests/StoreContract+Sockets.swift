@@ -23,6 +23,13 @@ extension Scene {
             position: position)
     }
 
+    /// Where positions are kept by whoever has a subscription, this node has them from here on.
+    fileprivate func have(_ ids: [String]) async throws {
+        guard let store = store as? any SharedSocketStore & NodeStore else { return }
+        _ = try await store.beat(NodeReport(name: "n", version: "1", url: "http://n", startedAt: .zero))
+        for id in ids { _ = try await store.claimSocket(id, asked: nil) }
+    }
+
     fileprivate var positions: [String: Int64] {
         get async throws {
             let sockets = try await store.socketSubscriptions()
@@ -50,6 +57,7 @@ extension StoreContract {
         try await withScene(kind) { scene in
             try await scene.makeKey()
             for id in ["a", "b", "c"] { try await scene.store.createSocketSubscription(scene.socket(id, position: 1)) }
+            try await scene.have(["a", "b", "c"])
             try await scene.store.recordSocketPositions(SocketPositions(level: 5, levelled: ["a", "b"]))
             #expect(try await scene.positions == ["a": 5, "b": 5, "c": 1])
             try await scene.store.recordSocketPositions(SocketPositions(level: 9, own: ["b": 6, "gone": 3]))

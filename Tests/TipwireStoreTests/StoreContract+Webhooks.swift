@@ -32,6 +32,13 @@ extension Scene {
     }
 }
 
+extension WebhookStore {
+    /// Replaces all secrets of a webhook.
+    func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws {
+        _ = try await changeSecrets(of: number) { _ in secrets }
+    }
+}
+
 extension StoreContract {
     @Test(arguments: StoreKind.all)
     func `a webhook comes back as it was made, until it is deleted`(kind: StoreKind) async throws {
@@ -115,19 +122,80 @@ extension StoreContract {
             let untouched = try await scene.webhook(other)
             try await scene.store.record(
                 [], standings: [number: EndpointStanding(failingSince: .seconds(7), disabled: nil)])
-            try await scene.store.updateWebhook(number, disabled: .keyRevoked, position: 5, key: "k1")
+            try await scene.store.updateWebhook(number, disabled: .keyRevoked, key: "k1")
             var webhook = try await scene.webhook(number)
-            #expect(webhook.disabled == .keyRevoked && webhook.position == 5)
+            #expect(webhook.disabled == .keyRevoked && webhook.position == 3)
             #expect(webhook.failingSince == .seconds(7), "what led to it is still to be seen")
-            try await scene.store.updateWebhook(number, disabled: nil, position: 9, key: nil)
+            try await scene.store.updateWebhook(number, disabled: nil, key: nil)
             webhook = try await scene.webhook(number)
-            #expect(webhook.disabled == nil && webhook.position == 9)
+            #expect(webhook.disabled == nil && webhook.position == 3)
             #expect(webhook.failingSince == nil && webhook.subscription.key == nil)
-            // Level, as what was never behind.
-            try await scene.store.updateWebhook(number, disabled: nil, position: nil, key: "k2")
-            webhook = try await scene.webhook(number)
-            #expect(webhook.position == nil && webhook.subscription.key == "k2")
             #expect(try await scene.webhook(other) == untouched)
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `a webhook that was level is disabled where the level is, and goes on from there`(
+        kind: StoreKind
+    ) async throws {
+        try await withScene(kind) { scene in
+            let number = try await scene.makeWebhook()
+            var dispatch = WebhookDispatch(level: 4)
+            dispatch.positions = [number: nil]
+            _ = try await scene.store.dispatch(dispatch)
+            try await scene.store.updateWebhook(number, disabled: nil, key: "k2")
+            var webhook = try await scene.webhook(number)
+            #expect(webhook.position == nil && webhook.subscription.key == "k2")
+            try await scene.store.updateWebhook(number, disabled: .owner, key: "k2")
+            _ = try await scene.store.dispatch(WebhookDispatch(level: 9))
+            for reason in [DisabledReason.gone, nil] {
+                try await scene.store.updateWebhook(number, disabled: reason, key: "k2")
+                webhook = try await scene.webhook(number)
+                #expect(webhook.position == 4 && webhook.disabled == reason)
+            }
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `secrets are changed by what they are, and not at all when that fails`(kind: StoreKind) async throws {
+        struct Refused: Error {}
+        try await withScene(kind) { scene in
+            let number = try await scene.makeWebhook("a")
+            for text in ["whsec_b", "whsec_c"] {
+                let changed = try await scene.store.changeSecrets(of: number) { before in
+                    [StoredSecret(text)] + before.map { StoredSecret($0.text, expiresAt: .seconds(9)) }
+                }
+                #expect(try await scene.webhook(number).secrets == changed)
+            }
+            let secrets = try await scene.webhook(number).secrets
+            #expect(secrets.map(\.text) == ["whsec_c", "whsec_b", "whsec_a"])
+            await #expect(throws: Refused.self) {
+                _ = try await scene.store.changeSecrets(of: number) { _ in throw Refused() }
+            }
+            #expect(try await scene.webhook(number).secrets == secrets)
+            try await scene.store.deleteWebhook(number)
+            #expect(try await scene.store.changeSecrets(of: number) { $0 } == nil)
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `what somebody asked for is told of until it is attempted`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            let store = scene.store
+            let number = try await scene.makeWebhook("a")
+            let other = try await scene.makeWebhook("b")
+            let ids = try await scene.dispatch(1...3, to: number)
+            try await store.record(
+                [.attempt(1, of: ids[0], .retry(due: .seconds(900))), .attempt(1, of: ids[1], .delivered)],
+                standings: [:])
+            #expect(try await store.asked() == [:], "nobody asked for what the schedule has")
+            _ = try await store.retry(RetrySelection(kind: nil), of: number, at: .seconds(5))
+            let test = try await scene.makeTest(of: other, after: 3, at: .seconds(7))
+            #expect(try await store.asked() == [number: .seconds(5), other: .seconds(7)])
+            for id in ids[0...1] + [test] {
+                try await store.record([.attempt(2, of: id, .retry(due: .seconds(900)))], standings: [:])
+            }
+            #expect(try await store.asked() == [:])
         }
     }
 
@@ -136,7 +204,7 @@ extension StoreContract {
         try await withScene(kind) { scene in
             let number = try await scene.makeWebhook()
             for reason in DisabledReason.allCases {
-                try await scene.store.updateWebhook(number, disabled: reason, position: 1, key: nil)
+                try await scene.store.updateWebhook(number, disabled: reason, key: nil)
                 #expect(try await scene.webhook(number).disabled == reason)
             }
         }
@@ -175,7 +243,7 @@ extension StoreContract {
             try await store.deleteWebhook(gone)
             let id = DeliveryID(webhook: gone, sequence: 1)
 
-            try await store.updateWebhook(gone, disabled: .owner, position: 1, key: nil)
+            try await store.updateWebhook(gone, disabled: .owner, key: nil)
             try await store.setSecrets([StoredSecret("whsec_b")], of: gone)
             let standing = EndpointStanding(failingSince: .zero, disabled: .gone)
             try await store.record([.attempt(1, of: id, .delivered)], standings: [gone: standing])

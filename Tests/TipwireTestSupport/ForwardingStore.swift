@@ -99,15 +99,17 @@ extension ForwardingStore {
         try await real.deleteWebhook(number)
     }
 
-    public func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?)
-        async throws
-    {
-        try await real.updateWebhook(number, disabled: disabled, position: position, key: key)
+    public func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
+        try await real.updateWebhook(number, disabled: disabled, key: key)
     }
 
-    public func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws {
-        try await real.setSecrets(secrets, of: number)
+    public func changeSecrets(
+        of number: WebhookNumber, _ change: @escaping @Sendable ([StoredSecret]) throws -> [StoredSecret]
+    ) async throws -> [StoredSecret]? {
+        try await real.changeSecrets(of: number, change)
     }
+
+    public func asked() async throws -> [WebhookNumber: Timestamp] { try await real.asked() }
 
     public func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
         try await real.dispatch(dispatch)

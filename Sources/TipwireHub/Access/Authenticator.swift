@@ -76,6 +76,11 @@ public final class Authenticator: Service {
         throttle.recordFailure(of: FailureThrottle.subject(of: address), at: clock.now())
     }
 
+    /// The seconds to wait when an address is past its limit of failures, without counting one.
+    public func wait(of address: String) -> Int? {
+        throttle.wait(of: FailureThrottle.subject(of: address), at: clock.now())
+    }
+
     /// Whether the credential that made this principal is still good.
     public func isValid(_ principal: Principal) async throws -> Bool {
         switch principal.credential {

@@ -6,7 +6,7 @@ import TipwireStore
 ///
 /// A change is durable first, then seen by every look-up, then enforced on open connections; only then does the call
 /// return. So whoever is told that a key is revoked can rely on its streams being closed.
-public final class Directory: Sendable {
+public final class Directory: SharedPart {
     private let store: any DirectoryStore
     private let state: Mutex<DirectoryView>
     /// Changes happen one after another: two changes of one page must reach the copy in the order of the store.
@@ -23,6 +23,8 @@ public final class Directory: Sendable {
 
     /// One look-up, without copying the whole.
     public func look<Found>(_ body: (borrowing DirectoryView) -> Found) -> Found { state.withLock { body($0) } }
+
+    public var subject: StoreChanges { .directory }
 
     /// Whoever ends what has lost its right; they are asked in the order in which they are named here.
     public func enforce(with enforcer: any AccessEnforcing) {
@@ -103,6 +105,23 @@ public final class Directory: Sendable {
             await enforce(.keyRevoked(id))
             return existed
         }
+    }
+
+    /// Takes in what was changed past this door, by another node that uses the same store, and enforces it here.
+    public func refresh() async throws {
+        try await turn.take {
+            let fresh = DirectoryView(try await store.directory())
+            let losses = state.withLock { view in
+                defer { view.become(fresh) }
+                return view.losses(to: fresh)
+            }
+            for loss in losses { await enforce(loss) }
+        }
+    }
+
+    /// Takes in what was changed past this door up to `version`, if it hasn't yet.
+    func refresh(to version: Int64) async throws {
+        if look({ $0.version < version }) { try await refresh() }
     }
 
     /// Whether what a subscription rests on is there: its key, its page, and the account's place on it.

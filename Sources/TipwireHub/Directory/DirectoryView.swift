@@ -9,6 +9,8 @@ public struct DirectoryView: Sendable {
     private(set) var accounts: [Account.ID: Account] = [:]
     /// Changes with every change of a page: what was made of pages before is out of date.
     private(set) var pagesVersion = 0
+    /// The store's, when all of it was last read.
+    let version: Int64
     private var accountsByName: [Slug: Account.ID] = [:]
     private(set) var pages: [Page.ID: Page] = [:]
     private var pagesBySlug: [Slug: Page.ID] = [:]
@@ -18,6 +20,7 @@ public struct DirectoryView: Sendable {
     private var keysByPrefix: [String: [String]] = [:]
 
     init(_ snapshot: DirectorySnapshot) {
+        version = snapshot.version
         for account in snapshot.accounts { put(account) }
         for page in snapshot.pages { put(page) }
         for key in snapshot.keys { put(key) }
@@ -69,6 +72,25 @@ public struct DirectoryView: Sendable {
     /// Whether `key` is known and in force.
     public func holds(_ key: APIKey, at now: Timestamp) -> Bool {
         record(of: key).map { !$0.isExpired(at: now) } ?? false
+    }
+
+    /// What connections may rest on here and not in `other` any more.
+    func losses(to other: DirectoryView) -> [AccessLoss] {
+        let keys = keys.keys.filter { other.key($0) == nil }.map(AccessLoss.keyRevoked)
+        let pages = pages.values.flatMap { page -> [AccessLoss] in
+            guard let now = other.page(page.id) else { return [.pageDeleted(page.id)] }
+            // An owner's streams don't rest on a membership.
+            return page.members.subtracting(now.members).filter { $0 != now.owner }
+                .map { .memberRemoved($0, from: page.id) }
+        }
+        return keys + pages
+    }
+
+    /// Takes all of `other`, but not its count of changes: what was made of pages before is out of date.
+    mutating func become(_ other: DirectoryView) {
+        let version = pagesVersion
+        self = other
+        pagesVersion = version + 1
     }
 
     mutating func put(_ account: Account) {

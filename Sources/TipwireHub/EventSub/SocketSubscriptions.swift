@@ -9,11 +9,15 @@ import TipwireStore
 ///
 /// All are in memory, so that clients who come back at once and for ever with an old id cost no database. The store keeps
 /// them over a restart, and where they stand, once a second: a crash repeats at most that much, and loses nothing.
+///
+/// Where several nodes share the store they wait there, and are claimed there: see `SocketSharing`.
 public final class SocketSubscriptions: Service, AccessEnforcing {
     /// How often positions are kept and windows are closed.
     static let interval = Duration.seconds(1)
+    /// How long a socket has to show that it lives when another one asks for its place.
+    public static let challenge = TimeAmount.milliseconds(SharedSockets.patience)
 
-    fileprivate struct State {
+    struct State {
         var registry: SocketRegistry
         var holders: [String: any SocketHolder] = [:]
         /// Own positions that the store should know and doesn't yet.
@@ -22,23 +26,29 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         var notLevel: Set<String> = []
         /// What the store has as the level of all others.
         var writtenLevel: Int64 = -1
+        var shared = SharedState()
     }
 
     private let store: any SocketStore
-    private let directory: Directory
+    /// What it takes to share the store with other nodes; nil where this process has it for itself.
+    let sharing: SocketSharing?
+    let directory: Directory
     private let fanout: Fanout
     private let position: LogPosition
-    private let clock: WallClock
-    private let quota: SubscriptionQuota
-    private let logger: Logger
-    private let state: Mutex<State>
+    let clock: WallClock
+    let quota: SubscriptionQuota
+    let logger: Logger
+    let state: Mutex<State>
 
-    /// - Parameter windowSeconds: how long a subscription waits for a socket.
+    /// - Parameters:
+    ///   - shared: the same store, where several nodes share it.
+    ///   - windowSeconds: how long a subscription waits for a socket.
     public init(
-        store: any SocketStore, directory: Directory, fanout: Fanout, position: LogPosition, clock: WallClock,
-        quota: SubscriptionQuota, windowSeconds: Int, logger: Logger
+        store: any SocketStore, shared: (any SharedSocketStore)? = nil, directory: Directory, fanout: Fanout,
+        position: LogPosition, clock: WallClock, quota: SubscriptionQuota, windowSeconds: Int, logger: Logger
     ) async throws {
         self.store = store
+        sharing = shared.map(SocketSharing.init)
         self.directory = directory
         self.fanout = fanout
         self.position = position
@@ -48,11 +58,20 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         var state = State(registry: SocketRegistry(window: Int64(windowSeconds) * 1_000))
         let now = clock.now()
         // Every window begins anew: while the server was down nobody could connect.
-        for stored in try await store.socketSubscriptions() {
-            state.registry.add(stored.subscription, position: stored.position, at: now)
-            quota.enter(stored.subscription)
-            state.unwritten[stored.subscription.id] = stored.position
-            state.notLevel.insert(stored.subscription.id)
+        if let shared {
+            try await shared.reopenSocketWindows()
+            for found in try await shared.sharedSockets() {
+                let subscription = found.socket.subscription
+                state.registry.add(subscription, .elsewhere(isConnected: found.node != nil))
+                quota.enter(subscription)
+            }
+        } else {
+            for stored in try await store.socketSubscriptions() {
+                state.registry.add(stored.subscription, position: stored.position, at: now)
+                quota.enter(stored.subscription)
+                state.unwritten[stored.subscription.id] = stored.position
+                state.notLevel.insert(stored.subscription.id)
+            }
         }
         self.state = Mutex(state)
     }
@@ -71,8 +90,12 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         let subscription = try quota.makeSubscription(
             page: page.id, account: principal.account, key: key, type: type, condition: condition, at: now)
         state.withLock { state in
-            state.registry.add(subscription, position: head, at: now)
-            state.notLevel.insert(subscription.id)
+            if sharing != nil {
+                state.registry.add(subscription, .leaving(position: head))
+            } else {
+                state.registry.add(subscription, position: head, at: now)
+                state.notLevel.insert(subscription.id)
+            }
         }
         do {
             try await store.createSocketSubscription(StoredSocket(subscription: subscription, position: head))
@@ -80,6 +103,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
             await end { $0.id == subscription.id }
             throw error
         }
+        if sharing != nil { state.withLock { $0.settle(subscription.id) } }
         // What it rests on may have gone while it was made; then nobody else would end it.
         if !directory.upholds(subscription, at: clock.now()) { await end { $0.id == subscription.id } }
         return subscription
@@ -90,14 +114,20 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
         subscription: EventSubscription, isConnected: Bool
     )] {
         state.withLock { $0.registry.entries.values.filter { condition($0.subscription) } }
-            .map { ($0.subscription, $0.phase == .connected) }
+            .map { ($0.subscription, $0.isConnected) }
             .sorted { ($0.0.createdAt, $0.0.id) < ($1.0.createdAt, $1.0.id) }
     }
 
     /// Ends one subscription and its socket; false if there is none of this id that satisfies `condition`.
     public func delete(_ id: String, where condition: (EventSubscription) -> Bool) async throws -> Bool {
-        let isThere = state.withLock { $0.registry.entries[id].map { condition($0.subscription) } ?? false }
-        guard isThere else { return false }
+        func isThere() -> Bool {
+            state.withLock { $0.registry.entries[id].map { condition($0.subscription) } ?? false }
+        }
+        if !isThere() {
+            // Another node may have made it a moment ago.
+            try await refresh()
+            guard isThere() else { return false }
+        }
         try await store.deleteSocketSubscriptions([id])
         await end { $0.id == id }
         return true
@@ -105,23 +135,29 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 
     // MARK: Sockets
 
-    /// The subscription for a socket that asks for it; nil when there is none, its window is closed, or it has a socket.
+    /// The subscription for a socket that asks for it; nil when there is none, its window is closed, or it has a socket. Where
+    /// nodes share the store it may be had there nevertheless, by `ask`.
     public func claim(_ id: String) -> SocketClaim? {
-        let claim = state.withLock { $0.registry.claim(id, at: clock.now()) }
-        guard case .granted(let subscription, let position) = claim else { return nil }
-        return SocketClaim(subscription, position: position, sockets: self)
+        state.withLock { state in
+            guard case .granted(let subscription, let position) = state.registry.claim(id, at: clock.now()) else {
+                return nil
+            }
+            return SocketClaim(
+                subscription, position: position, number: state.registry.entries[id]!.claim, sockets: self)
+        }
     }
 
-    /// Whether there is a subscription of this id, with a socket or waiting for one.
-    public func holds(_ id: String) -> Bool { state.withLock { $0.registry.entries[id] != nil } }
+    /// Whether there is a subscription of this id here, with a socket or waiting for one.
+    public func holds(_ id: String) -> Bool { state.withLock { $0.registry.entries[id]?.isHere ?? false } }
 
     /// The socket that a subscription has.
     public func holder(of id: String) -> (any SocketHolder)? { state.withLock { $0.holders[id] } }
 
-    /// The claimed socket is there. False when the subscription ended in between: then it must not begin.
-    func connect(_ id: String, _ holder: any SocketHolder) -> Bool {
+    /// The claimed socket is there. False when the subscription ended in between, or was lost to another node: then it must
+    /// not begin.
+    func connect(_ id: String, claim: Int, _ holder: any SocketHolder) -> Bool {
         state.withLock { state in
-            guard state.registry.entries[id] != nil else { return false }
+            guard let entry = state.registry.entries[id], entry.isHere, entry.claim == claim else { return false }
             state.registry.connect(id)
             state.holders[id] = holder
             return true
@@ -129,15 +165,18 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
     }
 
     /// The socket is gone, or never came.
-    func release(_ id: String, position: Int64?) {
+    func release(_ id: String, claim: Int, position: Int64?) {
         state.withLock { state in
+            guard let entry = state.registry.entries[id], entry.isHere, entry.claim == claim else { return }
+            let position = position.map { state.shared.fit($0, of: claim) }
             state.holders[id] = nil
             state.registry.release(id, position: position, at: clock.now())
-            if let position, state.registry.entries[id] != nil {
+            if let position {
                 state.unwritten[id] = position
                 state.notLevel.insert(id)
             }
         }
+        sharing?.hasErrands()
     }
 
     // MARK: Ends
@@ -153,8 +192,12 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 
     /// Takes subscriptions out; their sockets are closed by whoever ends them, or here.
     private func end(where condition: (EventSubscription) -> Bool) async {
+        await end(entriesWhere: { condition($0.subscription) })
+    }
+
+    private func end(entriesWhere condition: (SocketRegistry.Entry) -> Bool) async {
         let (ended, holders) = state.withLock { state in
-            let ended = state.registry.remove { condition($0.subscription) }
+            let ended = state.registry.remove(where: condition)
             return (ended, ended.compactMap { state.holders.removeValue(forKey: $0.id) })
         }
         await forget(ended)
@@ -163,13 +206,7 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 
     private func forget(_ ended: [EventSubscription]) async {
         guard !ended.isEmpty else { return }
-        state.withLock { state in
-            for subscription in ended {
-                quota.leave(subscription)
-                state.unwritten[subscription.id] = nil
-                state.notLevel.remove(subscription.id)
-            }
-        }
+        state.withLock { state in for subscription in ended { state.forget(subscription, quota) } }
         do {
             try await store.deleteSocketSubscriptions(ended.map(\.id))
         } catch {
@@ -182,28 +219,43 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
-            while true {
-                try await Task.sleep(for: Self.interval)
-                await self.tick()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                if let sharing = self.sharing {
+                    group.addTask { for await _ in sharing.errands { await self.runErrands() } }
+                }
+                while true {
+                    try await Task.sleep(for: Self.interval)
+                    await self.tick()
+                }
             }
         }
         // The sockets are closed by now: what they were told of last is known.
+        await runErrands()
         await keepPositions()
     }
 
     func tick() async {
         let now = clock.now()
-        let expired = state.withLock { $0.registry.expire(at: now) }
-        await forget(expired)
-        await end { !self.directory.upholds($0, at: now) }
+        if sharing == nil {
+            let expired = state.withLock { $0.registry.expire(at: now) }
+            await forget(expired)
+        } else {
+            await tickShared()
+        }
+        // What another node has it ends itself; its key may be one that isn't known here yet.
+        await end(entriesWhere: { $0.isHere && !self.directory.upholds($0.subscription, at: now) })
         await keepPositions()
     }
 
     private func keepPositions() async {
         // Who connects while the shards are asked isn't in their answer, and must not pass for level.
-        let connected = state.withLock { state in
-            state.registry.entries.values.filter { $0.phase == .connected }.map(\.subscription.id)
+        let connected = state.withLock { state -> [String]? in
+            let connected = state.registry.entries.values.filter { $0.phase == .connected }
+            // Where those stand means nothing in the log that there is now; they are being cut.
+            guard connected.allSatisfy({ !state.shared.isOfOldLog(claim: $0.claim) }) else { return nil }
+            return connected.map(\.subscription.id)
         }
+        guard let connected else { return }
         let standing = await fanout.standing()
         let positions = state.withLock { $0.takePositions(standing, of: connected) }
         guard let positions else { return }
@@ -221,6 +273,14 @@ public final class SocketSubscriptions: Service, AccessEnforcing {
 }
 
 extension SocketSubscriptions.State {
+    /// A subscription is no more.
+    mutating func forget(_ subscription: EventSubscription, _ quota: SubscriptionQuota) {
+        quota.leave(subscription)
+        unwritten[subscription.id] = nil
+        notLevel.remove(subscription.id)
+        touch(subscription.id)
+    }
+
     /// What is worth a write now; nil for nothing.
     ///
     /// - Parameter ids: those that were connected when `standing` was asked for.
@@ -245,13 +305,4 @@ extension SocketSubscriptions.State {
         let isLevelNews = hasLevel && standing.level != writtenLevel
         return isLevelNews || !positions.own.isEmpty || !positions.levelled.isEmpty ? positions : nil
     }
-}
-
-/// The connection of a subscription, reachable from any thread.
-public protocol SocketHolder: Sendable {
-    /// Asks the peer for a sign of life; false when none comes within `limit`, and then the connection is closed and its
-    /// subscription free.
-    func challenge(within limit: TimeAmount) -> EventLoopFuture<Bool>
-    /// The subscription is no more: tells the peer and closes; returns when that has begun.
-    func subscriptionEnded() async
 }

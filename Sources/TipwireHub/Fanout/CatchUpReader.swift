@@ -121,7 +121,7 @@ public final class CatchUpReader: Service {
     private func key(_ group: SubscriberGroup.Key, after sequence: Int64) -> StretchCache.Key {
         directory.look { view in
             StretchCache.Key(
-                dialect: group.dialect, pages: group.audience.pages(in: view), after: sequence,
+                epoch: encoder.epoch, dialect: group.dialect, pages: group.audience.pages(in: view), after: sequence,
                 pagesVersion: view.pagesVersion)
         }
     }
@@ -130,7 +130,9 @@ public final class CatchUpReader: Service {
         if let known = stretches[key] { return known }
         metrics.catchUpReads.add(1)
         let slice = try await store.events(after: key.after, pages: .some(key.pages), limit: Self.stretchEvents)
-        let entries = encoder.encode(slice.events).compactMap { $0.bytes(in: key.dialect) }
+        // Another node may have made a page that this key lacks, and taken a tip to it.
+        try await directory.refresh(to: slice.directoryVersion)
+        let entries = try await encoder.encode(slice.events).compactMap { $0.bytes(in: key.dialect) }
         let answer = Answer(
             entries: entries, through: slice.through, bounds: slice.bounds,
             isWhole: slice.events.count == Self.stretchEvents)
@@ -150,6 +152,7 @@ private final class StretchCache: Sendable {
     static let maximumStretches = 256
 
     struct Key: Hashable, Sendable {
+        let epoch: String
         let dialect: Dialect
         let pages: Set<Page.ID>
         let after: Int64

@@ -99,6 +99,16 @@ public final class Fanout: Sendable, AccessEnforcing {
         await onEach { _ = $0.end(reason, where: condition) }
     }
 
+    /// The log is another one, which ends at `head`: whoever listens is cut, for what they stand at is of the one before.
+    func restart(after head: Int64) async {
+        await onEach { $0.restart(after: head) }
+    }
+
+    /// The browser sessions that listeners rest on.
+    func sessions() async -> Set<SecretHash> {
+        await onEach(\.sessions).reduce(into: []) { $0.formUnion($1) }
+    }
+
     /// Ends every stream.
     func cutAll(because reason: String) async {
         await end(.slow(reason)) { _ in true }

@@ -60,8 +60,9 @@ public final class Shard {
         switch subscription.start {
         case .live, .now: delivery = Delivery(liveAfter: head)
         case .position(let text): delivery = Delivery(readingAfter: Cursor(text)?.sequence ?? head)
-        // Nothing has happened since: the common case, and no reason to read.
-        case .after(let sequence) where sequence >= head: delivery = Delivery(liveAfter: head)
+        // Nothing has happened since: the common case, and no reason to read. It may have been told of more than this node
+        // knows of yet, by another one.
+        case .after(let sequence) where sequence >= head: delivery = Delivery(liveAfter: sequence)
         case .after(let sequence): delivery = Delivery(readingAfter: sequence)
         }
         let subscriber = Subscriber(
@@ -265,6 +266,18 @@ public final class Shard {
         guard let sink = subscriber.sink else { return }
         remove(subscriber)
         sink.end(reason)
+    }
+
+    /// The log is another one, of which nothing was offered yet behind `head`.
+    func restart(after head: Int64) {
+        _ = end(.slow("the log was replaced")) { _ in true }
+        position = head
+    }
+
+    var sessions: Set<SecretHash> {
+        subscribers.reduce(into: []) { sessions, subscriber in
+            if case .session(let hash) = subscriber.subscription.principal.credential { sessions.insert(hash) }
+        }
     }
 
     func end(_ reason: EndReason, where condition: (Subscriber) -> Bool) -> Int {

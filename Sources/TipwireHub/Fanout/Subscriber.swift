@@ -60,6 +60,8 @@ public enum EndReason: Hashable, Sendable {
     case closedByOwner
     /// The EventSub subscription that it delivered is no more.
     case subscriptionEnded
+    /// Another node has the EventSub subscription by now.
+    case displaced
     /// It has lived as long as a setting lets it.
     case timeIsUp
 }

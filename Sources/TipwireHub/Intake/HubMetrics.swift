@@ -59,6 +59,8 @@ public final class HubMetrics: Sendable {
     public let goalsCompleted = Counter()
     public let intakeRefused = Counter()
     public let catchUpReads = Counter()
+    /// By the relay; those for listeners that are behind are `catchUpReads`.
+    public let logReads = Counter()
     public let commitFailures = Counter()
     public let commitSeconds = DurationHistogram()
     public let eventsPruned = Counter()

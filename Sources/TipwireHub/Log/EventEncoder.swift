@@ -88,19 +88,28 @@ public final class EncodedEvent: Sendable {
 /// Brings events of the log together with their pages, ready to be encoded.
 public struct EventEncoder: Sendable {
     private let directory: Directory
-    private let epoch: String
+    private let position: LogPosition
     private let publicURL: @Sendable () -> String
 
-    public init(directory: Directory, epoch: String, publicURL: @escaping @Sendable () -> String) {
+    public init(directory: Directory, position: LogPosition, publicURL: @escaping @Sendable () -> String) {
         self.directory = directory
-        self.epoch = epoch
+        self.position = position
         self.publicURL = publicURL
     }
 
-    /// Leaves out events of pages that have been deleted meanwhile: nobody may see them any more.
-    public func encode(_ events: [Event]) -> [EncodedEvent] {
-        let view = directory.view
+    /// Of the cursors that it writes.
+    var epoch: String { position.epoch }
+
+    /// Leaves out events of pages that have been deleted meanwhile: nobody may see them any more. A page that isn't known may
+    /// also have been made by another node a moment ago, and is looked for; throws what the store does.
+    public func encode(_ events: [Event]) async throws -> [EncodedEvent] {
+        var view = directory.view
+        if events.contains(where: { view.page($0.page) == nil }) {
+            try await directory.refresh()
+            view = directory.view
+        }
         let publicURL = publicURL()
+        let epoch = epoch
         return events.compactMap { event in
             guard let page = view.page(event.page) else { return nil }
             return EncodedEvent(event, page: page, publicURL: publicURL, epoch: epoch)

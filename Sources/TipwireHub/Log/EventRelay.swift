@@ -19,17 +19,19 @@ public struct EventRelay: Service {
     private let wakeUp: WakeUp.Listener
     private let fanout: Fanout
     private let encoder: EventEncoder
+    private let metrics: HubMetrics
     private let logger: Logger
 
     public init(
         store: any LogStore, position: LogPosition, wakeUp: WakeUp, fanout: Fanout, encoder: EventEncoder,
-        logger: Logger
+        metrics: HubMetrics, logger: Logger
     ) {
         self.store = store
         self.position = position
         self.wakeUp = wakeUp.listen()
         self.fanout = fanout
         self.encoder = encoder
+        self.metrics = metrics
         self.logger = logger
     }
 
@@ -47,8 +49,14 @@ public struct EventRelay: Service {
 
     private func relay() async {
         var relayed = fanout.start
+        var epoch = position.epoch
         for await _ in wakeUp.signals {
             do {
+                if position.epoch != epoch {
+                    let bounds = position.bounds
+                    (relayed, epoch) = (bounds.head, bounds.epoch)
+                    await fanout.restart(after: relayed)
+                }
                 try await relayAll(after: &relayed)
             } catch is CancellationError {
                 return
@@ -59,27 +67,30 @@ public struct EventRelay: Service {
         }
     }
 
-    /// Relays until the log has nothing more. What was given out stays counted when a later read fails.
+    /// Relays until nothing more is known of. What was given out stays counted when a later read fails.
     private func relayAll(after relayed: inout Int64) async throws {
+        var mustRead = false
         while true {
-            let batch = try await nextBatch(after: relayed)
-            if batch.through == relayed { return }
-            await fanout.deliver(
-                encoder.encode(batch.events), through: batch.through, committedAt: batch.oldestCommit)
+            // Commits hand their events along. They serve while they follow on without a hole; the rest is in the log. What was
+            // told whole is all there is, and whatever comes next has a signal of its own: to read here each time would cost
+            // a commit one read more, and each node one for every commit of all others.
+            let news = wakeUp.takeNews(after: relayed)
+            mustRead = mustRead || !news.isWhole
+            var batch = (events: news.events, through: news.events.last?.sequence ?? relayed)
+            if news.events.isEmpty {
+                guard mustRead else { return }
+                batch = try await read(after: relayed)
+                mustRead = batch.through < position.bounds.head
+                if batch.through == relayed { return }
+            }
+            let events = try await encoder.encode(batch.events)
+            await fanout.deliver(events, through: batch.through, committedAt: news.oldestCommit)
             relayed = batch.through
-            // Level with all that this process knows of: whatever comes next has a signal of its own, and what other nodes
-            // write is looked for by the clock. To read here each time would cost a commit one read more.
-            if relayed == position.bounds.head { return }
         }
     }
 
-    private func nextBatch(
-        after relayed: Int64
-    ) async throws -> (events: [Event], through: Int64, oldestCommit: ContinuousClock.Instant?) {
-        // Commits hand their events along. They serve only while they follow on without a hole; everything else, and
-        // everything another node wrote, comes from the log.
-        let news = wakeUp.takeNews(after: relayed)
-        if let last = news.events.last { return (news.events, last.sequence, news.oldestCommit) }
+    private func read(after relayed: Int64) async throws -> (events: [Event], through: Int64) {
+        metrics.logReads.add(1)
         let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
         position.advance(to: slice.bounds)
         if slice.bounds.prunedThrough > relayed {
@@ -88,6 +99,6 @@ public struct EventRelay: Service {
             logger.error("retention removed events before they were delivered; retention.bytes is too small")
             await fanout.cutAll(because: "the log no longer holds what is missing")
         }
-        return (slice.events, slice.through, news.oldestCommit)
+        return (slice.events, slice.through)
     }
 }

@@ -3,22 +3,23 @@ import TipwireCore
 
 /// The bounds of the log as this node knows them, readable from any thread without asking the store.
 ///
-/// Only ever moves forward. A commit is known here before its caller is answered, so that a feed opened after an answer
-/// starts behind what was answered.
+/// Only ever moves forward, but for a log that another one has taken the place of. A commit is known here before its caller is
+/// answered, so that a feed opened after an answer starts behind what was answered.
 public final class LogPosition: Sendable {
     private let state: Mutex<LogBounds>
-    /// The epoch of the log; fixed for the life of the process.
-    public let epoch: String
 
-    public init(_ bounds: LogBounds) {
-        epoch = bounds.epoch
-        state = Mutex(bounds)
-    }
+    public init(_ bounds: LogBounds) { state = Mutex(bounds) }
 
     public var bounds: LogBounds { state.withLock { $0 } }
 
+    public var epoch: String { state.withLock(\.epoch) }
+
+    /// The log is another one from here on; what was read of the old one moves this no more.
+    func replace(with bounds: LogBounds) { state.withLock { $0 = bounds } }
+
     public func advance(to bounds: LogBounds) {
         state.withLock { known in
+            guard known.epoch == bounds.epoch else { return }
             known = LogBounds(
                 epoch: known.epoch, head: max(known.head, bounds.head),
                 prunedThrough: max(known.prunedThrough, bounds.prunedThrough))

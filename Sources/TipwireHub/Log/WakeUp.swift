@@ -30,6 +30,8 @@ public final class WakeUp: Sendable {
         public var events: [Event] = []
         /// The oldest commit that was told since the last look, whether or not its events are among these.
         public var oldestCommit: ContinuousClock.Instant?
+        /// Every signal since the last look had events, and all of them are here.
+        public var isWhole = true
     }
 
     /// What one reader hears. Its box is bounded, and an overflow costs the reader one read.
@@ -49,8 +51,10 @@ public final class WakeUp: Sendable {
         /// Tells this reader alone.
         public func signal(_ events: [Event] = [], committedAt: ContinuousClock.Instant? = nil) {
             box.withLock { waiting in
-                if waiting.events.count + events.count <= Self.maximumEvents {
+                if !events.isEmpty, waiting.events.count + events.count <= Self.maximumEvents {
                     waiting.events.append(contentsOf: events)
+                } else {
+                    waiting.isWhole = false
                 }
                 // Commits come in order, so the first is the oldest.
                 waiting.oldestCommit = waiting.oldestCommit ?? committedAt
@@ -61,17 +65,23 @@ public final class WakeUp: Sendable {
         /// The events that came since, if they follow `sequence` without a hole; else none, and the log has them.
         public func take(after sequence: Int64) -> [Event] { takeNews(after: sequence).events }
 
-        /// The same, and since when the oldest of what came has waited.
-        public func takeNews(after sequence: Int64) -> News {
-            var news = box.withLock { waiting in
+        /// All that came, holes and repeats included.
+        public func takeAll() -> News {
+            box.withLock { waiting in
                 defer { waiting = News() }
                 return waiting
             }
+        }
+
+        /// The same, and since when the oldest of what came has waited.
+        public func takeNews(after sequence: Int64) -> News {
+            var news = takeAll()
             news.events = Array(news.events.drop { $0.sequence <= sequence })
             var previous = sequence
             for event in news.events {
                 guard event.sequence == previous + 1 else {
                     news.events = []
+                    news.isWhole = false
                     break
                 }
                 previous = event.sequence

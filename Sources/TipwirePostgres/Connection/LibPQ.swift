@@ -22,6 +22,8 @@ struct LibPQ: @unchecked Sendable {
     let parameterStatus: @convention(c) (Connection, Text) -> Text?
     let consumeInput: @convention(c) (Connection) -> CInt
     let socket: @convention(c) (Connection) -> CInt
+    let backendID: @convention(c) (Connection) -> CInt
+    let notifications: @convention(c) (Connection) -> UnsafeMutableRawPointer?
     let setNoticeProcessor:
         @convention(c) (
             Connection, (@convention(c) (UnsafeMutableRawPointer?, Text?) -> Void)?, UnsafeMutableRawPointer?
@@ -59,6 +61,14 @@ struct LibPQ: @unchecked Sendable {
         let label: Text?
         let displayed: Text?
         let size: CInt
+    }
+
+    /// `PGnotify`: what another session, or this one, has told by NOTIFY.
+    struct Notification {
+        let channel: Text
+        /// Of the session that told it.
+        let backendID: CInt
+        let payload: Text
     }
 
     /// `CONNECTION_OK`
@@ -104,6 +114,8 @@ struct LibPQ: @unchecked Sendable {
         parameterStatus = try function("PQparameterStatus")
         consumeInput = try function("PQconsumeInput")
         socket = try function("PQsocket")
+        backendID = try function("PQbackendPID")
+        notifications = try function("PQnotifies")
         setNoticeProcessor = try function("PQsetNoticeProcessor")
         execute = try function("PQexec")
         prepare = try function("PQprepare")

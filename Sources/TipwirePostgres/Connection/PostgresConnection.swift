@@ -81,6 +81,32 @@ final class PostgresConnection {
         return isBroken
     }
 
+    /// Of the server's process that serves this connection.
+    var backendID: Int32 { library.backendID(handle) }
+
+    // MARK: What others tell
+
+    /// To be watched for something to read; the connection's own.
+    var descriptor: CInt { library.socket(handle) }
+
+    struct Notification {
+        let payload: String
+        /// Of the connection that told it.
+        let backendID: Int32
+    }
+
+    /// What has come by NOTIFY since the last time, without waiting for more. Nil when the connection is broken.
+    func takeNotifications() -> [Notification]? {
+        guard library.consumeInput(handle) == 1, !isBroken else { return nil }
+        var taken: [Notification] = []
+        while let next = library.notifications(handle) {
+            let told = next.assumingMemoryBound(to: LibPQ.Notification.self).pointee
+            taken.append(Notification(payload: String(cString: told.payload), backendID: told.backendID))
+            library.freeMemory(next)
+        }
+        return taken
+    }
+
     private func waiting(_ call: () -> LibPQ.Outcome?) -> LibPQ.Outcome? {
         mark?.begin(library.socket(handle))
         defer { mark?.end() }

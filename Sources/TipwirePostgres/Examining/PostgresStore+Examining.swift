@@ -5,8 +5,8 @@ import TipwireStore
 public struct PostgresExamination: Sendable {
     /// As PostgreSQL names it: `15.8`.
     public let version: String
-    /// The server that holds the database: nil for none; its address is nil where PostgreSQL doesn't tell it.
-    public let server: Server?
+    /// The servers that use the database; an address is nil where PostgreSQL doesn't tell it.
+    public let servers: [Server]
     /// Why a commit that is answered may still be lost; none where PostgreSQL syncs them.
     public let risks: [String]
     /// What a commit waits for, as `synchronous_commit` says it for Tipwire's connections.
@@ -49,7 +49,7 @@ extension PostgresStore {
         let version: String = settings[0]
         var auditor = try Auditor(PostgresAuditTables(db: db))
         return PostgresExamination(
-            version: String(version.prefix { $0 != " " }), server: try server(db), risks: try risks(db),
+            version: String(version.prefix { $0 != " " }), servers: try servers(db), risks: try risks(db),
             durability: settings[1], audit: try auditor.run())
     }
 
@@ -61,15 +61,16 @@ extension PostgresStore {
         }
     }
 
-    /// Who holds the claim. Looked up and not tried: to try it could keep a server from starting.
-    private static func server(_ db: PostgresConnection) throws -> PostgresExamination.Server? {
-        let rows = try db.execute(
+    /// Who holds the lock. Looked up and not tried: to try it could keep a server from starting.
+    private static func servers(_ db: PostgresConnection) throws -> [PostgresExamination.Server] {
+        try db.execute(
             """
             SELECT host(client_addr) FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
             WHERE locktype = 'advisory' AND granted AND objsubid = 1
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND classid::bigint = $1 AND objid::bigint = $2
-            """, Claim.lock >> 32, Claim.lock & 0xFFFF_FFFF)
-        return rows.first.map { PostgresExamination.Server(address: $0[0]) }
+            ORDER BY 1
+            """, UseLock.number >> 32, UseLock.number & 0xFFFF_FFFF
+        ).map { PostgresExamination.Server(address: $0[0]) }
     }
 }

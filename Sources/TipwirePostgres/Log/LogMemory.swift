@@ -41,25 +41,22 @@ final class LogMemory: Sendable {
     }
 
     private let state: Mutex<State>
-    /// Of the log that this process began with. What it has told listeners is of that one, so it goes on with no other.
-    private let epoch: String
-    /// Nil for one that lets others in beside it.
-    let claim: Claim?
+    /// Of the log that this process serves. What it has told listeners is of that one, so it goes on with no other before
+    /// it has let go of them.
+    private let epoch: Mutex<String>
 
-    init(_ state: State, claim: Claim?) {
-        epoch = state.epoch
+    init(_ state: State) {
+        epoch = Mutex(state.epoch)
         self.state = Mutex(state)
-        self.claim = claim
     }
 
-    /// Throws when the log isn't the one that this process began with.
+    /// Throws `LogReplaced` when the log isn't the one that this process serves.
     func require(_ log: LogRow) throws {
-        guard log.epoch == epoch else {
-            throw StoreFailing(
-                "the database has lost commits that were answered, and its log is another one now; start this server anew, "
-                    + "so that its listeners are told")
-        }
+        guard epoch.withLock({ $0 == log.epoch }) else { throw LogReplaced() }
     }
+
+    /// Serves the log that is there from here on.
+    func adopt(_ log: LogRow) { epoch.withLock { $0 = log.epoch } }
 
     /// This process has kept a batch.
     func keep(_ bounds: LogBounds, token: Int64) {
@@ -88,6 +85,7 @@ final class LogMemory: Sendable {
             if try known.epoch == log.epoch && !known.isPart(of: log, db) {
                 log.epoch = PublicID.epoch()
                 try log.write(db)
+                try Self.fit(db, into: log)
             }
             return try State(log, db)
         }
@@ -95,6 +93,18 @@ final class LogMemory: Sendable {
             // Meanwhile another thread of this process may have gone on from there.
             if state.epoch != found.epoch { state = found }
         }
+    }
+
+    /// Whoever was told of what is lost stands at the end of what is left.
+    private static func fit(_ db: PostgresConnection, into log: LogRow) throws {
+        for (table, column) in [
+            ("webhook_level", "sequence"), ("webhooks", "position"), ("socket_level", "sequence"),
+            ("nodes", "socket_level"), ("socket_subscriptions", "position"),
+        ] {
+            try db.execute("UPDATE \(table) SET \(column) = $1 WHERE \(column) > $1", log.head)
+        }
+        // Of an event that is no more nobody can be told.
+        try db.execute("DELETE FROM webhook_deliveries WHERE sequence > $1", log.head)
     }
 }
 

@@ -10,13 +10,21 @@ extension LogRow {
         try row(db.execute("SELECT \(columns) FROM log"))
     }
 
-    /// The same, of the log that this process began with alone.
+    /// The same, of the log that this process serves alone.
     static func read(_ db: PostgresConnection, of memory: LogMemory) throws -> LogRow {
-        let rows = try db.execute("SELECT \(columns), (SELECT token FROM claims) FROM log")
+        let log = try read(db)
+        try memory.require(log)
+        return log
+    }
+
+    /// The same, with the version of the directory in the same snapshot.
+    static func readWithDirectory(
+        _ db: PostgresConnection, of memory: LogMemory
+    ) throws -> (log: LogRow, version: Int64) {
+        let rows = try db.execute("SELECT \(columns), (SELECT directory FROM changes) FROM log")
         let log = try row(rows)
         try memory.require(log)
-        try memory.claim?.require(rows[0][6])
-        return log
+        return (log, rows[0][6])
     }
 
     /// The same, held against all others until the transaction ends. The first statement of whoever changes the log.
@@ -35,6 +43,7 @@ extension LogRow {
         try db.execute(
             """
             UPDATE log SET epoch = $1, head = $2, pruned_through = $3, committed_at = $4, events = $5, bytes = $6
+            RETURNING \(NewsChannel.tell("log", "head"))
             """, epoch, head, prunedThrough, committedAt.milliseconds, events, bytes)
     }
 }

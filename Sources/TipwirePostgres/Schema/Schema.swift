@@ -13,7 +13,7 @@ enum Schema {
     private static let lock: Int64 = 0x74_6970_7769_7265
 
     /// Never changed once released, only added to. Each runs once.
-    private static let migrations = [(name: "0001-all", script: tables)]
+    private static let migrations = [(name: "0001-all", script: tables), (name: "0002-nodes", script: nodes)]
 
     /// Brings the schema up to date, or finds that it is. Whoever comes at the same time waits here.
     static func migrate(_ db: PostgresConnection) throws {
@@ -96,7 +96,7 @@ extension Schema {
             events BIGINT NOT NULL CHECK (events BETWEEN 0 AND head - pruned_through),
             bytes BIGINT NOT NULL CHECK (bytes >= 0)
         );
-        -- Which server uses the database: see Claim.
+        -- Which server used the database, when it was one alone.
         CREATE TABLE claims (
             id BIGINT PRIMARY KEY CHECK (id = 1),
             token BIGINT NOT NULL

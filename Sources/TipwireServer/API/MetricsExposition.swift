@@ -1,6 +1,7 @@
 import Foundation
 import TipwireCore
 import TipwireHub
+import TipwireNATS
 import TipwireStore
 import TipwireWebhooks
 
@@ -9,6 +10,7 @@ import TipwireWebhooks
 struct MetricsExposition: Sendable {
     let metrics: HubMetrics
     let intake: TipIntake
+    let exchange: EventExchange?
     let fanout: Fanout
     let isRingUsed: Bool
     let sockets: SocketSubscriptions
@@ -26,15 +28,18 @@ struct MetricsExposition: Sendable {
     let maxPending: Int
     let dataFolder: String
     let startedAt: Timestamp
+    /// The name of this server among several; nil where it is alone.
+    let node: String?
 
     func text() async -> String {
-        var page = MetricsPage()
+        var page = MetricsPage(common: node.map { ["node": $0] } ?? [:])
         page.gauge("tipwire_build_info", "The version that runs.", labels: ["version": TipwireVersion.text], 1)
         page.gauge("tipwire_draining", "1 once the server has been told to stop.", drain.hasBegun ? 1 : 0)
         httpMetrics(&page)
         intakeMetrics(&page)
         await fanoutMetrics(&page)
         webhookMetrics(&page)
+        if let exchange { exchangeMetrics(of: exchange, &page) }
         await logMetrics(&page)
         page.gauge("tipwire_pages", "Pages.", directory.look(\.pageCount))
         page.gauge("tipwire_keys", "API keys.", directory.look(\.keyCount))
@@ -116,6 +121,9 @@ struct MetricsExposition: Sendable {
         page.counter(
             "tipwire_catch_up_reads_total", "Reads of the log for listeners that were behind.",
             metrics.catchUpReads.value)
+        page.counter(
+            "tipwire_log_reads_total", "Reads of the log for those who have all that came before.",
+            metrics.logReads.value)
         page.gauge(
             "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring.",
             isRingUsed ? 1 : 0)
@@ -149,6 +157,9 @@ struct MetricsExposition: Sendable {
             label: "of",
             [("key", limits.perKey), ("page", limits.perPage), ("minute", limits.creationsPerMinute)])
         page.gauge(
+            "tipwire_webhooks_sending", "Whether this node sends the webhooks: 1 or 0.",
+            webhooks.isSending ? 1 : 0)
+        page.gauge(
             "tipwire_webhook_pending_deliveries", "Deliveries that wait for their first or next attempt.",
             counts.pending)
         page.gauge(
@@ -172,6 +183,30 @@ struct MetricsExposition: Sendable {
         page.counters(
             "tipwire_webhook_dead_letters_total", "Deliveries that were given up.", label: "reason",
             letters.map { ($0.reason.code, $0.count) })
+    }
+
+    private func exchangeMetrics(of exchange: EventExchange, _ page: inout MetricsPage) {
+        let metrics = exchange.metrics
+        page.gauge(
+            "tipwire_exchange_connected", "1 while nodes hand each other their events by NATS.",
+            exchange.isConnected ? 1 : 0)
+        page.counters(
+            "tipwire_exchange_messages_total", "Messages to and from other nodes.", label: "direction",
+            [("sent", metrics.messagesSent.value), ("received", metrics.messagesReceived.value)])
+        page.counters(
+            "tipwire_exchange_events_total", "Events in these messages.", label: "direction",
+            [("sent", metrics.eventsSent.value), ("received", metrics.eventsReceived.value)])
+        page.counter(
+            "tipwire_exchange_unsent_events_total", "Events that other nodes had to read from the log.",
+            metrics.eventsUnsent.value)
+        page.counter(
+            "tipwire_exchange_holes_total", "Times that events of others didn't come in time, and the log was read.",
+            metrics.holes.value)
+        page.counter(
+            "tipwire_exchange_unreadable_messages_total", "Messages that were passed over.", metrics.unreadable.value)
+        page.counter(
+            "tipwire_exchange_overruns_total", "Times that messages came faster than they were taken.",
+            metrics.overruns.value)
     }
 
     private func logMetrics(_ page: inout MetricsPage) async {

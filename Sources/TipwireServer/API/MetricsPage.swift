@@ -3,6 +3,10 @@ import TipwireHub
 /// Writes families of metrics, each with its help and type.
 struct MetricsPage {
     private(set) var text = ""
+    /// Labels of every sample.
+    private let common: [String: String]
+
+    init(common: [String: String] = [:]) { self.common = common }
 
     mutating func counter(_ name: String, _ help: String, labels: [String: String] = [:], _ value: Int) {
         family(name, help, "counter")
@@ -57,7 +61,7 @@ struct MetricsPage {
     }
 
     private mutating func sample(_ name: String, _ labels: [String: String], _ value: String) {
-        let list = labels.sorted { $0.key < $1.key }
+        let list = labels.merging(common) { own, _ in own }.sorted { $0.key < $1.key }
             .map { "\($0.key)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
         text += list.isEmpty ? "\(name) \(value)\n" : "\(name){\(list)} \(value)\n"
     }

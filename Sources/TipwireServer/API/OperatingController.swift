@@ -9,6 +9,8 @@ import TipwireStore
 /// Whether the server is up, ready, and how it fares.
 struct OperatingController: Sendable {
     let store: any Store
+    /// Nil where there is one server alone.
+    let nodes: NodeKeeper?
     let intake: TipIntake
     let drain: DrainState
     let exposition: MetricsExposition
@@ -30,6 +32,8 @@ struct OperatingController: Sendable {
         guard intake.isAccepting else {
             return Self.text(.serviceUnavailable, "not taking tips: too many wait, or the store fails\n")
         }
+        // Said at once: to ask a database that is out of reach may take as long as a load balancer waits.
+        if let nodes, !nodes.isConnected { return Self.text(.serviceUnavailable, "database unavailable\n") }
         guard (try? await store.bounds()) != nil else {
             return Self.text(.serviceUnavailable, "store unavailable\n")
         }

@@ -38,6 +38,7 @@ struct SubscriptionsController: Sendable {
     }
 
     @Sendable func list(_ call: Call) async throws -> Response {
+        await webhooks.look()
         let view = directory.view
         let visible = webhooks.subscriptions.list { webhook in
             view.page(webhook.subscription.page).map(call.principal.maySee) ?? false
@@ -47,7 +48,10 @@ struct SubscriptionsController: Sendable {
         return Answer.list(rows, next: next) { write($0, dead: dead[$0.number] ?? 0, to: &$1) }
     }
 
-    @Sendable func show(_ call: Call) async throws -> Response { try await answer(try webhook(call)) }
+    @Sendable func show(_ call: Call) async throws -> Response {
+        await webhooks.look()
+        return try await answer(try webhook(call))
+    }
 
     @Sendable func change(_ call: Call) async throws -> Response {
         let known = try webhook(call)

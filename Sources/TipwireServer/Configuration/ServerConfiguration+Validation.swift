@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import TipwireCore
+import TipwireNATS
 import TipwirePostgres
 import TipwireWebhooks
 
@@ -86,6 +87,10 @@ extension Setting {
                 throw ConfigurationError("\(spelling): '\(text.quotable)' begins with ~; write the whole path")
             }
             guard set(text, in: &configuration) else {
+                // Where a password stands in a URL that can't be read, nobody knows.
+                if case .optionalWakeUp = kind, text.contains("@") {
+                    throw ConfigurationError("\(spelling): what is given is not \(allowed)")
+                }
                 throw ConfigurationError("\(spelling): '\(text.quotable)' is not \(allowed)")
             }
         }
@@ -125,6 +130,12 @@ extension Setting {
         case .optionalDatabase(let path):
             guard text.isEmpty || Self.isDatabaseURL(text) else { return false }
             configuration[keyPath: path] = text.isEmpty ? nil : text
+        case .optionalName(let path):
+            guard text.isEmpty || Self.isName(text) else { return false }
+            configuration[keyPath: path] = text.isEmpty ? nil : text
+        case .optionalWakeUp(let path):
+            guard text.isEmpty || NATSAddress(text) != nil else { return false }
+            configuration[keyPath: path] = text.isEmpty ? nil : text
         case .logLevel(let path):
             guard let level = Logger.Level(rawValue: text) else { return false }
             configuration[keyPath: path] = level
@@ -153,6 +164,13 @@ extension Setting {
     private static func number(_ text: String, in range: ClosedRange<Int>) -> Int? {
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text) else { return nil }
         return range.contains(number) ? number : nil
+    }
+
+    private static func isName(_ text: String) -> Bool {
+        text.utf8.count <= 63
+            && text.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || "-._".utf8.contains(byte)
+            }
     }
 
     /// What libpq takes for the address of a server; what stands in it, libpq judges.
@@ -222,6 +240,11 @@ extension ServerConfiguration {
         if tls.certificate != nil, tls.key == nil { throw ConfigurationError("tls.certificate: needs tls.key too") }
         if tls.key != nil, tls.certificate == nil { throw ConfigurationError("tls.key: needs tls.certificate too") }
         if let database { try PostgresStore.check(database) }
+        if wakeup != nil {
+            // A file has one server, which has nobody to tell.
+            if database == nil { throw ConfigurationError("wakeup: needs database too") }
+            try NATSAddress.checkLibrary()
+        }
         if let path = webhooks.trustRoots { _ = try TrustRoots(file: path) }
         if let files = tls.files { _ = try ServerCertificate(certificate: files.certificate, key: files.key) }
     }

@@ -15,6 +15,10 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var dataFolder = "./tipwire-data"
     /// The URL of a PostgreSQL database in place of the one in the data folder; nil for that one.
     public var database: String?
+    /// This server among those that share its database.
+    public var node = Node()
+    /// The URL of a NATS server by which servers on one database hand each other events; nil for none.
+    public var wakeup: String?
     /// What stands before this server, and how the world sees it.
     public var server = Server()
     /// The certificate with which the port speaks TLS.
@@ -48,6 +52,14 @@ public struct ServerConfiguration: Sendable, Equatable {
 }
 
 extension ServerConfiguration {
+    /// This server among those that share its database.
+    public struct Node: Sendable, Equatable {
+        /// What it is called there; nil for the name of its machine.
+        public var name: String?
+
+        public init() {}
+    }
+
     /// What stands before this server, and how the world sees it.
     public struct Server: Sendable, Equatable {
         /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. From any other peer they are ignored.

@@ -24,6 +24,8 @@ public struct Setting: Sendable {
         case optionalPath(any Path<String?>)
         case optionalURL(any Path<String?>)
         case optionalDatabase(any Path<String?>)
+        case optionalName(any Path<String?>)
+        case optionalWakeUp(any Path<String?>)
         case networks(any Path<[AddressRange]>)
         case origins(any Path<[String]>)
         case logLevel(any Path<Logger.Level>)
@@ -62,7 +64,14 @@ extension Setting {
             "Folder for the database and the admin key file; made if it is missing."),
         Setting(
             "database", .optionalDatabase(\.database),
-            "PostgreSQL to keep everything in, in place of the file in the data folder; one server uses it at a time."),
+            "PostgreSQL to keep everything in, in place of the file in the data folder; several servers may share it."),
+        Setting(
+            "node.name", .optionalName(\.node.name),
+            "What this server is called among those that share its database; without one, the name of its machine."),
+        Setting(
+            "wakeup", .optionalWakeUp(\.wakeup),
+            "NATS by which the servers on one `database` hand each other new events, in place of reads of the database."
+        ),
         Setting(
             "server.trustedProxies", .networks(\.server.trustedProxies),
             "Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; from all others they are ignored."),
@@ -252,7 +261,8 @@ extension Setting {
         case .number(_, let path): String(configuration[keyPath: path])
         case .optionalNumber(_, let path): configuration[keyPath: path].map(String.init) ?? ""
         case .flag(let path): configuration[keyPath: path] ? "true" : "false"
-        case .optionalPath(let path), .optionalURL(let path), .optionalDatabase(let path):
+        case .optionalPath(let path), .optionalURL(let path), .optionalDatabase(let path), .optionalWakeUp(let path),
+            .optionalName(let path):
             configuration[keyPath: path] ?? ""
         case .networks(let path): configuration[keyPath: path].map(\.description).joined(separator: ",")
         case .origins(let path): configuration[keyPath: path].joined(separator: ",")
@@ -275,6 +285,8 @@ extension Setting {
         case .flag: "true or false"
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
         case .optionalDatabase: "a URL such as postgres://USER@HOST/DATABASE"
+        case .optionalName: "1 to 63 letters, digits, '-', '.' and '_'"
+        case .optionalWakeUp: "a URL such as nats://HOST:4222 or tls://USER:PASSWORD@HOST:4222"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
         case .origins: "* or a list of origins such as https://example.com"
         case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
@@ -300,7 +312,10 @@ extension Setting {
         case .logLevel: .oneOf(Logger.Level.allCases.map(\.rawValue))
         case .logFormat: .oneOf(LogFormat.allCases.map(\.rawValue))
         case .ringUse: .oneOf(RingUse.allCases.map(\.rawValue))
-        case .text(.host, _), .number, .optionalNumber, .optionalURL, .optionalDatabase, .networks, .origins: .other
+        case .text(.host, _), .number, .optionalNumber, .optionalURL, .optionalDatabase, .optionalWakeUp, .optionalName,
+            .networks,
+            .origins:
+            .other
         }
     }
 
@@ -311,7 +326,8 @@ extension Setting {
         case .number, .optionalNumber: unit.uppercased()
         case .flag: "true|false"
         case .optionalPath: "PATH"
-        case .optionalURL, .optionalDatabase: "URL"
+        case .optionalURL, .optionalDatabase, .optionalWakeUp: "URL"
+        case .optionalName: "NAME"
         case .networks: "CIDR,…"
         case .origins: "ORIGIN,…"
         case .logLevel: "LEVEL"

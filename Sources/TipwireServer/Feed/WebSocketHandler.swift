@@ -152,6 +152,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         case .accessLost: close(.policyViolation, "the page is no longer open to this key")
         case .closedByOwner: close(.policyViolation, "closed by the owner")
         case .subscriptionEnded: close(.policyViolation, "the subscription has ended")
+        case .displaced: close(.policyViolation, "this connection_id was connected to another server")
         case .idle: close(.goingAway, voice.idleAdvice)
         case .timeIsUp: close(.goingAway, "the stream has had its time; connect again")
         case .slow(let text): close(.tryAgainLater, text)
@@ -210,6 +211,11 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         guard let subscriber else { return }
         shard.end(subscriber, .subscriptionEnded)
     }
+
+    fileprivate func displaced() {
+        guard let subscriber else { return }
+        shard.end(subscriber, .displaced)
+    }
 }
 
 /// A socket's handler, reachable from any thread: how its subscription calls on it.
@@ -223,5 +229,9 @@ struct SocketConnection: SocketHolder {
     func subscriptionEnded() async {
         // Fails only when the loop has been shut down, and the connection with it.
         try? await handler.eventLoop.submit { handler.value.subscriptionEnded() }.get()
+    }
+
+    func displaced() async {
+        try? await handler.eventLoop.submit { handler.value.displaced() }.get()
     }
 }

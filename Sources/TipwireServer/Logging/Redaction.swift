@@ -1,12 +1,13 @@
 /// Takes secrets out of text that is about to be logged.
 ///
 /// Four things are recognised, wherever they stand: an API key (`tw_` and hex), of which the public look-up prefix is
-/// left, the secret of a webhook (`whsec_` and base64), the password in a URL (`//user:password@host`), and the value of a
-/// query parameter that can carry a key, a password or a one-time code, raw or percent-encoded once.
+/// left, the secret of a webhook (`whsec_` and base64), the password in a URL (`//user:password@host`) or the token of one for NATS
+/// (`nats://token@host`), and the value of a query parameter that can carry a key, a password or a one-time code, raw or percent-encoded once.
 public enum Redaction {
     /// The public part of a key: `tw_` and the 8 characters by which the store finds it.
     private static let prefixLength = 11
     private static let parameters = ["auth", "token", "key", "code", "connection_id", "password"].map { Array($0.utf8) }
+    private static let tokenSchemes = ["nats:", "tls:"].map { Array($0.utf8) }
     private static let keyStart = Array("tw_".utf8)
     private static let webhookSecretStart = Array("whsec_".utf8)
 
@@ -59,10 +60,13 @@ public enum Redaction {
         guard bytes[start] == UInt8(ascii: "/"), bytes[start...].starts(with: "//".utf8) else { return nil }
         let ends = Set("/?#\"'<> ".utf8)
         let authority = bytes[(start + 2)...].prefix { !ends.contains($0) }
-        guard let at = authority.lastIndex(of: UInt8(ascii: "@")),
-            let colon = authority[..<at].firstIndex(of: UInt8(ascii: ":")), colon + 1 < at
-        else { return nil }
-        return (colon + 1..<at, "[redacted]")
+        guard let at = authority.lastIndex(of: UInt8(ascii: "@")) else { return nil }
+        guard let colon = authority[..<at].firstIndex(of: UInt8(ascii: ":")) else {
+            // A user alone is no secret, but with NATS it is a token.
+            let isToken = tokenSchemes.contains { bytes[..<start].suffix($0.count).elementsEqual($0) }
+            return isToken && start + 2 < at ? (start + 2..<at, "[redacted]") : nil
+        }
+        return colon + 1 < at ? (colon + 1..<at, "[redacted]") : nil
     }
 
     private static func parameterValue(in bytes: [UInt8], at start: Int) -> Secret? {

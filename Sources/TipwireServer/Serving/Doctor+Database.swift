@@ -40,12 +40,15 @@ extension Doctor {
         } catch {
             return ([Finding(verdict: .problem, text: "database: \(Redaction.redacted("\(error)"))")], nil)
         }
-        let from = found.server?.address.map { ", from \($0)" } ?? ""
+        let addresses = found.servers.compactMap(\.address).joined(separator: ", ")
+        let count = found.servers.count
+        let servers =
+            (count == 1 ? "server: running on this database" : "server: \(count) are running on this database")
+            + (addresses.isEmpty ? "" : ", from \(addresses)")
         var findings = [
             Finding(
                 verdict: .good,
-                text: found.server == nil
-                    ? "server: not running on this database" : "server: running on this database\(from)"),
+                text: found.servers.isEmpty ? "server: not running on this database" : servers),
             Finding(verdict: .good, text: "postgresql: version \(found.version), with this version's tables"),
         ]
         findings += privacy(of: configuration.dataFolder)
@@ -56,7 +59,7 @@ extension Doctor {
                     verdict: .good,
                     text: "commits: are durable (synchronous_commit is \(found.durability) for Tipwire)"))
         }
-        return (findings + self.findings(of: found.audit), found.server != nil)
+        return (findings + self.findings(of: found.audit), !found.servers.isEmpty)
     }
 
     /// Keys and tips are the operator's alone.

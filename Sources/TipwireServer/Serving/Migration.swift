@@ -57,7 +57,7 @@ public struct Migration {
         umask(0o077)
         try requireDatabase()
         let folder = try lockFolder()
-        let store = try await PostgresStore.open(target, isAlone: true)
+        let store = try await PostgresStore.openAlone(target)
         do {
             let moved = try await store.move(from: file)
             let directory = try await store.directory()

@@ -11,7 +11,7 @@ struct OpenedStore: Sendable {
 
     static func open(_ configuration: ServerConfiguration, in folder: DataFolder) async throws -> OpenedStore {
         if let url = configuration.database {
-            let store = try await PostgresStore.open(url, isAlone: true)
+            let store = try await PostgresStore.open(url)
             return OpenedStore(store: store, close: store.close, hasten: store.hasten)
         }
         let store = try SQLiteStore.open(at: folder.database)

@@ -1,3 +1,4 @@
+import Foundation
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -5,6 +6,7 @@ import NIOCore
 import NIOPosix
 import TipwireCore
 import TipwireHub
+import TipwireNATS
 import TipwireSending
 import TipwireStore
 import TipwireWebhooks
@@ -38,6 +40,8 @@ struct Parts: Sendable {
     let links: LoginLinks
 
     let intake: TipIntake
+    /// What hands events to other nodes and theirs to this one; nil where the store tells of them alone.
+    let exchange: EventExchange?
     let reader: CatchUpReader
     /// How events get into plain sockets.
     let sendingWay: SendingWay
@@ -48,6 +52,11 @@ struct Parts: Sendable {
     let resolver: SystemResolver
     let webhooks: WebhookEngine
     let relay: EventRelay
+    /// Nil where this server is alone on its store.
+    let nodes: NodeKeeper?
+    /// How this server stands.
+    let report: @Sendable () async -> NodeReport
+    private let node = NodeID.random()
     let retention: Retention
     let quota: StreamQuota
     let turns: DrainPlan
@@ -72,11 +81,18 @@ struct Parts: Sendable {
         links = LoginLinks(store: store, clock: clock, publicURL: { publicURL.current })
 
         let wakeUp = WakeUp()
+        // What the intake tells goes through the exchange, if there is one, which puts it in order with what others tell.
+        let local = configuration.wakeup == nil ? wakeUp : WakeUp()
+        exchange = try configuration.wakeup.flatMap(NATSAddress.init).map { [position] address in
+            try EventExchange(
+                at: address, node: (store as? any NodeStore)?.node ?? .random(), position: position, local: local,
+                shared: wakeUp, logger: logger)
+        }
         intake = TipIntake(
-            store: store, position: position, wakeUp: wakeUp, clock: clock,
+            store: store, position: position, wakeUp: local, clock: clock,
             maxPending: configuration.intake.maxPending, metrics: metrics, logger: logger)
         let encoder = EventEncoder(
-            directory: directory, epoch: position.epoch, publicURL: { publicURL.current })
+            directory: directory, position: position, publicURL: { publicURL.current })
         reader = CatchUpReader(
             store: store, directory: directory, encoder: encoder, metrics: metrics, logger: logger)
         sendingWay = try Self.sendingWay(configuration.feed.ioUring, logger: logger)
@@ -101,14 +117,16 @@ struct Parts: Sendable {
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
                 creationsPerMinute: configuration.eventsub.maxCreationsPerMinute))
         sockets = try await SocketSubscriptions(
-            store: store, directory: directory, fanout: fanout, position: position, clock: clock,
-            quota: subscriptionQuota, windowSeconds: EventSubObject.windowSeconds, logger: logger)
+            store: store, shared: store as? any SharedSocketStore, directory: directory, fanout: fanout,
+            position: position, clock: clock, quota: subscriptionQuota, windowSeconds: EventSubObject.windowSeconds,
+            logger: logger)
         // The fan-out first, which tells each socket the reason. Who comes back by a subscription in the meantime is ended
         // with it.
         directory.enforce(with: fanout)
         directory.enforce(with: sockets)
         relay = EventRelay(
-            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: logger)
+            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
+            metrics: metrics, logger: logger)
         retention = Retention(
             store: store, position: position, clock: clock, days: configuration.retention.days,
             bytes: Int64(configuration.retention.bytes), interval: .seconds(configuration.retention.checkSeconds),
@@ -125,11 +143,26 @@ struct Parts: Sendable {
                 check: check,
                 trustRoots: try configuration.webhooks.trustRoots.map(TrustRoots.init(file:)) ?? .system,
                 version: TipwireVersion.text, limits: settings.sending, group: eventLoops),
-            clock: SystemDeliveryClock(clock), logger: logger)
+            clock: SystemDeliveryClock(clock), isShared: store is any NodeStore, logger: logger)
         warnings = fitting.warning.map { [$0] } ?? []
         openSockets = StreamQuota(maximum: fitting.maxSockets)
         quota = StreamQuota(maximum: fitting.maxConnections)
         turns = DrainPlan(quota: quota, seconds: configuration.drain.seconds)
+        report = { [fanout, drain, startedAt] in
+            await NodeReport(
+                name: configuration.nodeName, url: publicURL.own, startedAt: startedAt, isDraining: drain.hasBegun,
+                fanout.statistics())
+        }
+        guard let shared = store as? any NodeStore else {
+            nodes = nil
+            return
+        }
+        var expect: (@Sendable (Int64) -> Void)?
+        if let exchange { expect = { exchange.expect($0) } }
+        nodes = NodeKeeper(
+            store: shared, position: position, wakeUp: wakeUp,
+            parts: [directory, sockets, webhooks, SessionWatch(store: store, fanout: fanout, clock: clock)],
+            report: report, expect: expect, logger: logger)
     }
 
     private static func sendingWay(_ use: RingUse, logger: Logger) throws -> SendingWay {
@@ -214,6 +247,7 @@ struct Parts: Sendable {
         } else {
             BackupController.addRefusal(to: router)
         }
+        NodesController(nodes: everyNode).addRoutes(to: router)
         DashboardController(
             directory: directory, authenticator: authenticator, store: store, links: links, passwords: passwords,
             sessions: sessions, throttle: FailureThrottle(maxPerMinute: configuration.auth.maxFailuresPerMinute),
@@ -223,6 +257,17 @@ struct Parts: Sendable {
         PublicPageController(directory: directory, store: store).addRoutes(to: router)
         DocumentsController(publicURL: { publicURL.current }).addRoutes(to: router)
         return router
+    }
+
+    /// This server, and those that share its store.
+    @Sendable private func everyNode() async throws -> [StoredNode] {
+        if let nodes { return try await nodes.nodes() }
+        let report = await report()
+        return [
+            StoredNode(
+                id: node, report: report, silence: 0, lag: max(0, position.bounds.head - report.relayed), isSender: true
+            )
+        ]
     }
 
     /// What the metrics' own port answers.
@@ -240,15 +285,35 @@ struct Parts: Sendable {
 
     private var operating: OperatingController {
         OperatingController(
-            store: store, intake: intake, drain: drain,
+            store: store, nodes: nodes, intake: intake, drain: drain,
             exposition: MetricsExposition(
-                metrics: metrics, intake: intake, fanout: fanout, isRingUsed: sendingWay == .ring, sockets: sockets,
+                metrics: metrics, intake: intake, exchange: exchange, fanout: fanout, isRingUsed: sendingWay == .ring,
+                sockets: sockets,
                 webhooks: webhooks,
                 subscriptionQuota: subscriptionQuota, store: store, directory: directory,
                 position: position, refusals: refusals, responses: responses, quota: quota,
                 openSockets: openSockets, certificate: certificate, drain: drain,
                 maxPending: configuration.intake.maxPending, dataFolder: configuration.dataFolder,
-                startedAt: startedAt))
+                startedAt: startedAt, node: nodes == nil ? nil : configuration.nodeName))
+    }
+}
+
+extension ServerConfiguration {
+    /// What this server is called among others.
+    var nodeName: String { node.name ?? ProcessInfo.processInfo.hostName }
+}
+
+extension NodeReport {
+    fileprivate init(
+        name: String, url: String, startedAt: Timestamp, isDraining: Bool, _ statistics: ShardStatistics
+    ) {
+        self.init(name: name, version: TipwireVersion.text, url: url, startedAt: startedAt)
+        self.isDraining = isDraining
+        feed = statistics.feed.connections
+        sse = statistics.sse.connections
+        eventsub = statistics.eventsub.connections
+        overlay = statistics.overlay.connections
+        relayed = statistics.relayed
     }
 }
 

@@ -2,14 +2,25 @@ import Synchronization
 
 /// The address that links and feeds show. Known once the port is bound, when the setting doesn't give it.
 final class PublicURL: Sendable {
-    private let text: Mutex<String>
+    private struct State {
+        var shown: String
+        var own = ""
+    }
 
-    init(setting: String?) { text = Mutex(setting ?? "") }
+    private let state: Mutex<State>
 
-    var current: String { text.withLock { $0 } }
+    init(setting: String?) { state = Mutex(State(shown: setting ?? "")) }
+
+    var current: String { state.withLock(\.shown) }
+
+    /// The bound address, whatever the setting says: it leads to this very server.
+    var own: String { state.withLock(\.own) }
 
     /// Uses the bound address, unless the setting has spoken.
     func settle(on bound: String) {
-        text.withLock { if $0.isEmpty { $0 = bound } }
+        state.withLock { state in
+            state.own = bound
+            if state.shown.isEmpty { state.shown = bound }
+        }
     }
 }

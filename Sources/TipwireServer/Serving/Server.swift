@@ -51,11 +51,14 @@ public struct Server {
             if let port = configuration.metrics.port { try await bindMetrics(parts, port: port) } else { nil }
         let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
+        try await parts.nodes?.begin()
         for warning in parts.warnings { logger.warning("\(warning)") }
         certificate?.warn(logger: logger)
         logger.info(
             "started", metadata: ["version": "\(TipwireVersion.text)", "url": "\(url)", "data": "\(folder.path)"])
-        var services: [any Service] = [
+        // First in, last out: for as long as anything of this server runs the others must know that it is there.
+        var services: [any Service] = parts.nodes.map { [$0] } ?? []
+        services += [
             parts.authenticator, parts.retention, parts.webhooks, parts.reader, parts.relay, parts.sockets,
             parts.overlayDesk,
             parts.intake,
@@ -64,6 +67,10 @@ public struct Server {
                 certificate.reload(logger: logger)
             },
         ]
+        // Between those who read what it passes on, who end after it, and the intake, which ends before it.
+        if let exchange = parts.exchange {
+            services.insert(exchange, at: services.firstIndex { $0 is TipIntake } ?? services.endIndex)
+        }
         if let metrics {
             logger.info("serving metrics", metadata: ["port": "\(metrics.port)"])
             services.append(metrics)

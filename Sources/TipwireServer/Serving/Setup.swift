@@ -19,13 +19,22 @@ struct Setup {
     ///
     /// - Returns: the account, and whether this is the first start of this data folder.
     func administrator() async throws -> (account: Account, isFirstStart: Bool) {
-        let known = directory.look { $0.account(named: Self.administrator) }
+        var known = directory.look { $0.account(named: Self.administrator) }
         let account: Account
         if let known {
             account = known
         } else {
-            account = try await directory.createAccount(
-                NewAccount(name: Self.administrator, passwordHash: nil, createdAt: clock.now()))
+            do {
+                account = try await directory.createAccount(
+                    NewAccount(name: Self.administrator, passwordHash: nil, createdAt: clock.now()))
+            } catch DirectoryRefusal.taken {
+                // Another node has started at the same moment.
+                try await directory.refresh()
+                guard let made = directory.look({ $0.account(named: Self.administrator) }) else {
+                    throw DirectoryRefusal.taken
+                }
+                (account, known) = (made, made)
+            }
         }
         // What a new store never heard of is another store's, and no way into this one.
         if known == nil || folder.readKey(folder.adminKeyFile) == nil {

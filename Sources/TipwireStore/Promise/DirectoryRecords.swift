@@ -5,11 +5,14 @@ public struct DirectorySnapshot: Sendable {
     public let accounts: [Account]
     public let pages: [Page]
     public let keys: [KeyRecord]
+    /// Counts the changes, where other processes make some; see `EventSlice`.
+    public let version: Int64
 
-    public init(accounts: [Account], pages: [Page], keys: [KeyRecord]) {
+    public init(accounts: [Account], pages: [Page], keys: [KeyRecord], version: Int64 = 0) {
         self.accounts = accounts
         self.pages = pages
         self.keys = keys
+        self.version = version
     }
 }
 

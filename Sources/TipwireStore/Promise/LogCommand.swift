@@ -109,11 +109,14 @@ public struct EventSlice: Sendable {
     public let through: Int64
     /// The log when it was read, in the same snapshot.
     public let bounds: LogBounds
+    /// The directory's version in the same snapshot: who knows an older one may have asked for too few pages.
+    public let directoryVersion: Int64
 
-    public init(events: [Event], through: Int64, bounds: LogBounds) {
+    public init(events: [Event], through: Int64, bounds: LogBounds, directoryVersion: Int64 = 0) {
         self.events = events
         self.through = through
         self.bounds = bounds
+        self.directoryVersion = directoryVersion
     }
 }
 

@@ -11,7 +11,7 @@ public protocol SocketStore: Sendable {
     func createSocketSubscription(_ socket: StoredSocket) async throws
     func deleteSocketSubscriptions(_ ids: [String]) async throws
     /// Keeps where subscriptions stand, in one transaction. One row for all that are level: what they cost doesn't grow
-    /// with their number.
+    /// with their number. Of a store that nodes share (`SharedSocketStore`), those of this node alone.
     func recordSocketPositions(_ positions: SocketPositions) async throws
 }
 

@@ -12,20 +12,28 @@ public protocol WebhookStore: Sendable {
         _ subscription: EventSubscription, callback: String, secret: StoredSecret, position: Int64
     ) async throws -> WebhookNumber
     func deleteWebhook(_ number: WebhookNumber) async throws
-    /// Keeps why a webhook is disabled, nil when it isn't any more, where it stands then, and whose it is. An enabled one
-    /// has not failed yet.
+    /// Keeps why a webhook is disabled, nil when it isn't any more, and whose it is. An enabled one has not failed yet.
     ///
-    /// - Parameter position: of one that is disabled never nil.
-    func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?) async throws
-    /// Replaces all secrets of a webhook, of which there is at least one.
-    func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws
+    /// One that is disabled stays where it stands in the log, which is the level if it is level with the others; enabled, it
+    /// goes on from there. Only the store knows where that is: the log may be read for it by another node.
+    func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws
+    /// Replaces all secrets of a webhook, of which there is at least one, by what `change` makes of them. It may be called
+    /// more than once, and waits for nothing.
+    ///
+    /// - Returns: the new ones; nil when the webhook is gone.
+    func changeSecrets(
+        of number: WebhookNumber, _ change: @escaping @Sendable ([StoredSecret]) throws -> [StoredSecret]
+    ) async throws -> [StoredSecret]?
 
     /// Keeps new deliveries and how far the log has been read for them: both or neither, so that an event is never
     /// forgotten and never delivered anew. A delivery that is there already stays as it is.
     ///
+    /// Throws `SendingElsewhere` when it is another node that sends, and nothing is kept.
+    ///
     /// - Returns: pending deliveries that were made dead letters to make room.
     func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID]
-    /// Keeps a test delivery to `webhook`, the last one so far. Throws `DirectoryRefusal.missingReference` when it is gone.
+    /// Keeps a test delivery to `webhook`, the last one so far: behind `sequence`, or behind what there are deliveries of when
+    /// that is further. Throws `DirectoryRefusal.missingReference` when it is gone.
     func createTest(
         of webhook: WebhookNumber, after sequence: Int64, id: String, body: EventBody, page: PageLabel,
         at now: Timestamp
@@ -49,6 +57,9 @@ public protocol WebhookStore: Sendable {
     /// Deliveries that wait for another attempt, the earliest due first.
     func retries(of webhook: WebhookNumber, limit: Int) async throws -> [(id: DeliveryID, due: Timestamp)]
     func backlog(of webhook: WebhookNumber) async throws -> WebhookBacklog
+    /// When somebody last asked for an attempt, by a retry or a test, that hasn't been made yet; of each webhook of which
+    /// there is one.
+    func asked() async throws -> [WebhookNumber: Timestamp]
 
     func delivery(_ id: DeliveryID) async throws -> StoredDelivery?
     /// How many dead letters each has; none is left out or 0.

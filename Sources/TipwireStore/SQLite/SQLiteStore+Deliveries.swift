@@ -63,6 +63,12 @@ extension SQLiteStore {
         at now: Timestamp
     ) async throws -> DeliveryID {
         try await change { db in
+            let told = try Int64.fetchOne(
+                db,
+                sql: """
+                    SELECT coalesce(position, (SELECT sequence FROM webhook_level)) FROM webhooks WHERE number = ?
+                    """, arguments: [webhook.rawValue])
+            let sequence = max(sequence, told ?? sequence)
             let last = try Int.fetchOne(
                 db, sql: "SELECT max(test) FROM webhook_deliveries WHERE webhook = ? AND sequence = ?",
                 arguments: [webhook.rawValue, sequence])

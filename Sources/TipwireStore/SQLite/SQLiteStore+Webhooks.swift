@@ -71,29 +71,34 @@ extension SQLiteStore {
         }
     }
 
-    public func updateWebhook(
-        _ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?
-    ) async throws {
-        precondition(disabled == nil || position != nil, "a disabled webhook stands somewhere in the log")
-        return try await write { db in
+    public func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
+        try await write { db in
             try db.execute(
                 sql: """
-                    UPDATE webhooks SET disabled = ?1, position = ?2, key_id = ?3,
-                        failing_since = CASE WHEN ?1 IS NULL THEN NULL ELSE failing_since END
-                    WHERE number = ?4
+                    UPDATE webhooks SET disabled = ?1, key_id = ?2,
+                        failing_since = CASE WHEN ?1 IS NULL THEN NULL ELSE failing_since END,
+                        position = CASE WHEN ?1 IS NULL THEN position
+                            ELSE coalesce(position, (SELECT sequence FROM webhook_level)) END
+                    WHERE number = ?3
                     """,
-                arguments: [disabled?.rawValue, position, key, number.rawValue])
+                arguments: [disabled?.rawValue, key, number.rawValue])
         }
     }
 
-    public func setSecrets(_ secrets: [StoredSecret], of number: WebhookNumber) async throws {
-        precondition(!secrets.isEmpty, "a webhook has a secret")
-        return try await write { db in
-            let exists = try Bool.fetchOne(
-                db, sql: "SELECT EXISTS (SELECT 1 FROM webhooks WHERE number = ?)", arguments: [number.rawValue])
-            guard exists == true else { return }
+    public func changeSecrets(
+        of number: WebhookNumber, _ change: @escaping @Sendable ([StoredSecret]) throws -> [StoredSecret]
+    ) async throws -> [StoredSecret]? {
+        try await write { db in
+            let before = try Row.fetchAll(
+                db, sql: "SELECT secret, expires_at FROM webhook_secrets WHERE webhook = ? ORDER BY number",
+                arguments: [number.rawValue]
+            ).map { StoredSecret($0[0], expiresAt: ($0[1] as Int64?).map(Timestamp.init(milliseconds:))) }
+            guard !before.isEmpty else { return nil }
+            let secrets = try change(before)
+            precondition(!secrets.isEmpty, "a webhook has a secret")
             try db.execute(sql: "DELETE FROM webhook_secrets WHERE webhook = ?", arguments: [number.rawValue])
             try Self.insert(secrets, of: number, db)
+            return secrets
         }
     }
 
@@ -111,6 +116,20 @@ extension SQLiteStore {
 extension SQLiteStore {
     public func backlog(of webhook: WebhookNumber) async throws -> WebhookBacklog {
         try await read { db in try Self.backlogs(db, of: webhook)[webhook] ?? WebhookBacklog() }
+    }
+
+    public func asked() async throws -> [WebhookNumber: Timestamp] {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT webhook, max(CASE WHEN due_at > 0 THEN due_at ELSE created_at END) FROM webhook_deliveries
+                    WHERE state = 'pending' AND round = 0 AND (due_at > 0 OR test > 0) GROUP BY webhook
+                    """)
+            return rows.reduce(into: [:]) { asked, row in
+                asked[WebhookNumber(rawValue: row[0])] = Timestamp(milliseconds: row[1])
+            }
+        }
     }
 
     /// From the index of pending deliveries alone: it takes a start with a hundred thousand of them some milliseconds.

@@ -16,10 +16,23 @@ final class AttemptRecorder: Sendable {
         let progress: DeliveryProgress
         let standing: EndpointStanding?
         let kept: CheckedContinuation<Void, Never>
+        /// Counts them, in the order in which they came.
+        let number: Int
+    }
+
+    /// What a log that lost its end leaves of ends that were told before: nothing of events that it doesn't have any more.
+    /// Their ids come to stand for others.
+    private struct Loss {
+        let before: Int
+        let head: Int64
+
+        func takes(_ entry: Entry) -> Bool { entry.number < before && entry.progress.id.sequence > head }
     }
 
     private struct State {
         var waiting: [Entry] = []
+        var count = 0
+        var losses: [Loss] = []
         var isHurried = false
         var isStopped = false
     }
@@ -51,7 +64,9 @@ final class AttemptRecorder: Sendable {
         await withCheckedContinuation { kept in
             let isStopped = state.withLock { state in
                 if !state.isStopped {
-                    state.waiting.append(Entry(progress: progress, standing: standing, kept: kept))
+                    state.waiting.append(
+                        Entry(progress: progress, standing: standing, kept: kept, number: state.count))
+                    state.count += 1
                 }
                 return state.isStopped
             }
@@ -75,6 +90,11 @@ final class AttemptRecorder: Sendable {
     /// From now on what can't be kept at once is given up: the server stops.
     func hurry() { state.withLock { $0.isHurried = true } }
 
+    /// The log is another one, which ends at `head`.
+    func logReplaced(endingAt head: Int64) {
+        state.withLock { $0.losses.append(Loss(before: $0.count, head: head)) }
+    }
+
     /// Ends `run`, when what it has is kept.
     func stop() { signal.finish() }
 
@@ -88,7 +108,7 @@ final class AttemptRecorder: Sendable {
                     failingSince: health(webhook).map(\.failingSince) ?? standing.failingSince,
                     disabled: standing.disabled ?? standings[webhook]?.disabled)
             }
-            await record(batch.map(\.progress), standings)
+            await record(batch, standings)
             for entry in batch { entry.kept.resume() }
         }
     }
@@ -101,9 +121,11 @@ final class AttemptRecorder: Sendable {
     }
 
     /// Returns when it has succeeded, or the server stops.
-    private func record(_ progress: [DeliveryProgress], _ standings: [WebhookNumber: EndpointStanding]) async {
+    private func record(_ batch: [Entry], _ standings: [WebhookNumber: EndpointStanding]) async {
         while true {
             do {
+                let losses = state.withLock(\.losses)
+                let progress = batch.filter { entry in !losses.contains { $0.takes(entry) } }.map(\.progress)
                 return try await store.record(progress, standings: standings)
             } catch {
                 logger.error("attempts of webhooks were not kept", metadata: ["error": "\(error)"])

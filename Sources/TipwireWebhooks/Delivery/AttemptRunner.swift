@@ -22,9 +22,11 @@ struct AttemptRunner: Sendable {
 
     /// One attempt at a delivery, whose place is free when this returns.
     func attempt(_ id: DeliveryID, isFirst: Bool) async {
-        guard let webhook = webhooks[id.webhook], webhook.isEnabled else {
+        // What waited for its turn when the sending came to an end is another node's, or the next term's.
+        guard let webhook = webhooks[id.webhook], webhook.isEnabled, scheduler.isSending else {
             return scheduler.ended(id, wasMade: false, next: nil)
         }
+        let epoch = messages.epoch
         do {
             guard let delivery = try await delivery(id, isFirst: isFirst) else {
                 webhooks.ended(id, isSettled: false)
@@ -37,7 +39,7 @@ struct AttemptRunner: Sendable {
             guard let message = try await messages.message(of: delivery, to: webhook) else {
                 return await bury(delivery, .expired)
             }
-            await attempt(delivery, message, webhook)
+            await attempt(delivery, message, webhook, epoch)
         } catch {
             logger.error("a webhook's delivery can't be read; it waits", metadata: ["error": "\(error)"])
             // In vain at the end of the server, and then it is found by the next start.
@@ -53,7 +55,9 @@ struct AttemptRunner: Sendable {
         return try await store.delivery(id).flatMap { $0.state.isPending ? $0 : nil }
     }
 
-    private func attempt(_ delivery: StoredDelivery, _ message: WebhookMessages.Message, _ webhook: Webhook) async {
+    private func attempt(
+        _ delivery: StoredDelivery, _ message: WebhookMessages.Message, _ webhook: Webhook, _ epoch: String
+    ) async {
         let attempt = DueDelivery(attemptsMade: delivery.round, due: clock.now()).begin(at: clock.now())
         let report: AttemptReport
         switch webhook.target {
@@ -69,6 +73,8 @@ struct AttemptRunner: Sendable {
                 return scheduler.ended(delivery.id, wasMade: false, next: nil)
             }
         }
+        // Its id may stand for something else in the log that is there now.
+        guard messages.epoch == epoch else { return scheduler.ended(delivery.id, wasMade: false, next: nil) }
         let ended = attempt.ended(
             report.outcome, at: clock.now(), schedule: schedule, chance: Double.random(in: 0...1))
         metrics.count(report)

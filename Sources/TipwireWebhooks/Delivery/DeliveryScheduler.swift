@@ -21,7 +21,23 @@ final class DeliveryScheduler: Sendable {
         fileprivate let life: Int
     }
 
+    /// A time through which this process sends.
+    struct Term: Sendable {
+        /// What is to be done, each piece at once. Not bounded by itself: there is never more in it than attempts have room and
+        /// endpoints have loads, of which each has one of a kind.
+        let steps: AsyncStream<Work>
+        /// One element when the term is over: what attempts under way get from then on, in milliseconds.
+        let end: AsyncStream<Int64>
+    }
+
+    private struct Sending {
+        let work: AsyncStream<Work>.Continuation
+        let end: AsyncStream<Int64>.Continuation
+    }
+
     private struct State {
+        /// Nil while this process rests: nobody is to be sent to by it.
+        var sending: Sending?
         var endpoints: [WebhookNumber: EndpointQueue] = [:]
         var lives: [WebhookNumber: Int] = [:]
         /// Attempts under way of endpoints that were removed. They keep their places, and if the endpoint comes back it waits
@@ -39,25 +55,65 @@ final class DeliveryScheduler: Sendable {
     let limits: Limits
     private let clock: any DeliveryClock
     private let state = Mutex(State())
-    private let work: AsyncStream<Work>.Continuation
+    private let term: AsyncStream<Term>.Continuation
     private let alarm: AsyncStream<Void>.Continuation
-    /// What is to be done, each piece at once. Not bounded by itself: there is never more in it than attempts have room and
-    /// endpoints have loads, of which each has one of a kind.
-    let steps: AsyncStream<Work>
+    /// One after another, each to be worked through to its end before the next.
+    let terms: AsyncStream<Term>
     /// One element stands for any number of changes of the earliest alarm.
     let alarms: AsyncStream<Void>
 
     init(limits: Limits, clock: any DeliveryClock) {
         self.limits = limits
         self.clock = clock
-        (steps, work) = AsyncStream.makeStream()
+        (terms, term) = AsyncStream.makeStream()
         (alarms, alarm) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    // MARK: Terms
+
+    var isSending: Bool { state.withLock { $0.sending != nil } }
+
+    /// This process sends from here on, to the endpoints that are added from here on.
+    @discardableResult
+    func begin() -> Term {
+        let (steps, work) = AsyncStream<Work>.makeStream()
+        let (ending, end) = AsyncStream<Int64>.makeStream()
+        state.withLock { state in
+            precondition(state.sending == nil, "a term begins when the one before is over")
+            state.sending = Sending(work: work, end: end)
+        }
+        let begun = Term(steps: steps, end: ending)
+        term.yield(begun)
+        return begun
+    }
+
+    /// Lets go of all endpoints, and begins nothing more until the next term.
+    ///
+    /// - Parameter grace: what attempts under way get, in milliseconds, before they are cut off.
+    func rest(grace: Int64) {
+        state.withLock { state in
+            guard let sending = state.sending else { return }
+            for (webhook, endpoint) in state.endpoints where endpoint.running > 0 {
+                state.leaving[webhook] = endpoint.underWay
+            }
+            state.endpoints = [:]
+            state.lives = [:]
+            state.alarms = [:]
+            state.line = []
+            state.isInLine = []
+            state.sending = nil
+            sending.work.finish()
+            sending.end.yield(grace)
+            sending.end.finish()
+        }
     }
 
     // MARK: Endpoints
 
+    /// Has no effect while this process rests.
     func add(_ webhook: WebhookNumber, backlog: WebhookBacklog, failingSince: Timestamp? = nil) {
         state.withLock { state in
+            guard state.sending != nil else { return }
             state.endpoints[webhook] = EndpointQueue(
                 backlog: backlog, failingSince: failingSince, limits: limits.endpoint,
                 inherited: state.leaving.removeValue(forKey: webhook) ?? [])
@@ -81,10 +137,13 @@ final class DeliveryScheduler: Sendable {
         }
     }
 
-    /// No new work from now on. What `steps` has ends it.
+    /// No new work from now on, for good. What the term has ends it.
     func stop() {
-        state.withLock { $0.isStopped = true }
-        work.finish()
+        state.withLock { state in
+            state.isStopped = true
+            state.sending?.work.finish()
+        }
+        term.finish()
         alarm.finish()
     }
 
@@ -137,6 +196,16 @@ final class DeliveryScheduler: Sendable {
     func refresh(_ webhook: WebhookNumber) {
         let now = clock.now()
         change(webhook) { $0.refresh(at: now) }
+    }
+
+    /// Somebody asks for attempts, and did so elsewhere: what they are is in the store.
+    func reload(_ webhook: WebhookNumber) {
+        let now = clock.now()
+        change(webhook) { endpoint in
+            endpoint.endPause(at: now)
+            endpoint.reloadFirsts()
+            endpoint.reloadRetries(at: now)
+        }
     }
 
     func reloadRetries(of webhook: WebhookNumber) {
@@ -220,11 +289,11 @@ final class DeliveryScheduler: Sendable {
 
     /// Begins all that can begin for one endpoint now.
     private func proceed(_ webhook: WebhookNumber, _ state: inout State) {
-        guard !state.isStopped, state.endpoints[webhook] != nil else { return }
+        guard !state.isStopped, let sending = state.sending, state.endpoints[webhook] != nil else { return }
         let now = clock.now()
         while let step = state.endpoints[webhook]!.next(at: now, hasRoom: state.running < limits.attempts) {
             if case .attempt = step { state.running += 1 }
-            work.yield(Work(webhook: webhook, step: step, life: state.lives[webhook] ?? 0))
+            sending.work.yield(Work(webhook: webhook, step: step, life: state.lives[webhook] ?? 0))
         }
         if state.running >= limits.attempts, state.endpoints[webhook]!.wantsRoom(at: now),
             state.isInLine.insert(webhook).inserted

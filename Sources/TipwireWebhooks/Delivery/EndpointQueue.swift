@@ -41,6 +41,10 @@ struct EndpointQueue {
     /// One came while others were being loaded, and may be missing in what comes.
     private var missedFirst = false
     private var runningFirst: DeliveryID?
+    /// What is being loaded isn't all that is asked for any more.
+    private var isFirstsLoadStale = false
+    /// First attempts that ended while others were being loaded, among which they may still be.
+    private var endedFirsts: Set<DeliveryID> = []
     /// The last that had to make room for others.
     private var displacedThrough: DeliveryID?
 
@@ -97,12 +101,23 @@ struct EndpointQueue {
 
     mutating func loaded(firsts ids: [DeliveryID], limit: Int) {
         isLoadingFirsts = false
+        defer { endedFirsts = [] }
+        guard !isFirstsLoadStale else { return isFirstsLoadStale = false }
+        let passed = underWay.union(endedFirsts).union(firsts)
         for id in ids where lastFirst.map({ $0 < id }) ?? true && !isDisplaced(first: id) {
-            firsts.append(id)
             lastFirst = id
+            if !passed.contains(id) { firsts.append(id) }
         }
         hasMoreFirsts = ids.count == limit || missedFirst
         missedFirst = false
+    }
+
+    /// Deliveries were made by others, perhaps ahead of what is held: the store is asked for all.
+    mutating func reloadFirsts() {
+        firsts = []
+        lastFirst = nil
+        hasMoreFirsts = true
+        isFirstsLoadStale = isLoadingFirsts
     }
 
     /// A delivery is to be tried again.
@@ -168,6 +183,8 @@ struct EndpointQueue {
 
     mutating func loadOfFirstsFailed() {
         isLoadingFirsts = false
+        isFirstsLoadStale = false
+        endedFirsts = []
         missedFirst = false
     }
 
@@ -219,6 +236,8 @@ struct EndpointQueue {
         }
         let isFirst = runningFirst == id
         if isFirst { runningFirst = nil } else { runningRetries.remove(id) }
+        // One that wasn't made is still to be, and comes back below.
+        if isFirst, isLoadingFirsts, wasMade || retry == nil { endedFirsts.insert(id) }
         if !wasMade { breaker.abandon(at: now) }
         if revived.remove(id) != nil { leaveToStore(from: now) }
         guard let retry else { return }

@@ -33,10 +33,13 @@ final class EventWindow: Sendable {
     func event(_ sequence: Int64, of page: Page.ID) async throws -> EncodedEvent? {
         if let held = state.withLock({ $0.events[sequence] }) { return held }
         let slice = try await store.events(after: sequence - 1, pages: .some([page]), limit: Self.run)
-        let events = encoder.encode(slice.events)
+        let events = try await encoder.encode(slice.events)
         put(events)
         return events.first.flatMap { $0.sequence == sequence ? $0 : nil }
     }
+
+    /// What is held is of a log that is no more.
+    func clear() { state.withLock { $0 = State() } }
 
     func put(_ events: [EncodedEvent]) {
         state.withLock { state in

@@ -15,14 +15,17 @@ public struct WebhookMessages: Sendable {
     private let window: EventWindow
     private let store: any WebhookStore
     private let directory: Directory
-    private let epoch: String
+    private let position: LogPosition
 
-    init(window: EventWindow, store: any WebhookStore, directory: Directory, epoch: String) {
+    init(window: EventWindow, store: any WebhookStore, directory: Directory, position: LogPosition) {
         self.window = window
         self.store = store
         self.directory = directory
-        self.epoch = epoch
+        self.position = position
     }
+
+    /// Of the log that the messages' ids are cursors of.
+    var epoch: String { position.epoch }
 
     /// The message's id: the cursor of its event, or what a test was given.
     public func id(of delivery: StoredDelivery) -> String {

@@ -41,6 +41,9 @@ struct WebhookDispatcher: Sendable {
                 while try await dispatch() {}
             } catch is CancellationError {
                 return
+            } catch is SendingElsewhere {
+                // This node is told so by its next beat, and rests.
+                logger.warning("another node sends the webhooks; nothing was kept for it")
             } catch {
                 // The position stands: the next signal, at most a second away, reads again.
                 logger.error("the log can't be turned into deliveries; webhooks wait", metadata: ["error": "\(error)"])
@@ -54,6 +57,10 @@ struct WebhookDispatcher: Sendable {
     func dispatch() async throws -> Bool {
         try await webhooks.turn.take {
             let roster = webhooks.roster
+            guard scheduler.isSending else {
+                _ = wakeUp.take(after: roster.level)
+                return false
+            }
             guard roster.enabledCount > 0 else {
                 _ = wakeUp.take(after: roster.level)
                 webhooks.setLevel(position.bounds.head)
@@ -91,7 +98,7 @@ struct WebhookDispatcher: Sendable {
         var (events, through) = try await events(after: roster.level)
         guard through > roster.level else { return nil }
         var batch = Batch(dispatch: WebhookDispatch(level: through))
-        for event in encoder.encode(events) {
+        for event in try await encoder.encode(events) {
             if batch.dispatch.deliveries.count >= limits.batchDeliveries {
                 through = event.sequence - 1
                 break
@@ -133,7 +140,8 @@ struct WebhookDispatcher: Sendable {
             after: own, pages: .some([webhook.subscription.page]), limit: limits.batchEvents)
         let through = min(slice.through, roster.level)
         var batch = Batch(dispatch: WebhookDispatch(level: roster.level), isNews: true)
-        for event in encoder.encode(slice.events.filter { $0.sequence <= through }) { batch.add(event, to: webhook) }
+        let events = try await encoder.encode(slice.events.filter { $0.sequence <= through })
+        for event in events { batch.add(event, to: webhook) }
         batch.dispatch.positions[webhook.number] = .some(through == roster.level ? nil : through)
         return batch
     }

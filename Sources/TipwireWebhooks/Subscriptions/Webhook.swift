@@ -14,7 +14,8 @@ public struct Webhook: Sendable, Identifiable {
     public internal(set) var secrets: SecretRing
     /// Why nothing is sent; nil while it is enabled.
     public internal(set) var disabled: DisabledReason?
-    /// Since when it had only failed when it was disabled.
+    /// Since when it had only failed when it was disabled, or when the store was last asked; of one that this process sends to
+    /// the scheduler knows.
     var hadFailedSince: Timestamp?
     /// What the log has been read through for it; nil: it is level with the others.
     var position: Int64?
@@ -37,6 +38,16 @@ public struct Webhook: Sendable, Identifiable {
         self.hadFailedSince = hadFailedSince
         self.position = position
         beginning = EventSubMessage.beginning(subscription, transport: .webhook(callback: callback))
+    }
+
+    /// - Throws: `StoreUnusable` when its secrets can't be read.
+    init(_ stored: StoredWebhook, policy: CallbackPolicy) throws {
+        guard let secrets = SecretRing(stored.secrets) else {
+            throw StoreUnusable("the secrets of the webhook \(stored.subscription.id) can't be read")
+        }
+        self.init(
+            number: stored.number, subscription: stored.subscription, callback: stored.callback, policy: policy,
+            secrets: secrets, disabled: stored.disabled, hadFailedSince: stored.failingSince, position: stored.position)
     }
 
     /// Why nothing can be sent to it by today's settings, as far as its callback alone tells: a name may lead anywhere.

@@ -8,7 +8,7 @@ import TipwireStore
 ///
 /// All are in memory, since every event asks who wants it; the store has the truth, which each change reaches first.
 public final class WebhookSubscriptions: AccessEnforcing, Sendable {
-    private struct State {
+    struct State {
         var roster: WebhookRoster
         /// Deliveries that wait for their first or next attempt. Beside the roster, because they change all the time.
         var pending: [WebhookNumber: Int] = [:]
@@ -23,32 +23,41 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var dead: [WebhookNumber: Int] = [:]
         /// The level that the store has.
         var keptLevel: Int64
+        /// When attempts of each were last asked for, as far as is known here.
+        var asked: [WebhookNumber: Timestamp] = [:]
+        /// When all of this was last read.
+        var readAt: Timestamp?
     }
 
     /// Most deliveries that are removed in one transaction, each with up to as many attempts as the schedule has: some tens
     /// of milliseconds.
     private static let trimDeliveries = 100
 
-    private let store: any WebhookStore
-    private let directory: Directory
-    private let position: LogPosition
-    private let quota: SubscriptionQuota
-    private let scheduler: DeliveryScheduler
-    private let wakeUp: WakeUp.Listener
-    private let clock: any DeliveryClock
-    private let policy: CallbackPolicy
+    let store: any WebhookStore
+    let directory: Directory
+    let position: LogPosition
+    let quota: SubscriptionQuota
+    let scheduler: DeliveryScheduler
+    let wakeUp: WakeUp.Listener
+    let clock: any DeliveryClock
+    let policy: CallbackPolicy
     private let secretOverlap: Int64
     private let logger: Logger
-    private let state: Mutex<State>
+    let state: Mutex<State>
     /// Changes of webhooks, and stretches of the log that become deliveries, happen one after another: a webhook that is
     /// made or enabled knows exactly where in the log it begins.
     let turn = Turn()
 
-    /// - Parameter secretOverlap: how long a secret that was replaced is signed with too, in milliseconds.
+    /// Whether other nodes use the same store.
+    let isShared: Bool
+
+    /// - Parameters:
+    ///   - secretOverlap: how long a secret that was replaced is signed with too, in milliseconds.
+    ///   - isShared: whether other nodes use the same store.
     init(
         store: any WebhookStore, directory: Directory, position: LogPosition, quota: SubscriptionQuota,
         scheduler: DeliveryScheduler, wakeUp: WakeUp.Listener, clock: any DeliveryClock, policy: CallbackPolicy,
-        secretOverlap: Int64, logger: Logger
+        secretOverlap: Int64, isShared: Bool, logger: Logger
     ) async throws {
         self.store = store
         self.directory = directory
@@ -60,30 +69,13 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         self.policy = policy
         self.secretOverlap = secretOverlap
         self.logger = logger
+        self.isShared = isShared
+        state = Mutex(State(roster: WebhookRoster(level: 0), keptLevel: 0))
         let snapshot = try await store.webhooks()
-        var state = State(roster: WebhookRoster(level: snapshot.level), keptLevel: snapshot.level)
-        for (stored, backlog) in snapshot.webhooks {
-            guard let secrets = SecretRing(stored.secrets) else {
-                throw StoreUnusable("the secrets of the webhook \(stored.subscription.id) can't be read")
-            }
-            state.roster.put(
-                Webhook(
-                    number: stored.number, subscription: stored.subscription, callback: stored.callback,
-                    policy: policy, secrets: secrets, disabled: stored.disabled,
-                    hadFailedSince: stored.disabled == nil ? nil : stored.failingSince, position: stored.position))
-            state.pending[stored.number] = backlog.pending
-            quota.enter(stored.subscription)
-        }
-        // What all that are enabled have behind them is nobody's business: a server whose webhooks were disabled for weeks
-        // must not read those weeks before the first event of a new one.
-        let enabled = state.roster.list(where: \.isEnabled).map { state.roster.position(of: $0) }
-        state.roster.level = max(state.roster.level, enabled.min() ?? position.bounds.head)
-        self.state = Mutex(state)
+        try adopt(snapshot, asked: [:])
         // Before anything is sent: a key may have been revoked in the moment of a crash, or have expired since.
-        await disableUnfounded()
-        for (stored, backlog) in snapshot.webhooks where self[stored.number]?.isEnabled == true {
-            scheduler.add(stored.number, backlog: backlog, failingSince: stored.failingSince)
-        }
+        if scheduler.isSending { await disableUnfounded() }
+        schedule(snapshot)
     }
 
     // MARK: Reading
@@ -155,6 +147,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     ///   subscriptions as it may.
     public func enable(_ webhook: Webhook, key: String?) async throws -> Webhook? {
         let enabled = try await turn.take { () async throws -> Webhook? in
+            try await catchUp()
             guard var webhook = self[webhook.number] else { return nil }
             guard !webhook.isEnabled else { return webhook }
             let now = clock.now()
@@ -165,8 +158,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             }
             if let loss = directory.look({ $0.loss(of: webhook.subscription, at: now) }) {
                 // Not a message may go out, and whoever asked should see why.
-                try await store.updateWebhook(
-                    webhook.number, disabled: loss, position: webhook.position, key: former.key)
+                try await store.updateWebhook(webhook.number, disabled: loss, key: former.key)
                 state.withLock { $0.roster.change(webhook.number) { $0.disabled = loss } }
                 return webhook
             }
@@ -176,8 +168,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             webhook.disabled = nil
             webhook.hadFailedSince = nil
             do {
-                try await store.updateWebhook(
-                    webhook.number, disabled: nil, position: webhook.position, key: webhook.subscription.key)
+                try await store.updateWebhook(webhook.number, disabled: nil, key: webhook.subscription.key)
             } catch {
                 if changesHands { quota.leave(webhook.subscription) }
                 throw error
@@ -205,15 +196,15 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         _ webhook: Webhook, to secret: WebhookSecret, endsOthers: Bool = false
     ) async throws -> Timestamp? {
         try await turn.take {
-            guard var secrets = self[webhook.number]?.secrets else { return nil }
             let now = clock.now()
             let overlapEnd = endsOthers ? now : now.advanced(milliseconds: secretOverlap)
-            if endsOthers {
-                secrets = SecretRing(secret)
-            } else {
+            // From those that the store has, which another node may have changed.
+            let stored = try await store.changeSecrets(of: webhook.number) { before in
+                guard !endsOthers, var secrets = SecretRing(before) else { return SecretRing(secret).stored }
                 secrets.rotate(to: secret, overlapEnd: overlapEnd, at: now)
+                return secrets.stored
             }
-            try await store.setSecrets(secrets.stored, of: webhook.number)
+            guard let secrets = stored.flatMap(SecretRing.init) else { return nil }
             state.withLock { $0.roster.change(webhook.number) { $0.secrets = secrets } }
             return overlapEnd
         }
@@ -221,13 +212,12 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
 
     private func disable(_ number: WebhookNumber, _ reason: DisabledReason) async throws {
         try await turn.take {
+            try await catchUp()
             guard let webhook = self[number], webhook.isEnabled else { return }
-            let own = state.withLock { $0.roster.position(of: webhook) }
             // Whoever lost their access gets nothing more, whatever becomes of the record. Its owner's wish is fulfilled or
             // isn't.
             var failingSince = reason == .owner ? nil : scheduler.remove(number)
-            try await store.updateWebhook(
-                number, disabled: reason, position: own, key: webhook.subscription.key)
+            try await store.updateWebhook(number, disabled: reason, key: webhook.subscription.key)
             failingSince = scheduler.remove(number) ?? failingSince
             noteDisabled(number, reason, failingSince: failingSince)
         }
@@ -256,7 +246,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             "webhook disabled", metadata: ["webhook": "\(disabled.id)", "reason": "\(reason.rawValue)"])
     }
 
-    private func forget(_ number: WebhookNumber) {
+    func forget(_ number: WebhookNumber) {
         scheduler.remove(number)
         let webhook = state.withLock { state in
             state.pending[number] = nil
@@ -288,17 +278,25 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     }
 
     private func disableIfUnfounded(_ number: WebhookNumber) async {
-        let now = clock.now()
-        guard let webhook = self[number], webhook.isEnabled,
-            let reason = directory.look({ $0.loss(of: webhook.subscription, at: now) })
-        else { return }
+        guard let reason = loss(of: number) else { return }
         do {
-            try await disable(number, reason)
+            guard isShared else { return try await disable(number, reason) }
+            // What it rests on may have been made on another node a moment ago.
+            try await directory.refresh()
+            try await refresh()
+            if let reason = loss(of: number) { try await disable(number, reason) }
         } catch {
             // It has no place in the scheduler any more, and this is tried again within a second.
             logger.error(
                 "a webhook that lost its access was not disabled in the store", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// What an enabled one has lost of what it rests on.
+    private func loss(of number: WebhookNumber) -> DisabledReason? {
+        let now = clock.now()
+        guard let webhook = self[number], webhook.isEnabled else { return nil }
+        return directory.look { $0.loss(of: webhook.subscription, at: now) }
     }
 
     // MARK: Deliveries

@@ -21,6 +21,30 @@ struct AccountObject: Decodable {
     let createdAt: String
 }
 
+struct NodeObject: Decodable {
+    struct Connections: Decodable {
+        let feed: Int
+        let sse: Int
+        let eventsub: Int
+        let overlay: Int
+    }
+
+    let name: String
+    let version: String
+    let url: String
+    let startedAt: String
+    let isDraining: Bool
+    let sendsWebhooks: Bool
+    let connections: Connections
+    let lagEvents: Int
+    let silentMilliseconds: Int
+
+    /// After three seconds without a word it may be gone, and is in the list until that is sure.
+    var state: String {
+        silentMilliseconds > 3_000 ? "silent for \(silentMilliseconds / 1_000) s" : isDraining ? "draining" : "up"
+    }
+}
+
 struct LinkObject: Decodable {
     let url: String
     let expiresAt: String

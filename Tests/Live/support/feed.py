@@ -9,11 +9,11 @@ from websockets.sync.client import connect
 class Feed:
     """An open WebSocket. Every frame is a text; JSON unless it is `pong`."""
 
-    def __init__(self, port, query, open_timeout=10.0, headers=None, compression="deflate", context=None):
+    def __init__(self, port, query, open_timeout=10.0, headers=None, compression="deflate", context=None, path="/"):
         # permessage-deflate is offered, as most clients do; the server may decline it. Keep-alive pings are off, so
         # that every inbound frame is one that the test sent.
         self.socket = connect(
-            f"{'wss' if context else 'ws'}://127.0.0.1:{port}/?{query}", proxy=None, ping_interval=None, open_timeout=open_timeout,
+            f"{'wss' if context else 'ws'}://127.0.0.1:{port}{path}?{query}", proxy=None, ping_interval=None, open_timeout=open_timeout,
             close_timeout=2.0, max_size=None, compression=compression, additional_headers=headers,
             ssl=context).__enter__()
 

@@ -169,6 +169,38 @@ struct DirectoryTests {
         }
     }
 
+    @Test("What another node changed in the store is seen after a refresh, and what it took away is enforced here")
+    func refresh() async throws {
+        try await withHouse { house in
+            let gone = try await house.directory.makePage("gone", of: house.olivia.id)
+            for (number, key) in [APIKey.random(), .random()].enumerated() {
+                try await house.directory.createKey(
+                    keyRecord(key, id: "k\(number)", account: house.olivia.id, pages: [house.page.id, gone.id]))
+            }
+            try await house.directory.addMember(house.mia.id, to: house.page.id)
+            let version = house.directory.view.pagesVersion
+            let other = try await TipwireHub.Directory(store: house.store)
+            let made = try await other.makePage("made", of: house.mia.id)
+            _ = try await other.updatePage(house.page.id) { $0.title = "Renamed" }
+            try await other.removeMember(house.mia.id, from: house.page.id)
+            try await other.deletePage(gone.id)
+            _ = try await other.revokeKey("k1")
+            #expect(house.directory.view.page(slug: made.slug) == nil)
+            try await house.directory.refresh()
+            let view = house.directory.view
+            #expect(view.page(slug: made.slug) == made)
+            #expect(view.page(house.page.id)?.title == "Renamed")
+            #expect(view.page(gone.id) == nil && view.pages(ownedBy: house.olivia.id) == [house.page.id])
+            #expect(view.key("k1") == nil && view.key("k0")?.pages == [house.page.id])
+            #expect(view.pagesVersion > version)
+            let losses = house.enforcer.losses.value
+            #expect(losses.count == 3)
+            for (_, loss) in Self.losses { #expect(losses.contains { $0.hasPrefix(loss) }, "\(loss)") }
+            try await house.directory.refresh()
+            #expect(house.enforcer.losses.value.count == 3)
+        }
+    }
+
     @Test("Taking the owner off a page's members closes nothing: its streams don't rest on that")
     func ownerAsMember() async throws {
         try await withHouse { house in

@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireStore
 
 @testable import TipwireHub
 
@@ -60,5 +61,42 @@ struct SocketRegistryTests {
         _ = registry.claim("a", at: noon)
         registry.release("a", position: nil, at: after(60))
         #expect(registry.claim("a", at: after(179)) == .granted(subscription, position: 5))
+    }
+
+    // MARK: With a store that nodes share
+
+    @Test("What waits is given to the store once, again if that failed, and nobody has it meanwhile")
+    func givingBack() {
+        var registry = registry()
+        #expect(registry.giveBack([]) == ["a": 5])
+        #expect(registry.giveBack([]) == [:] && registry.claim("a", at: noon) == .occupied)
+        #expect(registry.giveBack(["a", "gone"]) == ["a": 5])
+        registry.leave("a", isConnected: false)
+        #expect(registry.claim("a", at: noon) == .unknown && registry.entries["a"]?.isHere == false)
+        #expect(registry.expire(at: after(999)) == [], "the store's clock decides")
+    }
+
+    @Test("What the store gives is promised, and one that nobody here has released stays")
+    func receiving() {
+        var registry = SocketRegistry(window: 120_000)
+        registry.receive(StoredSocket(subscription: subscription, position: 7))
+        #expect(registry.entries["a"]?.phase == .claimed(position: 7))
+        let first = registry.entries["a"]?.claim
+        registry.release("a", position: nil, at: noon)
+        #expect(registry.giveBack([]) == ["a": 7])
+        registry.leave("a", isConnected: true)
+        registry.release("a", position: 9, at: noon)
+        #expect(registry.entries["a"]?.phase == .elsewhere(isConnected: true))
+        registry.receive(StoredSocket(subscription: subscription, position: 8))
+        #expect(registry.entries["a"]?.claim != first, "a claim of before has nothing to say")
+    }
+
+    @Test("A log that ends earlier takes everyone back to its end")
+    func clamping() {
+        var registry = registry(position: 5)
+        registry.clamp(to: 6)
+        #expect(registry.claim("a", at: noon) == .granted(subscription, position: 5))
+        registry.clamp(to: 3)
+        #expect(registry.entries["a"]?.phase == .claimed(position: 3))
     }
 }

@@ -56,6 +56,53 @@ struct EventRelayTests {
         }
     }
 
+    @Test("What a commit hands along is read from no log")
+    func reads() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            for _ in 1...50 {
+                let answer = try await hub.tip(page)
+                try await listener.received(through: answer.lastSequence)
+            }
+            // The poll's are all there may be, one a second.
+            #expect(hub.metrics.logReads.value < 25)
+        }
+    }
+
+    @Test("A log that another one has taken the place of cuts all listeners, and goes on from its own end")
+    func replacedLog() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let listener = try await hub.listen(.page(page.id), as: principal(account))
+            try await listener.received(through: try await hub.tips(page, 5).last!.lastSequence)
+            // As if the store had come back without the last two, and taken one anew since.
+            hub.position.replace(with: LogBounds(epoch: "other", head: 3, prunedThrough: 0))
+            hub.wakeUp.signal()
+            try await until { listener.sink.heard.value.end != nil }
+            let late = try await hub.listen(
+                .page(page.id), as: principal(account), from: .position("\(try await hub.store.bounds().epoch)-5"))
+            try await until { late.sink.heard.value.resumptions.map(\.status) == [.reset] }
+        }
+    }
+
+    @Test("An event of a page that another node has made is told, and the page known from then on")
+    func foreignPage() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let other = try await TipwireHub.Directory(store: hub.store)
+            let page = try await other.makePage("made-elsewhere", of: account.id)
+            let listener = try await hub.listen(.owner(account.id, limit: nil), as: principal(account))
+            _ = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: [draft()], idempotencyKey: nil)], at: noon)
+            hub.wakeUp.signal()
+            try await listener.received(through: 1)
+            #expect(hub.directory.view.page(page.id) == page)
+        }
+    }
+
     @Test("A wake-up without events, as another node's is, makes the relay read the log")
     func newsWithoutEvents() async throws {
         try await withHub { hub in

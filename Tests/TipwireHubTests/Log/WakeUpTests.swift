@@ -47,6 +47,28 @@ struct WakeUpTests {
         #expect(listener.take(after: 4).isEmpty)
     }
 
+    @Test("Whoever was told of anything but events that follow knows that the log has more")
+    func wholeness() throws {
+        let wakeUp = WakeUp()
+        let listener = wakeUp.listen()
+        func isWhole(after sequence: Int64) -> Bool { listener.takeNews(after: sequence).isWhole }
+        #expect(isWhole(after: 0))
+        wakeUp.signal(try events(1...3))
+        #expect(isWhole(after: 0))
+        wakeUp.signal(try events(1...3))
+        #expect(isWhole(after: 3), "what is known already is nothing to read for")
+        wakeUp.signal(try events(5...5))
+        #expect(!isWhole(after: 3))
+        wakeUp.signal(try events(4...4))
+        wakeUp.signal()
+        #expect(!isWhole(after: 3))
+        wakeUp.signal(try events(4...Int64(WakeUp.Listener.maximumEvents) + 3))
+        wakeUp.signal(try events(Int64(WakeUp.Listener.maximumEvents) + 4...Int64(WakeUp.Listener.maximumEvents) + 4))
+        let news = listener.takeNews(after: 3)
+        #expect(news.events.count == WakeUp.Listener.maximumEvents && !news.isWhole)
+        #expect(isWhole(after: 0))
+    }
+
     @Test("The oldest commit since the last look is known, also when its events don't follow or didn't fit")
     func oldestCommit() throws {
         let wakeUp = WakeUp()

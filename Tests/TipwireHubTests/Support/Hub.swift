@@ -35,7 +35,7 @@ struct Hub: Sendable {
         intake = TipIntake(
             store: store, position: position, wakeUp: wakeUp, clock: clock.wall, maxPending: maxPending,
             metrics: metrics, logger: silence)
-        encoder = EventEncoder(directory: directory, epoch: position.epoch) { "http://tipwire.test" }
+        encoder = EventEncoder(directory: directory, position: position) { "http://tipwire.test" }
         reader = CatchUpReader(
             store: store, directory: directory, encoder: encoder, metrics: metrics, logger: silence, sharing: sharing)
         fanout = Fanout(
@@ -43,7 +43,8 @@ struct Hub: Sendable {
             makeSender: { KernelDouble() })
         directory.enforce(with: fanout)
         relay = EventRelay(
-            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, logger: silence)
+            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, metrics: metrics,
+            logger: silence)
     }
 
     /// Submits one tip.

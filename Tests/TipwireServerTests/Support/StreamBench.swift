@@ -34,7 +34,7 @@ final class StreamBench {
         _ world: World, form: AcceptedStream.Form, start: Subscription.Start, maxMessageBytes: Int
     ) throws {
         let position = LogPosition(LogBounds(epoch: Self.epoch, head: 7, prunedThrough: 0))
-        let encoder = EventEncoder(directory: world.directory, epoch: position.epoch, publicURL: { "" })
+        let encoder = EventEncoder(directory: world.directory, position: position, publicURL: { "" })
         fanout = Fanout(
             eventLoops: [channel.eventLoop],
             settings: .init(

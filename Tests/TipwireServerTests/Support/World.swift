@@ -64,7 +64,7 @@ struct World {
     /// EventSub's sockets beside a fan-out that has no loops, and so no listeners.
     func sockets() async throws -> SocketSubscriptions {
         let position = LogPosition(try await store.bounds())
-        let encoder = EventEncoder(directory: directory, epoch: position.epoch, publicURL: { "" })
+        let encoder = EventEncoder(directory: directory, position: position, publicURL: { "" })
         let fanout = Fanout(
             eventLoops: [],
             settings: .init(

@@ -67,6 +67,38 @@ struct AttemptRecorderTests {
         }
     }
 
+    @Test("Ends of events that the log has lost are not kept, however long the store refused them; later ones are")
+    func lost() async throws {
+        try await Self.withRecorder { recorder, bench in
+            let gate = Gate()
+            bench.store.hook { hooks in
+                hooks.beforeRecord = {
+                    try await gate.pass()
+                    throw LogReplaced()
+                }
+            }
+            try await Self.run(recorder) { group in
+                group.addTask { await recorder.record(Self.progress(5), standing: nil) }
+                try await gate.arrived()
+                for sequence in [4, 6] {
+                    group.addTask { await recorder.record(Self.progress(sequence), standing: nil) }
+                }
+                try await eventually { recorder.waitingCount == 2 }
+                recorder.logReplaced(endingAt: 4)
+                // Its id stands for an event of the log that is there now.
+                group.addTask { await recorder.record(Self.progress(5, of: WebhookNumber(rawValue: 2)), standing: nil) }
+                bench.store.hook { $0.beforeRecord = nil }
+                gate.open()
+                try await eventually {
+                    bench.clock.advance(milliseconds: AttemptRecorder.pause)
+                    return bench.store.records.value.joined().count == 2
+                }
+            }
+            let kept = bench.store.records.value.joined().map(\.id)
+            #expect(Set(kept) == [Self.progress(4).id, Self.progress(5, of: WebhookNumber(rawValue: 2)).id])
+        }
+    }
+
     @Test("Of what several ends show of an endpoint the last is kept, and that it is to be disabled")
     func standings() async throws {
         try await Self.withRecorder { recorder, bench in

@@ -17,8 +17,11 @@ struct DeliverySchedulerTests {
             limits.attempts = attempts
             limits.endpoint.held = held
             scheduler = DeliveryScheduler(limits: limits, clock: clock)
-            steps = scheduler.steps.makeAsyncIterator()
+            steps = scheduler.begin().steps.makeAsyncIterator()
         }
+
+        /// Another term.
+        func begin() { steps = scheduler.begin().steps.makeAsyncIterator() }
 
         func add(_ webhooks: Int..., firsts: Int = 0) {
             for webhook in webhooks {
@@ -163,6 +166,33 @@ struct DeliverySchedulerTests {
         #expect(reading?.nextRetry == now.advanced(milliseconds: 9_000) && reading?.health.failingSince == now)
         var alarms = bench.scheduler.alarms.makeAsyncIterator()
         #expect(await alarms.next() != nil, "somebody is told that there is an alarm")
+    }
+
+    @Test("At rest it has no endpoints and gives nothing out; in the next term an endpoint waits for what is under way")
+    func terms() async throws {
+        let bench = Bench()
+        bench.add(1, 2)
+        bench.offer(1, 1...2)
+        #expect(try await bench.next(1) == ["1/1"])
+        bench.scheduler.rest(grace: 7)
+        #expect(!bench.scheduler.isSending && bench.scheduler.running == 1)
+        bench.add(1, firsts: 2)
+        bench.offer(2, 1...1)
+        #expect(bench.scheduler.reading(of: WebhookNumber(rawValue: 1)) == nil)
+        #expect(await bench.rest() == 0)
+        var terms = bench.scheduler.terms.makeAsyncIterator()
+        var end = try #require(await terms.next()).end.makeAsyncIterator()
+        #expect(await end.next() == 7)
+        #expect(await end.next() == nil)
+
+        bench.begin()
+        bench.add(1, firsts: 1)
+        bench.offer(2, 1...1)
+        bench.add(2)
+        bench.offer(2, 2...2)
+        #expect(try await bench.next(1) == ["2/2"])
+        bench.end(1, 1)
+        #expect(try await bench.next(1) == ["1 firsts"])
     }
 
     @Test("After a stop nothing begins, and what was given out is all that comes")

@@ -202,6 +202,33 @@ struct EndpointQueueLoadTests {
         #expect(queue.steps() == ["first 3"])
     }
 
+    @Test("What others made ahead of what is held comes before it, and what is under way or over not once more")
+    func firstsOfOthers() {
+        let queue = Queue()
+        queue.offer(3, 5)
+        #expect(queue.steps() == ["first 3"])
+        queue.value.reloadFirsts()
+        #expect(queue.steps() == ["firsts after 0"])
+        queue.end(3)
+        queue.value.loaded(firsts: Queue.ids(2, 3, 4, 5), limit: 9)
+        for sequence in [2, 4, 5] {
+            #expect(queue.steps() == ["first \(sequence)"])
+            queue.end(sequence)
+        }
+        #expect(queue.steps() == [])
+    }
+
+    @Test("A load that began before others made some is made once more")
+    func staleLoadOfFirsts() {
+        let queue = Queue(firsts: 1)
+        #expect(queue.steps() == ["firsts after 0"])
+        queue.value.reloadFirsts()
+        queue.value.loaded(firsts: Queue.ids(5), limit: 9)
+        #expect(queue.steps() == ["firsts after 0"])
+        queue.value.loaded(firsts: Queue.ids(2, 5), limit: 9)
+        #expect(queue.steps() == ["first 2"])
+    }
+
     // MARK: Alarms
 
     @Test("It wants to be asked again when the next is due, and not for what only news can change")

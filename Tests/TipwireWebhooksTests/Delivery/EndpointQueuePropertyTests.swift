@@ -121,6 +121,8 @@ private struct QueueScenario {
 
     private mutating func tellReload() {
         isReloadUntold = false
+        // Another node has made deliveries too.
+        if seed.chance(50) { queue.reloadFirsts() }
         queue.reloadRetries(at: time)
     }
 

@@ -48,11 +48,13 @@ struct WebhookBench: Sendable {
     }
 
     /// Runs an engine while `body` lasts, and then cuts it off, as a crash does.
+    ///
+    /// - Parameter node: what the one of several nodes sends with; it rests until it is told to send. Nil: it is alone.
     func live(
         _ settings: WebhookEngine.Settings = .init(), resolver: ResolverDouble = ResolverDouble("1.1.1.1"),
-        _ body: @Sendable (WebhookLife) async throws -> Void
+        node: SenderDouble? = nil, _ body: @Sendable (WebhookLife) async throws -> Void
     ) async throws {
-        let life = try await WebhookLife(self, settings, resolver)
+        let life = try await WebhookLife(self, settings, resolver, node)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await life.engine.run() }
             defer { group.cancelAll() }
@@ -85,27 +87,31 @@ func withWebhooks(
 /// One engine, from its start to its end.
 struct WebhookLife: Sendable {
     let bench: WebhookBench
+    let sender: SenderDouble
     let directory: TipwireHub.Directory
     let position: LogPosition
     let wakeUp = WakeUp()
     let quota: SubscriptionQuota
     let engine: WebhookEngine
 
-    init(_ bench: WebhookBench, _ settings: WebhookEngine.Settings, _ resolver: ResolverDouble) async throws {
+    init(
+        _ bench: WebhookBench, _ settings: WebhookEngine.Settings, _ resolver: ResolverDouble,
+        _ node: SenderDouble? = nil
+    ) async throws {
         self.bench = bench
+        sender = node ?? bench.sender
         directory = try await TipwireHub.Directory(store: bench.store)
         position = LogPosition(try await bench.store.bounds())
         quota = SubscriptionQuota(limits: .init(perKey: 200, perPage: 400, creationsPerMinute: 1_000))
         engine = try await WebhookEngine(
             settings: settings, store: bench.store, directory: directory, position: position, wakeUp: wakeUp,
-            encoder: EventEncoder(directory: directory, epoch: position.epoch) { "http://tipwire.test" },
+            encoder: EventEncoder(directory: directory, position: position) { "http://tipwire.test" },
             quota: quota, check: TargetCheck(addresses: settings.policy.addresses, resolver: resolver),
-            sender: bench.sender, clock: bench.clock, logger: silence)
+            sender: sender, clock: bench.clock, isShared: node != nil, logger: silence)
     }
 
     var store: WebhookStoreDouble { bench.store }
     var clock: DeliveryClockDouble { bench.clock }
-    var sender: SenderDouble { bench.sender }
     var main: Page { bench.main }
 
     // MARK: Doing

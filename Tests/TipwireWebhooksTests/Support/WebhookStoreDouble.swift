@@ -8,6 +8,7 @@ final class WebhookStoreDouble: ForwardingStore {
     typealias Hook = @Sendable () async throws -> Void
 
     struct Hooks: Sendable {
+        var beforeWebhooks: Hook?
         var beforeRecord: Hook?
         var beforeDispatch: Hook?
         var beforeUpdate: Hook?
@@ -35,6 +36,11 @@ final class WebhookStoreDouble: ForwardingStore {
         try await hook(hooks.withLock { $0 })?()
     }
 
+    func webhooks() async throws -> WebhookSnapshot {
+        try await run { $0.beforeWebhooks }
+        return try await real.webhooks()
+    }
+
     func record(_ progress: [DeliveryProgress], standings: [WebhookNumber: EndpointStanding]) async throws {
         try await run { $0.beforeRecord }
         try await real.record(progress, standings: standings)
@@ -48,11 +54,9 @@ final class WebhookStoreDouble: ForwardingStore {
         return try await real.dispatch(dispatch)
     }
 
-    func updateWebhook(
-        _ number: WebhookNumber, disabled: DisabledReason?, position: Int64?, key: String?
-    ) async throws {
+    func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
         try await run { $0.beforeUpdate }
-        try await real.updateWebhook(number, disabled: disabled, position: position, key: key)
+        try await real.updateWebhook(number, disabled: disabled, key: key)
     }
 
     func firsts(of webhook: WebhookNumber, after id: DeliveryID?, limit: Int) async throws -> [DeliveryID] {

@@ -1,0 +1,213 @@
+"""Several servers on one PostgreSQL, each with a way of its own to it, and to NATS if they have one."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+
+from . import http as web
+from .link import Link, Loop
+from .ownpostgres import OwnPostgres, free_port
+from .server import Server
+from .waiting import eventually
+from .webhooks import ALLOWED
+
+NAMES = "abc"
+# Milliseconds: who was silent for longer has missed two beats.
+RECENT = 3_000
+
+
+class Nats:
+    """A nats-server on a free port of 127.0.0.1, which keeps nothing."""
+
+    def __init__(self, folder):
+        self.port, self._monitor = free_port(), free_port()
+        self._log = open(pathlib.Path(folder) / "nats.log", "ab")
+        self.process = None
+        self.start()
+
+    @staticmethod
+    def program():
+        return shutil.which("nats-server")
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.program(), "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self._monitor)],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        eventually(lambda: self._says("connections") is not None, "NATS to start")
+
+    def _says(self, name):
+        try:
+            return web.request(self._monitor, "GET", "/varz").json[name]
+        except OSError:
+            return None
+
+    def messages(self):
+        """How many were sent to it so far."""
+        return self._says("in_msgs")
+
+    def clients(self):
+        return self._says("connections")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        self.kill()
+        self._log.close()
+
+
+class Node(Server):
+    """One of them. Its data folder, and so its admin key, is its own."""
+
+    def __init__(self, name, data, database, wakeup=None, options=(), log_level="info"):
+        self.name = name
+        self.database, self.wakeup = database, wakeup
+        more = ["--node-name", name, "--auth-max-failures-per-minute", "0", *ALLOWED, *options]
+        super().__init__(data, *more, log_level=log_level)
+        self.is_suspended = False
+
+    @property
+    def links(self):
+        return [link for link in (self.database, self.wakeup) if link]
+
+    def reached_by(self, url, wakeup=None):
+        self.options += ["--database", url]
+        if wakeup:
+            self.options += ["--wakeup", wakeup]
+        return self
+
+    @property
+    def is_up(self):
+        """Whether a client may expect an answer of it."""
+        return bool(self.process) and self.process.poll() is None and not self.is_suspended
+
+    def suspend(self):
+        """As a machine that stands still: connections are taken, and nothing is said."""
+        self.is_suspended = True
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.is_suspended = False
+
+    def kill(self):
+        if self.process:
+            super().kill()
+        self.is_suspended = False
+
+    def is_ready(self):
+        try:
+            return self.get("/ready", key=None, timeout=3).status == 200
+        except OSError:
+            return False
+
+    def listed(self):
+        """The nodes as this one lists them, those that are gone and not yet forgotten too."""
+        answer = self.get("/api/v1/nodes")
+        assert answer.status == 200, answer
+        return answer.json["data"]
+
+    def knows(self):
+        """The names of those that it has heard of lately."""
+        return sorted(one["name"] for one in self.listed() if one["silentMilliseconds"] < RECENT)
+
+    def __repr__(self):
+        return f"<node {self.name}>"
+
+
+class Cluster:
+    """The database, the nodes, and what lies between them."""
+
+    def __init__(self, folder, count=3, nats=False, options=(), log_level="info"):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._loop = Loop()
+        self.postgres = OwnPostgres()
+        self.nats = Nats(self.folder) if nats else None
+        self.nodes = []
+        for name in NAMES[:count]:
+            database = Link(self._loop, self.postgres.port)
+            wakeup = Link(self._loop, self.nats.port) if nats else None
+            node = Node(name, self.folder / name, database, wakeup, options, log_level)
+            self.nodes.append(
+                node.reached_by(self.postgres.url(database.port), wakeup and f"nats://127.0.0.1:{wakeup.port}"))
+
+    def start(self):
+        """All at once."""
+        failures = []
+
+        def one(node):
+            try:
+                node.start()
+            except BaseException as error:
+                failures.append(error)
+        threads = [threading.Thread(target=one, args=(node,)) for node in self.nodes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return self.settle()
+
+    def mend(self):
+        """Heals, resumes and starts whatever needs it."""
+        if not any(node.process for node in self.nodes):
+            return self.start()
+        for node in self.nodes:
+            for link in node.links:
+                link.heal()
+            if node.is_suspended:
+                node.resume()
+            if node.process and node.process.poll() is not None:
+                node.kill()
+                node.start()
+        if self.nats and self.nats.process.poll() is not None:
+            self.nats.start()
+        return self.settle()
+
+    def settle(self, seconds=30.0):
+        """Waits until every node is ready and each lists them all."""
+        names = [node.name for node in self.nodes]
+        eventually(lambda: all(node.is_ready() for node in self.nodes), "all nodes to be ready", seconds, every=0.05)
+        eventually(
+            lambda: all(node.knows() == names for node in self.nodes), "all nodes to know each other", seconds,
+            every=0.05)
+        return self
+
+    def __iter__(self):
+        return iter(self.nodes)
+
+    def __getitem__(self, place):
+        return self.nodes[place]
+
+    def up(self):
+        return [node for node in self.nodes if node.is_up]
+
+    def sender(self):
+        """The node that sends the webhooks."""
+        def found():
+            sending = {
+                one["name"] for one in self.up()[0].listed()
+                if one["sendsWebhooks"] and one["silentMilliseconds"] < RECENT}
+            return next((node for node in self.up() if node.name in sending), None)
+        return eventually(found, "a node that sends", 35, every=0.1)
+
+    def others(self, *nodes):
+        return [node for node in self.nodes if node not in nodes]
+
+    def close(self):
+        for node in self.nodes:
+            if node.is_suspended:
+                os.kill(node.process.pid, signal.SIGCONT)
+            node.kill()
+            for link in node.links:
+                link.close()
+        if self.nats:
+            self.nats.close()
+        self.postgres.close()
+        self._loop.close()
