@@ -3,15 +3,18 @@
 import contextlib
 import itertools
 import random
+import re
 import threading
 import time
 import types
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from conftest import SEED
 from support import http as web
+from support.browser import Window
 from support.commandline import CommandLine
 from support.eventsub import BASE, EventSubSocket, RawEventSubSocket, connection, data_of, listed, subscribe
 from support.feed import Feed
@@ -172,6 +175,18 @@ def test_who_is_there_is_told_to_administrators(nodes):
 
 
 # Events
+
+
+def test_the_dashboard_shows_who_is_there(nodes, chromium):
+    with Window(chromium, nodes[0]) as window:
+        page = window.view(window.sign_in(), "/listeners")
+        rows = page.locator("#nodes tr")
+        expect(rows).to_have_count(len(nodes.nodes))
+        for node in nodes:
+            row = rows.filter(has=page.locator(".name", has_text=re.compile(f"^{node.name}$")))
+            expect(row).to_contain_text("Up")
+            expect(row).to_contain_text(node.url)
+        expect(rows.filter(has_text="Sends them")).to_have_count(1)
 
 
 def test_a_tip_to_any_node_is_heard_in_every_dialect_on_every_node(nodes, receiver):
@@ -611,13 +626,23 @@ def boxes(nodes):
         eventually(
             lambda: node.handshake(web.query(key=key, kind="none"), path="/overlay/socket").status == 400, "the key", SOON)
     with Box(b, key, "one") as one, Box(c, key, "two") as two:
-        yield types.SimpleNamespace(both=(one, two), slug=cast.slug)
+        yield types.SimpleNamespace(both=(one, two), slug=cast.slug, path=f"/api/v1/pages/{cast.slug}")
 
 
 def test_overlays_on_all_nodes_show_what_comes_to_any(nodes, boxes):
     for node in nodes:
         cursor = node.tip(boxes.slug)["cursor"]
         assert [box.json(SOON)["cursor"] for box in boxes.both] == [cursor] * 2
+
+
+def test_a_pause_of_alerts_is_told_to_the_overlays_of_all_nodes(nodes, boxes):
+    for node, paused in zip(nodes, (True, False, True)):
+        assert node.call("PATCH", f"{boxes.path}/alerts", {"paused": paused}).status == 200
+        for box in boxes.both:
+            told = box.json(SOON)
+            assert (told["type"], told["paused"], told["muted"]) == ("overlay.alerts", paused, False)
+        for other in nodes:
+            assert other.get(f"{boxes.path}/alerts").json == {"paused": paused, "muted": False}
 
 
 # Faults

@@ -12,6 +12,7 @@ public final class Directory: SharedPart {
     /// Changes happen one after another: two changes of one page must reach the copy in the order of the store.
     private let turn = Turn()
     private let enforcers = Mutex<[any AccessEnforcing]>([])
+    private let followers = Mutex<[any PageFollowing]>([])
 
     public init(store: any DirectoryStore) async throws {
         self.store = store
@@ -30,6 +31,9 @@ public final class Directory: SharedPart {
     public func enforce(with enforcer: any AccessEnforcing) {
         enforcers.withLock { $0.append(enforcer) }
     }
+
+    /// Whoever tells connections how their page is now.
+    public func follow(with follower: any PageFollowing) { followers.withLock { $0.append(follower) } }
 
     public func createAccount(_ new: NewAccount) async throws -> Account {
         try await turn.take {
@@ -51,9 +55,11 @@ public final class Directory: SharedPart {
     public func updatePage(_ id: Page.ID, _ change: @Sendable (inout Page) -> Void) async throws -> Page? {
         try await turn.take {
             guard var page = look({ $0.page(id) }) else { return nil }
+            let former = page.alerts
             change(&page)
             try await store.updatePage(page)
             state.withLock { $0.put(page) }
+            if page.alerts != former { await tellOfAlerts(of: page) }
             return page
         }
     }
@@ -111,11 +117,12 @@ public final class Directory: SharedPart {
     public func refresh() async throws {
         try await turn.take {
             let fresh = DirectoryView(try await store.directory())
-            let losses = state.withLock { view in
+            let (losses, switched) = state.withLock { view in
                 defer { view.become(fresh) }
-                return view.losses(to: fresh)
+                return (view.losses(to: fresh), view.switchedAlerts(in: fresh))
             }
             for loss in losses { await enforce(loss) }
+            for page in switched { await tellOfAlerts(of: page) }
         }
     }
 
@@ -129,9 +136,19 @@ public final class Directory: SharedPart {
         look { view in view.loss(of: subscription, at: now) } == nil
     }
 
+    private func tellOfAlerts(of page: Page) async {
+        for follower in followers.withLock({ $0 }) { await follower.alertsSwitched(page) }
+    }
+
     private func enforce(_ loss: AccessLoss) async {
         for enforcer in enforcers.withLock({ $0 }) { await enforcer.enforce(loss) }
     }
+}
+
+/// Hears how a page has changed, here or on another node.
+public protocol PageFollowing: Sendable {
+    /// Alerts were paused or muted, or aren't any more.
+    func alertsSwitched(_ page: Page) async
 }
 
 /// Something that a connection may have depended on is gone.

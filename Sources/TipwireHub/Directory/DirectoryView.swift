@@ -86,6 +86,13 @@ public struct DirectoryView: Sendable {
         return keys + pages
     }
 
+    /// The pages as `other` has them whose alerts are paused or muted otherwise than here.
+    func switchedAlerts(in other: DirectoryView) -> [Page] {
+        pages.values.compactMap { page in
+            other.page(page.id).flatMap { $0.alerts == page.alerts ? nil : $0 }
+        }
+    }
+
     /// Takes all of `other`, but not its count of changes: what was made of pages before is out of date.
     mutating func become(_ other: DirectoryView) {
         let version = pagesVersion

@@ -82,6 +82,7 @@ struct Asset: Sendable {
         script("listeners.js", PackageResources.listeners_js),
         script("live.js", PackageResources.live_js),
         script("money.js", PackageResources.money_js),
+        script("nodes.js", PackageResources.nodes_js),
         script("overlay-alerts.js", PackageResources.overlay_alerts_js),
         script("overlay-goal.js", PackageResources.overlay_goal_js),
         script("overlay-look.js", PackageResources.overlay_look_js),

@@ -65,7 +65,7 @@ struct OverlaysController: Sendable {
         return Answer.json { OverlayMessage.write(page.alerts, to: &$0) }
     }
 
-    /// Kept with the page, and told to the alert boxes that are there; those that come later begin with it.
+    /// Kept with the page, which tells the alert boxes that are there (`AlertAnnouncer`); those that come later begin with it.
     @Sendable func switchAlerts(_ call: Call) async throws -> Response {
         _ = try call.page(in: directory)
         var reader = try ObjectReader(try await call.json())
@@ -78,7 +78,6 @@ struct OverlaysController: Sendable {
             if let isMuted { page.alerts.isMuted = isMuted }
         }
         guard let updated else { throw LogRefusal.unknownPage }
-        await fanout.tell(OverlayMessage.alerts(updated.alerts), toOverlaysOf: page.id)
         return Answer.json { OverlayMessage.write(updated.alerts, to: &$0) }
     }
 

@@ -124,6 +124,7 @@ struct Parts: Sendable {
         // with it.
         directory.enforce(with: fanout)
         directory.enforce(with: sockets)
+        directory.follow(with: AlertAnnouncer(fanout: fanout))
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
             metrics: metrics, logger: logger)

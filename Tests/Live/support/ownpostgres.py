@@ -27,10 +27,11 @@ def free_port():
 class OwnPostgres:
     """Runs on a free port of 127.0.0.1 and has one empty database, `tipwire`.
 
-    Writes are not synced: its processes are killed here, its machine is not.
+    Writes are not synced, unless that is asked for: its processes are killed here, its machine is not.
     """
 
-    def __init__(self):
+    def __init__(self, is_synced=False):
+        self._sync = "on" if is_synced else "off"
         self._programs = programs()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tipwire-postgres-"))
         self._data = self.folder / "data"
@@ -55,7 +56,7 @@ class OwnPostgres:
     def start(self):
         self._run(
             "pg_ctl", "start", "-D", self._data, "-l", self.folder / "log", "-w", "-s", "-o",
-            f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c max_connections=200 -c shared_buffers=64MB")
+            f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync={self._sync} -c max_connections=200 -c shared_buffers=64MB")
 
     def stop(self, mode="fast"):
         """`fast` ends its sessions and tidies up, `immediate` is a crash."""

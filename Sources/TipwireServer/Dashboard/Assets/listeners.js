@@ -7,6 +7,7 @@
 import { call, Refusal } from './api.js';
 import { at, copyOf, reconcile } from './document.js';
 import { act, announce, ask } from './forms.js';
+import { refreshNodes } from './nodes.js';
 import { tellAge } from './row.js';
 import { complain, shell } from './shell.js';
 
@@ -31,6 +32,7 @@ let isLost = false;
 // MARK: The list
 
 async function refresh() {
+    if (session.isAdmin) refreshNodes();
     const now = ++turn;
     try {
         const answer = await call('GET', `connections?limit=${LIST_LIMIT}`);
