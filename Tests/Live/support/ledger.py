@@ -200,7 +200,8 @@ class Listener(Party):
         seen = self.observed()
         if seen == wanted:
             return
-        missing = [one for one in wanted if one not in seen]
+        known = set(map(repr, seen))
+        missing = [one for one in wanted if repr(one) not in known]
         twice = [one for one, count in collections.Counter(map(repr, seen)).items() if count > 1]
         places = (place for place, (one, other) in enumerate(zip(seen, wanted)) if one != other)
         place = next(places, min(len(seen), len(wanted)))
@@ -464,7 +465,8 @@ class Hooked:
     def check(self, wanted):
         """Each at least once, and the first time in order."""
         ids = [cursor for cursor, _ in wanted]
-        missing = [one for one in ids if one not in self.endpoint.delivered()]
+        delivered = self.endpoint.delivered()
+        missing = [one for one in ids if one not in delivered]
         assert not missing, f"{self.name}: {len(missing)} of {len(ids)} never came: {missing[:5]}"
         assert self.endpoint.order() == ids, f"{self.name}: not in the order of the log"
         bodies = {}
@@ -619,8 +621,9 @@ class Ledger:
             assert order == sorted(order), f"{writer.name}: not in the order of its answers"
             promised[writer.slug] = promised.get(writer.slug, set()) | {one[0] for one in writer.acknowledged}
             ids = [one["data"]["id"] for one in tips[writer.slug]]
+            places = {identifier: place for place, identifier in enumerate(ids)}
             for batch in writer.batches:
-                place = ids.index(batch[0])
+                place = places[batch[0]]
                 assert ids[place:place + len(batch)] == batch, "a batch was torn"
         refunds = [one["data"]["id"] for one in events if one["type"] == "tip.refunded"]
         asked = [identifier for writer in self.writers for identifier, _ in writer.refunded]

@@ -107,7 +107,9 @@ class Node(Server):
 
     def listed(self):
         """The nodes as this one lists them, those that are gone and not yet forgotten too."""
-        answer = self.get("/api/v1/nodes")
+        # A database that was just gone is tried again within a second.
+        answer = eventually(
+            lambda: next((one for one in [self.get("/api/v1/nodes")] if one.status != 503), None), f"{self}'s list")
         assert answer.status == 200, answer
         return answer.json["data"]
 
