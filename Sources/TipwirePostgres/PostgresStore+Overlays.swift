@@ -127,11 +127,11 @@ extension PostgresStore: OverlayStore {
                 """, page.rawValue, tips.map(\.text))
             return try rows.reduce(into: [:]) { found, row in
                 guard let tip = TipIdentifier(row[0]) else { throw DamagedRow(table: "receipts", problem: "bad id") }
+                let place = try OverlayPlace(page: page, kind: row[2], screen: row[1], table: "receipts")
                 found[tip, default: []].append(
                     Receipt(
-                        kind: try overlayKind(row[2], table: "receipts"),
-                        screen: try screenName(row[1], table: "receipts"),
-                        receivedAt: Timestamp(milliseconds: row[3]), shownAt: row.time(4)))
+                        kind: place.kind, screen: place.screen, receivedAt: Timestamp(milliseconds: row[3]),
+                        shownAt: row.time(4)))
             }
         }
     }
@@ -155,9 +155,7 @@ extension PostgresStore: OverlayStore {
                 FROM screens LEFT JOIN keys ON keys.id = key_id WHERE page_id = $1 ORDER BY screen, kind
                 """, page.rawValue
             ).map { row in
-                let place = OverlayPlace(
-                    page: page, kind: try overlayKind(row[1], table: "screens"),
-                    screen: try screenName(row[0], table: "screens"))
+                let place = try OverlayPlace(page: page, kind: row[1], screen: row[0], table: "screens")
                 return StoredScreen(
                     place: place, key: row[2], lastSeenAt: Timestamp(milliseconds: row[3]), lastShownAt: row.time(4))
             }
@@ -173,12 +171,11 @@ extension PostgresStore: OverlayStore {
     }
 }
 
-private func overlayKind(_ text: String, table: String) throws -> OverlayKind {
-    guard let kind = OverlayKind(rawValue: text) else { throw DamagedRow(table: table, problem: "bad kind") }
-    return kind
-}
-
-private func screenName(_ text: String, table: String) throws -> ScreenName {
-    guard let name = ScreenName(text) else { throw DamagedRow(table: table, problem: "bad name of a screen") }
-    return name
+extension OverlayPlace {
+    /// As a row has it.
+    init(page: Page.ID, kind: String, screen: String, table: String) throws {
+        guard let kind = OverlayKind(rawValue: kind) else { throw DamagedRow(table: table, problem: "bad kind") }
+        guard let screen = ScreenName(screen) else { throw DamagedRow(table: table, problem: "bad name of a screen") }
+        self.init(page: page, kind: kind, screen: screen)
+    }
 }

@@ -13,7 +13,9 @@ pytest.register_assert_rewrite(
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from support.commandline import CommandLine  # noqa: E402  (after the line above, or its asserts stay mute)
+from support.nodes import Cluster  # noqa: E402
 from support.overlaypage import Origin  # noqa: E402
+from support.ownpostgres import programs  # noqa: E402
 from support.proxies import Certificate, installed  # noqa: E402
 from support.receiver import Authority, Receiver  # noqa: E402
 from support.server import Server, binary  # noqa: E402
@@ -136,6 +138,22 @@ def curl():
     if not path:
         pytest.skip("curl is not installed")
     return [path, "--silent", "--show-error", "--no-buffer", "--max-time", "60"]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """Three nodes on a PostgreSQL of their own."""
+    if not programs():
+        pytest.skip("PostgreSQL is not installed")
+    cluster = Cluster(tmp_path_factory.mktemp("nodes"))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def nodes(cluster):
+    """All of them, well, whatever the test before has done."""
+    return cluster.mend()
 
 
 @pytest.fixture(scope="module")

@@ -17,28 +17,17 @@ from support import http as web
 from support.browser import Window
 from support.commandline import CommandLine
 from support.eventsub import BASE, EventSubSocket, RawEventSubSocket, connection, data_of, listed, subscribe
-from support.feed import Feed
 from support.http import problem
 from support.ledger import Ledger, listed_tips, sequence
-from support.nodes import RECENT, Cluster, Nats
+from support.nodes import RECENT, SOON, Cluster, Nats, known, make_cast
 from support.ownpostgres import programs
 from support.receiver import answers
-from support.server import fresh
+from support.server import Server, fresh
 from support.trial import Trial
 from support.waiting import eventually
 from support.webhooks import Webhook, webhook
 
 pytestmark = pytest.mark.skipif(not programs(), reason="PostgreSQL is not installed")
-
-# Seconds within which what one node was told is so on all of them.
-SOON = 2.0
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    cluster = Cluster(tmp_path_factory.mktemp("nodes"))
-    yield cluster
-    cluster.close()
 
 
 @pytest.fixture(scope="module")
@@ -49,35 +38,6 @@ def woken(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("woken"), nats=True)
     yield cluster
     cluster.close()
-
-
-@pytest.fixture
-def nodes(cluster):
-    """All of them, well, whatever the test before has done."""
-    return cluster.mend()
-
-
-def make_cast(nodes):
-    """An account with a page, a member, and their keys, made on one node and known on all."""
-    first = nodes[0]
-    owner, member = (first.account(fresh(name)) for name in ("owner", "member"))
-    made = first.page_object(owner=owner)
-    slug = made["slug"]
-    assert first.call("PUT", f"/api/v1/pages/{slug}/members/{member}").status == 204
-    key = first.key_object("events:read", "tips:write", "Funplace::eventsub", account=member, pages=[slug])
-    cast = types.SimpleNamespace(
-        owner=owner, member=member, slug=slug, profile=made["profileId"], key=key["key"], key_id=key["id"],
-        everything=first.key("events:read", account=owner))
-    for node in nodes:
-        known(node, cast.slug, cast.key, cast.everything)
-    return cast
-
-
-def known(node, slug, *keys):
-    """Waits until a node knows a page, and these keys for it."""
-    for key in keys:
-        eventually(
-            lambda: node.get(f"/api/v1/pages/{slug}/tips", key=key).status == 200, f"{node} to know {slug}", SOON)
 
 
 def remaining(began, seconds=SOON):
@@ -603,48 +563,6 @@ def test_a_webhook_is_the_same_whichever_node_is_asked(nodes, receiver):
         problem(node.get(made.path), 404)
 
 
-# Overlays
-
-
-class Box(Feed):
-    """An alert box's socket, without its document."""
-
-    def __init__(self, node, key, screen):
-        super().__init__(node.port, web.query(key=key, kind="alerts", screen=screen, display="once"), path="/overlay/socket")
-        state = self.json()
-        assert state["type"] == "overlay.state", state
-
-
-@pytest.fixture
-def boxes(nodes):
-    """Copies of an alert box, connected to two nodes."""
-    a, b, c = nodes
-    cast = make_cast(nodes)
-    key = a.key("overlay", account=cast.owner, pages=[cast.slug])
-    for node in nodes:
-        # Once it knows the key, it finds fault with the rest.
-        eventually(
-            lambda: node.handshake(web.query(key=key, kind="none"), path="/overlay/socket").status == 400, "the key", SOON)
-    with Box(b, key, "one") as one, Box(c, key, "two") as two:
-        yield types.SimpleNamespace(both=(one, two), slug=cast.slug, path=f"/api/v1/pages/{cast.slug}")
-
-
-def test_overlays_on_all_nodes_show_what_comes_to_any(nodes, boxes):
-    for node in nodes:
-        cursor = node.tip(boxes.slug)["cursor"]
-        assert [box.json(SOON)["cursor"] for box in boxes.both] == [cursor] * 2
-
-
-def test_a_pause_of_alerts_is_told_to_the_overlays_of_all_nodes(nodes, boxes):
-    for node, paused in zip(nodes, (True, False, True)):
-        assert node.call("PATCH", f"{boxes.path}/alerts", {"paused": paused}).status == 200
-        for box in boxes.both:
-            told = box.json(SOON)
-            assert (told["type"], told["paused"], told["muted"]) == ("overlay.alerts", paused, False)
-        for other in nodes:
-            assert other.get(f"{boxes.path}/alerts").json == {"paused": paused, "muted": False}
-
-
 # Faults
 
 
@@ -759,6 +677,43 @@ def test_when_nats_is_killed_nothing_is_lost(woken, receiver):
         audience.heard([node.tip(cast.slug, key=cast.key) for node in woken])
         eventually(lambda: woken.nats.messages() > before, "tips to go by NATS again", 5)
         audience.are_open()
+
+
+def test_nats_that_asks_who_one_is_and_says_who_it_is_itself(cluster, authority, tmp_path):
+    if not Nats.program():
+        pytest.skip("nats-server is not installed")
+    certificate, key = authority.issue()
+    secret, trusting = "s3cret-of-nats", {"SSL_CERT_FILE": str(authority.certificate)}
+    user, token = ("--user", "tipwire", "--pass", secret), ("--auth", secret)
+    tls = ("--tls", "--tlscert", certificate, "--tlskey", key)
+    # What NATS is told; the URL and environment of who is let in, and of who isn't, or doesn't trust it.
+    cases = [
+        (user, (f"nats://tipwire:{secret}@", {}), ("nats://tipwire:other@", {})),
+        (token, (f"nats://{secret}@", {}), ("nats://other@", {})),
+        (tls + user, (f"tls://tipwire:{secret}@", trusting), ("tls://tipwire:other@", trusting)),
+        (tls + token, (f"tls://{secret}@", trusting), (f"tls://{secret}@", {})),
+    ]
+    cluster.postgres.sql("CREATE DATABASE guarded", "postgres")
+    database = cluster.postgres.url(database="guarded")
+    for number, (options, let_in, kept_out) in enumerate(cases):
+        nats = Nats(tmp_path, *options)
+        for is_in, (url, environment) in ((True, let_in), (False, kept_out)):
+            server = Server(
+                tmp_path / f"{number}-{is_in}", "--database", database, "--wakeup", f"{url}127.0.0.1:{nats.port}",
+                env=environment).start()
+
+            def connected():
+                return next(
+                    value for name, value in server.samples().items() if name.startswith("tipwire_exchange_connected"))
+            if is_in:
+                eventually(lambda: connected() == 1, f"{url} to be let in", 10)
+            else:
+                eventually(lambda: "NATS can't be used" in server.stderr, f"{url} to be told of", 10)
+                assert connected() == 0
+            server.tip(server.page())
+            server.close()
+            assert secret not in server.stderr
+        nats.close()
 
 
 def test_chaos(woken, receiver):

@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import Testing
 import TipwireCore
 import TipwireStore
@@ -95,6 +96,8 @@ struct NodeStoreTests {
             #expect(await wait(for: newsOfB) { $0.head == 2 } != nil)
             try await a.deleteSessions(of: scene.account.id)
             #expect(await wait(for: newsOfB) { $0.changes == .sessions } != nil)
+            try await a.announce(OverlayAnnouncement(page: scene.page.id, message: ByteBuffer(string: "{}")))
+            #expect(await wait(for: newsOfB) { $0.changes == .overlays } != nil)
             _ = try await b.createPage(.named("birds", owner: scene.account))
             // The first that A hears of since is what B did: of its own changes, commits and all, it is told nothing.
             #expect(await wait(for: newsOfA) { _ in true }?.changes == .directory)

@@ -210,6 +210,8 @@ struct PostgresStoreTests {
         let stores = [try await PostgresStore.open(url), try await PostgresStore.open(url)]
         let scene = try await Scene(stores[0])
         for number in 0..<3 { try await scene.receive([draft(id: "t\(number)")]) }
+        let alerts = (1...3).map { Alert(page: scene.page.id, sequence: $0) }
+        _ = try await stores[0].settle(AlertErrands(shown: Set(alerts)))
         // The other one has only seen it.
         let epoch = try await stores[1].bounds().epoch
         try loseTail(of: name)
@@ -234,6 +236,10 @@ struct PostgresStoreTests {
             bounds = try await store.commit([scene.tip(draft(id: "new\(number)"))], at: .seconds(9)).bounds
             #expect(bounds == LogBounds(epoch: adopted.epoch, head: 3 + Int64(number), prunedThrough: 0))
         }
+        // The alert of what is lost isn't that of what has its number now.
+        #expect(
+            try await stores[1].settle(AlertErrands(claims: Set(alerts)))
+                == [alerts[0]: .shown, alerts[1]: .shown, alerts[2]: .granted])
         for store in stores { try await store.close() }
     }
 

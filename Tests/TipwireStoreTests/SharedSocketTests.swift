@@ -1,4 +1,3 @@
-import Foundation
 import Testing
 import TipwireCore
 import TipwirePostgres
@@ -7,49 +6,6 @@ import TipwireStore
 /// Which of several nodes on one database has a subscription.
 @Suite(.enabled(if: StoreKind.postgres != nil, "TIPWIRE_TEST_POSTGRES names no server"), .timeLimit(.minutes(2)))
 struct SharedSocketTests {
-    private struct Nodes: Sendable {
-        let first: PostgresStore
-        let second: PostgresStore
-        let scene: Scene
-        let run: @Sendable (String) throws -> String
-
-        func make(_ ids: String...) async throws {
-            for id in ids {
-                try await first.createSocketSubscription(
-                    StoredSocket(subscription: scene.subscription(id, key: "k1"), position: 1))
-            }
-        }
-
-        /// As if a node had sent no beat for so long.
-        func silence(_ node: PostgresStore, milliseconds: Int64) throws {
-            _ = try run("UPDATE tipwire.nodes SET seen_at = seen_at - \(milliseconds) WHERE id = '\(node.node.text)'")
-        }
-
-        func found(_ id: String) async throws -> SharedSocket {
-            try #require(try await second.sharedSockets().first { $0.socket.subscription.id == id })
-        }
-    }
-
-    /// Two nodes that are there, and a key.
-    private func withNodes(_ body: (Nodes) async throws -> Void) async throws {
-        let kind = try #require(StoreKind.postgres)
-        let server = try #require(PostgresServer.given)
-        try await withFolder { folder in
-            let opened = [try await kind.open(folder), try await kind.open(folder)]
-            let stores = try opened.map { try #require($0.store as? PostgresStore) }
-            let scene = try await Scene(stores[0])
-            try await scene.store.createKey(.sample("k1", account: scene.account.id))
-            for store in stores { _ = try await store.beat(.sample) }
-            let nodes = Nodes(
-                first: stores[0], second: stores[1], scene: scene,
-                run: { try server.run(folder.lastPathComponent, $0) })
-            let outcome: Result<Void, any Error>
-            do { outcome = .success(try await body(nodes)) } catch { outcome = .failure(error) }
-            for store in opened { try await store.close() }
-            try outcome.get()
-        }
-    }
-
     private func granted(_ claim: SharedClaim) -> Int64? {
         if case .granted(let socket) = claim { socket.position } else { nil }
     }
@@ -64,7 +20,7 @@ struct SharedSocketTests {
     // MARK: Claims
 
     @Test func `of two nodes that claim one subscription at once, one has it`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             for round in 0..<20 {
                 let id = "s\(round)"
                 try await nodes.make(id)
@@ -82,7 +38,7 @@ struct SharedSocketTests {
     }
 
     @Test func `a subscription is given back by its node alone, and claimed where that left it`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a", "b")
             #expect(granted(try await nodes.first.claimSocket("a", asked: nil)) == 1)
             try await nodes.second.releaseSockets(["a": 9, "b": 9])
@@ -94,7 +50,7 @@ struct SharedSocketTests {
     }
 
     @Test func `a node that has a subscription says whether its socket lives`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a")
             _ = try await nodes.first.claimSocket("a", asked: nil)
             #expect(try await nodes.found("a").isWanted == false)
@@ -113,7 +69,7 @@ struct SharedSocketTests {
     }
 
     @Test func `a node that neither answers nor beats loses what is asked for`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a", "b")
             for id in ["a", "b"] { _ = try await nodes.first.claimSocket(id, asked: nil) }
             let time = try asked(try await nodes.second.claimSocket("a", asked: nil))
@@ -129,7 +85,7 @@ struct SharedSocketTests {
     // MARK: Nodes
 
     @Test func `what a dead node had stands where it was last kept, and is taken back if nobody has it`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a", "b", "c")
             for id in ["a", "b", "c"] { _ = try await nodes.first.claimSocket(id, asked: nil) }
             try await nodes.first.recordSocketPositions(SocketPositions(level: 7, levelled: ["a", "b"], own: ["c": 5]))
@@ -154,7 +110,7 @@ struct SharedSocketTests {
     }
 
     @Test func `a node that leaves has nothing any more`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a")
             _ = try await nodes.first.claimSocket("a", asked: nil)
             try await nodes.first.recordSocketPositions(SocketPositions(level: 4, levelled: ["a"]))
@@ -164,7 +120,7 @@ struct SharedSocketTests {
     }
 
     @Test func `each node has a level, and moves no other's subscriptions`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a", "b", "c")
             _ = try await nodes.first.claimSocket("a", asked: nil)
             _ = try await nodes.second.claimSocket("b", asked: nil)
@@ -180,7 +136,7 @@ struct SharedSocketTests {
     // MARK: Windows
 
     @Test func `the window of one that waits begins when a node looks, and ends it for all`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a", "b")
             _ = try await nodes.first.claimSocket("b", asked: nil)
             #expect(try await nodes.second.expireSockets(window: 60_000) == [])
@@ -195,7 +151,7 @@ struct SharedSocketTests {
     }
 
     @Test func `windows begin anew for a node that comes when no other is there`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             try await nodes.make("a")
             _ = try await nodes.first.expireSockets(window: 60_000)
             _ = try nodes.run("UPDATE tipwire.socket_subscriptions SET waits_until = waits_until - 60001")
@@ -210,7 +166,7 @@ struct SharedSocketTests {
     // MARK: News
 
     @Test func `what passes between nodes is told to the others, and nothing else`() async throws {
-        try await withNodes { nodes in
+        try await withStoreNodes { nodes in
             let told = { try nodes.run("SELECT sockets FROM tipwire.changes") }
             let before = try #require(Int64(try told()))
             try await nodes.make("a", "b")
@@ -229,6 +185,15 @@ struct SharedSocketTests {
     }
 }
 
-extension NodeReport {
-    fileprivate static let sample = NodeReport(name: "n", version: "1", url: "http://n", startedAt: .zero)
+extension StoreNodes {
+    fileprivate func make(_ ids: String...) async throws {
+        for id in ids {
+            try await first.createSocketSubscription(
+                StoredSocket(subscription: scene.subscription(id, key: "k1"), position: 1))
+        }
+    }
+
+    fileprivate func found(_ id: String) async throws -> SharedSocket {
+        try #require(try await second.sharedSockets().first { $0.socket.subscription.id == id })
+    }
 }

@@ -37,6 +37,27 @@ public struct OverlayPlace: Hashable, Sendable {
     }
 }
 
+/// An alert of a page: what the event of this sequence has an alert box show.
+public struct Alert: Hashable, Sendable {
+    public let page: Page.ID
+    public let sequence: Int64
+
+    public init(page: Page.ID, sequence: Int64) {
+        self.page = page
+        self.sequence = sequence
+    }
+}
+
+/// Who may show an alert of which one copy is wanted.
+public enum AlertLease: String, Sendable {
+    /// The one who asks.
+    case granted
+    /// Another screen, which is at it.
+    case held
+    /// Nobody any more.
+    case shown
+}
+
 /// What a page's owner has told all its alert boxes.
 public struct AlertSwitches: Hashable, Sendable {
     /// Alerts wait and are not shown.

@@ -2,23 +2,44 @@
 public enum PublicID {
     /// 24 characters of `[a-z0-9]`, the first a letter: the shape of a tip's id. 123 random bits.
     public static func random() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return random(using: &generator)
+        String(unsafeUninitializedCapacity: length) { bytes in
+            bytes[0] = UInt8(ascii: "a") + UInt8.random(in: 0..<26)
+            fill(bytes[1..<length])
+            return length
+        }
     }
 
-    static func random(using generator: inout some RandomNumberGenerator) -> String {
-        let alphabet: StaticString = "abcdefghijklmnopqrstuvwxyz0123456789"
-        return String(unsafeUninitializedCapacity: 24) { bytes in
-            // Eight characters of one draw: a draw is a system call, and 36 to the 8th is so far below 2 to the 64th that
-            // no character is noticeably likelier than another.
-            var rest: UInt64 = 0
-            for index in 0..<24 {
-                if index % 8 == 0 { rest = generator.next() }
-                let choices: UInt64 = index == 0 ? 26 : 36
-                bytes[index] = alphabet.utf8Start[Int(rest % choices)]
-                rest /= choices
-            }
-            return 24
+    /// An id that sorts behind those of before: `t`, eight digits of the milliseconds, fifteen of chance.
+    ///
+    /// An index takes such ones in at its end. Random ones go each into another of its pages, and every page that a commit
+    /// changes is written whole.
+    public static func ordered(at time: Timestamp) -> String {
+        String(unsafeUninitializedCapacity: length) { bytes in
+            bytes[0] = UInt8(ascii: "t")
+            var rest = UInt64(max(0, time.milliseconds))
+            for index in (1...8).reversed() { bytes[index] = digit(&rest) }
+            fill(bytes[9..<length])
+            return length
+        }
+    }
+
+    private static let length = 24
+
+    /// Takes the last of a number's digits off, of which there are 36, in the order in which texts are compared.
+    private static func digit(_ number: inout UInt64) -> UInt8 {
+        let digits: StaticString = "0123456789abcdefghijklmnopqrstuvwxyz"
+        defer { number /= 36 }
+        return digits.utf8Start[Int(number % 36)]
+    }
+
+    private static func fill(_ bytes: Slice<UnsafeMutableBufferPointer<UInt8>>) {
+        var bytes = bytes
+        // Eight characters of one draw: a draw is a system call, and 36 to the 8th is so far below 2 to the 64th that
+        // no character is noticeably likelier than another.
+        var rest: UInt64 = 0
+        for (count, index) in bytes.indices.enumerated() {
+            if count % 8 == 0 { rest = .random(in: 0...UInt64.max) }
+            bytes[index] = digit(&rest)
         }
     }
 

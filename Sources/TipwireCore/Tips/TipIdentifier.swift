@@ -16,7 +16,11 @@ public struct TipIdentifier: Hashable, Sendable, CustomStringConvertible {
         self.text = text
     }
 
+    /// For a request.
     public static func random() -> TipIdentifier { TipIdentifier(PublicID.random())! }
+
+    /// For a tip that came without one.
+    public static func new(at time: Timestamp) -> TipIdentifier { TipIdentifier(PublicID.ordered(at: time))! }
 
     public var description: String { text }
 

@@ -32,9 +32,12 @@ public final class Fanout: Sendable, AccessEnforcing {
     private let shardIndex: [ObjectIdentifier: Int]
     private let ticks: [RepeatedTask]
 
-    /// - Parameter makeSender: makes what each loop sends a batch by; called on the loop.
+    /// - Parameters:
+    ///   - connectionsAfter: the number before the first connection's.
+    ///   - makeSender: makes what each loop sends a batch by; called on the loop.
     public init(
         eventLoops: [any EventLoop], settings: Settings, log: LogPosition, reader: CatchUpReader, clock: WallClock,
+        connectionsAfter: Int64 = 0,
         makeSender: @escaping @Sendable () -> any SocketSender = { CallSender() }
     ) {
         start = log.bounds.head
@@ -46,8 +49,8 @@ public final class Fanout: Sendable, AccessEnforcing {
         let count = eventLoops.count
         shards = eventLoops.enumerated().map { index, eventLoop in
             let shard = Shard(
-                eventLoop: eventLoop, index: index, count: count, settings: limits, log: log, reader: reader,
-                clock: clock, makeSender: makeSender)
+                eventLoop: eventLoop, firstID: connectionsAfter + Int64(index) + 1, idStride: Int64(count),
+                settings: limits, log: log, reader: reader, clock: clock, makeSender: makeSender)
             return (eventLoop, NIOLoopBoundBox.makeBoxSendingValue(shard, as: Shard.self, eventLoop: eventLoop))
         }
         shardIndex = Dictionary(

@@ -33,10 +33,10 @@ public final class Shard {
     private(set) var statistics = ShardStatistics()
 
     /// - Parameters:
-    ///   - index: this shard's place among `count`; ids of connections interleave, so that no two shards share one.
+    ///   - firstID: of its connections; the next has `idStride` more, so that no two shards share one.
     init(
-        eventLoop: any EventLoop, index: Int, count: Int, settings: Settings, log: LogPosition, reader: CatchUpReader,
-        clock: WallClock, makeSender: @escaping @Sendable () -> any SocketSender
+        eventLoop: any EventLoop, firstID: Int64, idStride: Int64, settings: Settings, log: LogPosition,
+        reader: CatchUpReader, clock: WallClock, makeSender: @escaping @Sendable () -> any SocketSender
     ) {
         self.eventLoop = eventLoop
         self.settings = settings
@@ -45,8 +45,8 @@ public final class Shard {
         self.clock = clock
         self.makeSender = makeSender
         position = log.bounds.head
-        nextID = Int64(index + 1)
-        idStride = Int64(count)
+        nextID = firstID
+        self.idStride = idStride
     }
 
     // MARK: Listeners

@@ -1,14 +1,15 @@
 import Logging
+import NIOCore
 import ServiceLifecycle
 import Synchronization
 import TipwireCore
 import TipwireStore
-import TipwireWire
 
 /// Where overlays report: which screens are there, what they have shown, and which of several copies may show an alert.
 ///
-/// Asked on event loops, so it answers from memory. What is to be kept is written in batches, a moment later; whoever reads it
-/// from the store flushes first.
+/// Asked on event loops, so it answers from memory, but where nodes share a store and one of this node's copies would show an
+/// alert: that the store decides (`OverlaySharing`). What is to be kept is written in batches, a moment later; whoever reads
+/// it from the store flushes first.
 public final class OverlayDesk: Service {
     /// Between two writes of what was reported.
     static let interval = Duration.milliseconds(250)
@@ -17,47 +18,44 @@ public final class OverlayDesk: Service {
     /// What a connection may say at once, and each second after that; more is not listened to.
     static let burst = 1_000.0
     static let messagesPerSecond = 50.0
-    /// How long an alert stays with who was given it and says nothing more.
-    static let leaseMilliseconds: Int64 = 8_000
     /// How far back it is remembered which alerts were shown, for copies that come back: overlays pass over older ones.
-    static let memoryMilliseconds: Int64 = 10 * 60 * 1_000
-    /// Most alerts of one page that are remembered as shown, or lent.
-    static let maximumAlerts = 1_000
-
-    private struct Lease {
-        let holder: Int
-        var until: Timestamp
-    }
-
-    /// What is known of a page while it has overlays.
-    private struct Wall {
-        /// The overlays that are connected, and since when; a place has several while a new connection replaces an old one.
-        var present: [OverlayPlace: [Int: Timestamp]] = [:]
-        var leases: [Int64: Lease] = [:]
-        var shown: Set<Int64> = []
-        /// Of those that wait to be written.
-        var reports = 0
-
-        /// Forgets the oldest, in one go for many, so that it costs each little.
-        mutating func trim() {
-            guard shown.count > OverlayDesk.maximumAlerts * 2 else { return }
-            shown = Set(shown.sorted().suffix(OverlayDesk.maximumAlerts))
-        }
-    }
-
+    static let memoryMilliseconds = SharedAlerts.memory
     private struct State {
         var nextID = 1
         var walls: [Page.ID: Wall] = [:]
         var reports = OverlayReports()
+        /// Places that have come or gone, of which other nodes weren't told.
+        var moved: Set<OverlayPlace> = []
+    }
+
+    /// What an overlay begins with.
+    public struct Opening: Sendable {
+        public let view: OverlayView
+        /// Events whose alerts were shown before, for a desk that knows nothing of the page.
+        fileprivate let shown: Set<Int64>
+        /// The page's places on other nodes.
+        fileprivate let elsewhere: Set<OverlayPlace>
+    }
+
+    /// What comes of a claim.
+    public enum Claim: Sendable {
+        case settled(AlertLease)
+        /// The store is asked. When that fails there is no answer, and whoever claims asks again.
+        case asked(EventLoopFuture<AlertLease>)
     }
 
     private let store: any OverlayStore
+    /// Nil where this server is alone on its store.
+    let sharing: OverlaySharing?
     private let clock: WallClock
     private let logger: Logger
     private let state = Mutex(State())
 
-    public init(store: any OverlayStore, clock: WallClock, logger: Logger) {
+    public init(
+        store: any OverlayStore, shared: (any SharedOverlayStore)? = nil, clock: WallClock, logger: Logger
+    ) {
         self.store = store
+        sharing = shared.map(OverlaySharing.init)
         self.clock = clock
         self.logger = logger
     }
@@ -65,57 +63,51 @@ public final class OverlayDesk: Service {
     // MARK: Coming and going
 
     /// What an overlay of a page begins with. Reads the store; the overlay then comes by `arrive`.
-    public func view(of page: Page.ID, tips: Int) async throws -> (view: OverlayView, shown: Set<Int64>) {
+    public func open(page: Page.ID, tips: Int) async throws -> Opening {
         let view = try await store.overlayView(page: page, tips: tips)
+        let elsewhere = try await sharing?.store.presencesElsewhere(page: page) ?? [:]
         let isKnown = state.withLock { $0.walls[page] != nil }
-        guard !isKnown else { return (view, []) }
         let since = clock.now().advanced(milliseconds: -Self.memoryMilliseconds)
-        return (view, try await store.shownSequences(page: page, since: since))
+        let shown = isKnown ? [] : try await store.shownSequences(page: page, since: since)
+        return Opening(view: view, shown: shown, elsewhere: Set(elsewhere.keys))
     }
 
     /// An overlay has connected. Nil when its page has as many screens as it may and this is another one, or when this one is
     /// connected too often.
-    ///
-    /// - Parameter shown: what `view` said was shown before.
-    public func arrive(_ place: OverlayPlace, key: String?, shown: Set<Int64>) -> OverlayPresence? {
+    public func arrive(_ place: OverlayPlace, key: String?, _ opening: Opening) -> OverlayPresence? {
         let now = clock.now()
         return state.withLock { state in
-            let wall = state.walls[place.page]
-            let connections = wall?.present[place]?.count ?? 0
-            if connections == 0, wall?.present.count ?? 0 >= Limits.screens { return nil }
-            if connections >= Limits.copies { return nil }
+            guard state.walls[place.page, default: Wall()].hasRoom(for: place, elsewhere: opening.elsewhere) else {
+                return nil
+            }
             let id = state.nextID
             state.nextID += 1
-            state.walls[place.page, default: Wall()].present[place, default: [:]][id] = now
-            state.walls[place.page]?.shown.formUnion(shown)
-            state.walls[place.page]?.trim()
+            state.walls[place.page, default: Wall()].arrive(id, at: place, now: now)
+            state.walls[place.page]?.showed(opening.shown)
+            if sharing != nil { state.moved.insert(place) }
             state.reports.sightings[place] = .init(key: key, seenAt: now)
             return OverlayPresence(id: id, place: place, key: key, desk: self)
         }
     }
 
-    fileprivate func leave(_ presence: OverlayPresence) {
+    func leave(_ presence: OverlayPresence) {
         let now = clock.now()
-        state.withLock { state in
-            let place = presence.place
-            guard state.walls[place.page]?.present[place]?.removeValue(forKey: presence.id) != nil else { return }
-            if state.walls[place.page]?.present[place]?.isEmpty == true {
-                state.walls[place.page]?.present[place] = nil
-            }
+        let place = presence.place
+        let freed = state.withLock { state in
+            guard let freed = state.walls[place.page]?.leave(presence.id, from: place) else { return [Int64]() }
             state.reports.sightings[place] = .init(key: presence.key, seenAt: now)
-            if state.walls[place.page]?.present.isEmpty == true {
-                state.walls[place.page] = nil
-            } else {
-                // What it was about to show is for another to show.
-                let mine = state.walls[place.page]?.leases.filter { $0.value.holder == presence.id } ?? [:]
-                for sequence in mine.keys { state.walls[place.page]?.leases[sequence] = nil }
-            }
+            if sharing != nil { state.moved.insert(place) }
+            if state.walls[place.page]?.isEmpty == true { state.walls[place.page] = nil }
+            return freed
         }
+        sharing?.free(freed.map { Alert(page: place.page, sequence: $0) })
     }
 
-    /// The overlays of a page that are connected, and since when.
-    public func present(on page: Page.ID) -> [OverlayPlace: Timestamp] {
-        state.withLock { $0.walls[page]?.present.compactMapValues { $0.values.min() } ?? [:] }
+    /// The overlays of a page that are connected to any node, and since when.
+    public func present(on page: Page.ID) async throws -> [OverlayPlace: Timestamp] {
+        let elsewhere = try await sharing?.store.presencesElsewhere(page: page) ?? [:]
+        let here = state.withLock { $0.walls[page]?.places ?? [:] }
+        return here.merging(elsewhere) { min($0, $1) }
     }
 
     // MARK: Reports
@@ -126,10 +118,8 @@ public final class OverlayDesk: Service {
 
     func shown(_ tip: TipIdentifier, sequence: Int64, by presence: OverlayPresence) {
         guard report(tip, sequence: sequence, shownAt: clock.now(), by: presence) else { return }
-        state.withLock { state in
-            state.walls[presence.place.page]?.shown.insert(sequence)
-            state.walls[presence.place.page]?.trim()
-        }
+        state.withLock { $0.walls[presence.place.page]?.showed([sequence]) }
+        sharing?.showed(Alert(page: presence.place.page, sequence: sequence))
     }
 
     /// - Returns: whether it was taken.
@@ -155,51 +145,90 @@ public final class OverlayDesk: Service {
         }
     }
 
-    func claim(_ sequence: Int64, for presence: OverlayPresence) -> OverlayMessage.Lease {
+    func claim(_ sequence: Int64, for presence: OverlayPresence, on eventLoop: any EventLoop) -> Claim {
         let now = clock.now()
-        guard presence.maySpeak(at: now) else { return .held }
+        guard presence.maySpeak(at: now) else { return .settled(.held) }
         let page = presence.place.page
-        return state.withLock { state in
-            guard let lease = state.walls[page].map({ $0.leases[sequence] }) else { return .held }
-            if state.walls[page]?.shown.contains(sequence) == true {
-                // Who shows it asks again from time to time, and is told to go on.
-                return lease?.holder == presence.id ? .granted : .shown
-            }
-            if let lease, lease.holder != presence.id, lease.until > now { return .held }
-            if lease == nil, state.walls[page]?.leases.count ?? 0 >= Self.maximumAlerts {
-                // Nobody who is at it loses it to one who claims without end.
-                let living = state.walls[page]?.leases.filter { $0.value.until > now } ?? [:]
-                state.walls[page]?.leases = living
-                if state.walls[page]?.leases.count ?? 0 >= Self.maximumAlerts { return .held }
-            }
-            state.walls[page]?.leases[sequence] = Lease(
-                holder: presence.id, until: now.advanced(milliseconds: Self.leaseMilliseconds))
-            return .granted
+        let answer = state.withLock { state in
+            state.walls[page]?.claim(sequence, for: presence.id, at: now) ?? .settled(.held)
+        }
+        switch answer {
+        case .settled(let lease): return .settled(lease)
+        case .lent:
+            guard let sharing else { return .settled(.granted) }
+            let alert = Alert(page: page, sequence: sequence)
+            return .asked(sharing.claim(alert, on: eventLoop).map { self.take($0, of: alert, for: presence) })
         }
     }
 
+    private func take(_ word: AlertLease, of alert: Alert, for presence: OverlayPresence) -> AlertLease {
+        let isTheirs = state.withLock {
+            $0.walls[alert.page]?.take(word, of: alert.sequence, for: presence.id) ?? false
+        }
+        // It has left meanwhile, and another may show it.
+        if word == .granted, !isTheirs { sharing?.free([alert]) }
+        return word
+    }
+
     /// An alert is to be shown once more, so that it is nobody's and not done with.
-    public func reopen(_ sequence: Int64, page: Page.ID) {
+    func reopen(_ sequence: Int64, page: Page.ID) {
+        state.withLock { $0.walls[page]?.reopen(sequence) }
+    }
+
+    /// The log is another one, which ends at `head`.
+    func forget(after head: Int64) {
         state.withLock { state in
-            state.walls[page]?.leases[sequence] = nil
-            state.walls[page]?.shown.remove(sequence)
+            for page in state.walls.keys { state.walls[page]?.forget(after: head) }
         }
     }
 
     // MARK: Keeping
 
     public func run() async throws {
-        try? await cancelWhenGracefulShutdown {
-            while true {
-                try await Task.sleep(for: Self.interval)
-                await self.flush()
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.interval)) != nil {
+                        await self.flush()
+                    }
+                }
+                if let sharing = self.sharing {
+                    group.addTask { for await _ in sharing.errands { await sharing.settle() } }
+                }
             }
         }
         await flush()
+        sharing?.close()
+    }
+
+    /// The other nodes had taken this one for dead: what they knew of its overlays is gone.
+    func tellAgain() {
+        state.withLock { state in
+            for wall in state.walls.values { state.moved.formUnion(wall.places.keys) }
+        }
+    }
+
+    /// Tells the other nodes which overlays have come and gone. A store that can't be reached is told later; it is no news, for
+    /// this node's beat has found it.
+    private func tellOthers(_ sharing: OverlaySharing) async {
+        await sharing.turn.take {
+            let changes = state.withLock { state in
+                defer { state.moved = [] }
+                return state.moved.reduce(into: [OverlayPlace: Timestamp?]()) { changes, place in
+                    changes[place] = .some(state.walls[place.page]?.since(place))
+                }
+            }
+            guard !changes.isEmpty, (try? await sharing.store.keepPresences(changes)) == nil else { return }
+            state.withLock { $0.moved.formUnion(changes.keys) }
+        }
     }
 
     /// Writes what was reported, so that the store tells it.
     public func flush() async {
+        if let sharing {
+            await sharing.settle()
+            await tellOthers(sharing)
+        }
         let reports = state.withLock { state in
             defer { state.reports = OverlayReports() }
             for page in state.walls.keys { state.walls[page]?.reports = 0 }
@@ -223,45 +252,4 @@ public final class OverlayDesk: Service {
             }
         }
     }
-}
-
-/// One overlay's connection, as the desk knows it. Ends with `leave`, or when nobody has it any more.
-public final class OverlayPresence: Sendable {
-    fileprivate let id: Int
-    public let place: OverlayPlace
-    fileprivate let key: String?
-    private let desk: OverlayDesk
-    /// What it may still say, and when that was counted.
-    private let allowance = Mutex((left: OverlayDesk.burst, at: Timestamp(milliseconds: 0)))
-
-    fileprivate init(id: Int, place: OverlayPlace, key: String?, desk: OverlayDesk) {
-        self.id = id
-        self.place = place
-        self.key = key
-        self.desk = desk
-    }
-
-    deinit { desk.leave(self) }
-
-    fileprivate func maySpeak(at now: Timestamp) -> Bool {
-        allowance.withLock { allowance in
-            let passed = Double(max(0, now.milliseconds - allowance.at.milliseconds)) / 1_000
-            allowance.left = min(OverlayDesk.burst, allowance.left + passed * OverlayDesk.messagesPerSecond)
-            allowance.at = now
-            guard allowance.left >= 1 else { return false }
-            allowance.left -= 1
-            return true
-        }
-    }
-
-    public func leave() { desk.leave(self) }
-
-    public func received(_ tip: TipIdentifier, sequence: Int64) {
-        desk.received(tip, sequence: sequence, by: self)
-    }
-
-    public func shown(_ tip: TipIdentifier, sequence: Int64) { desk.shown(tip, sequence: sequence, by: self) }
-
-    /// Whether this screen may show an alert that is wanted once.
-    public func claim(_ sequence: Int64) -> OverlayMessage.Lease { desk.claim(sequence, for: self) }
 }

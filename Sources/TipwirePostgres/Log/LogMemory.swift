@@ -103,8 +103,10 @@ final class LogMemory: Sendable {
         ] {
             try db.execute("UPDATE \(table) SET \(column) = $1 WHERE \(column) > $1", log.head)
         }
-        // Of an event that is no more nobody can be told.
-        try db.execute("DELETE FROM webhook_deliveries WHERE sequence > $1", log.head)
+        // Of an event that is no more nobody can be told, and its alert isn't that of the one that gets its number.
+        for table in ["webhook_deliveries", "alert_leases"] {
+            try db.execute("DELETE FROM \(table) WHERE sequence > $1", log.head)
+        }
     }
 }
 

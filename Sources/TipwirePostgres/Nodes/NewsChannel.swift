@@ -13,6 +13,7 @@ final class NewsChannel: Sendable {
         case sessions
         case sockets
         case webhooks
+        case overlays
 
         var change: StoreChanges {
             switch self {
@@ -20,6 +21,7 @@ final class NewsChannel: Sendable {
             case .sessions: .sessions
             case .sockets: .sockets
             case .webhooks: .webhooks
+            case .overlays: .overlays
             }
         }
 

@@ -13,7 +13,10 @@ enum Schema {
     private static let lock: Int64 = 0x74_6970_7769_7265
 
     /// Never changed once released, only added to. Each runs once.
-    private static let migrations = [(name: "0001-all", script: tables), (name: "0002-nodes", script: nodes)]
+    private static let migrations = [
+        (name: "0001-all", script: tables), (name: "0002-nodes", script: nodes),
+        (name: "0003-overlays", script: overlaysOfNodes),
+    ]
 
     /// Brings the schema up to date, or finds that it is. Whoever comes at the same time waits here.
     static func migrate(_ db: PostgresConnection) throws {

@@ -3,10 +3,17 @@ import TipwireCore
 import TipwireHub
 import TipwireWire
 
+/// What a client is answered, in a ready frame.
+enum SocketAnswer {
+    case now(ByteBuffer)
+    /// Somebody else has to be asked; when that fails, nothing.
+    case later(EventLoopFuture<ByteBuffer>)
+}
+
 /// What a dialect says on a WebSocket, in ready frames. The handler does everything else.
 protocol SocketVoice: Sendable {
     /// The answer to a client's text, nil for none.
-    func answer(to text: ByteBuffer) -> ByteBuffer?
+    func answer(to text: ByteBuffer) -> SocketAnswer?
     /// What says where the stream begins, to who asked for it.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer?
     /// Events of the fan-out as this listener gets them, joined.
@@ -29,10 +36,10 @@ extension SocketVoice {
 struct PallyVoice: SocketVoice {
     private static let pong = WebSocketFrame.text(ByteBuffer(string: "pong"))
 
-    func answer(to text: ByteBuffer) -> ByteBuffer? {
+    func answer(to text: ByteBuffer) -> SocketAnswer? {
         switch PallyClientMessage.parse(text) {
-        case .ping: Self.pong
-        case .echo(let payload): WebSocketFrame.text(payload)
+        case .ping: .now(Self.pong)
+        case .echo(let payload): .now(WebSocketFrame.text(payload))
         case .other: nil
         }
     }
@@ -67,7 +74,7 @@ struct EventSubVoice: SocketVoice {
         self.beginning.moveReaderIndex(forwardBy: room)
     }
 
-    func answer(to text: ByteBuffer) -> ByteBuffer? { EventSubMessage.isPing(text) ? Self.pong : nil }
+    func answer(to text: ByteBuffer) -> SocketAnswer? { EventSubMessage.isPing(text) ? .now(Self.pong) : nil }
 
     /// The dialect has no word for it: where the stream begins is the server's to know.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? { nil }

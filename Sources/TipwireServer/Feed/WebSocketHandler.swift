@@ -66,7 +66,17 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     // MARK: Inbound
 
     override func received(text: ByteBuffer) {
-        if let answer = voice.answer(to: text) { send(answer) }
+        switch voice.answer(to: text) {
+        case .now(let answer): send(answer)
+        case .later(let answer):
+            guard let context else { return }
+            let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+            answer.whenSuccess { answer in
+                // It may have ended meanwhile.
+                if handler.value.subscriber != nil { handler.value.send(answer) }
+            }
+        case nil: break
+        }
     }
 
     override func receivedPong() {

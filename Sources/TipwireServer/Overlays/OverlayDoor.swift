@@ -38,10 +38,10 @@ struct OverlayDoor: Sendable {
         case .failure(let refusal):
             return eventLoop.makeSucceededFuture(.failure(refusal))
         case .success(let wish):
-            let view = eventLoop.makeFutureWithTask {
-                try await desk.view(of: wish.place.page, tips: Self.recentTips)
+            let opening = eventLoop.makeFutureWithTask {
+                try await desk.open(page: wish.place.page, tips: Self.recentTips)
             }
-            return view.map { open(wish, view: $0.view, shown: $0.shown) }.flatMapErrorThrowing { error in
+            return opening.map { open(wish, with: $0, on: eventLoop) }.flatMapErrorThrowing { error in
                 logger.error("an overlay's state can't be read", metadata: ["error": "\(error)"])
                 return .failure(
                     StreamRefusal(
@@ -88,7 +88,10 @@ struct OverlayDoor: Sendable {
     }
 
     /// Back on the loop, in the turn that subscribes: what ended while the store was read is seen here.
-    private func open(_ wish: Wish, view: OverlayView, shown: Set<Int64>) -> Result<AcceptedStream, StreamRefusal> {
+    private func open(
+        _ wish: Wish, with opening: OverlayDesk.Opening, on eventLoop: any EventLoop
+    ) -> Result<AcceptedStream, StreamRefusal> {
+        let view = opening.view
         guard admission.authenticator.isGood(wish.principal),
             let page = admission.directory.look({ $0.page(wish.place.page) }), wish.principal.mayFollow(page)
         else {
@@ -97,7 +100,7 @@ struct OverlayDoor: Sendable {
         }
         return admission.room().flatMap { permit in
             guard case .key(let key) = wish.principal.credential,
-                let presence = desk.arrive(wish.place, key: key, shown: shown)
+                let presence = desk.arrive(wish.place, key: key, opening)
             else {
                 return .failure(
                     StreamRefusal(
@@ -105,8 +108,8 @@ struct OverlayDoor: Sendable {
                         "This page has \(Limits.screens) overlay screens connected, or this screen \(Limits.copies) times; that is the most.",
                         because: "screens", headers: ["retry-after": "60"]))
             }
-            var opening = WebSocketHandshake.response(accept: wish.accept)
-            opening.writeImmutableBuffer(
+            var greeting = WebSocketHandshake.response(accept: wish.accept)
+            greeting.writeImmutableBuffer(
                 OverlayMessage.state(
                     OverlayMessage.State(
                         version: TipwireVersion.text, build: Asset.build,
@@ -120,9 +123,9 @@ struct OverlayDoor: Sendable {
                 connectedAt: admission.clock.now(), overlay: wish.place)
             return .success(
                 AcceptedStream(
-                    form: .webSocket(OverlayVoice(presence: presence, position: position)),
+                    form: .webSocket(OverlayVoice(presence: presence, position: position, eventLoop: eventLoop)),
                     purpose: .listen(subscription),
-                    opening: opening, permit: permit))
+                    opening: greeting, permit: permit))
         }
     }
 }

@@ -7,18 +7,23 @@ import TipwireWire
 struct OverlayVoice: SocketVoice {
     let presence: OverlayPresence
     let position: LogPosition
+    let eventLoop: any EventLoop
 
-    func answer(to text: ByteBuffer) -> ByteBuffer? {
+    func answer(to text: ByteBuffer) -> SocketAnswer? {
         switch OverlayClientMessage.parse(text) {
         case .ping:
-            return OverlayMessage.pong
+            return .now(OverlayMessage.pong)
         case .received(let tip, let cursor):
             if isOurs(cursor) { presence.received(tip, sequence: cursor.sequence) }
         case .shown(let tip, let cursor):
             if isOurs(cursor) { presence.shown(tip, sequence: cursor.sequence) }
         case .claim(let cursor):
-            let lease = isOurs(cursor) ? presence.claim(cursor.sequence) : .shown
-            return OverlayMessage.lease(lease, cursor: cursor.description)
+            let claim = isOurs(cursor) ? presence.claim(cursor.sequence, on: eventLoop) : .settled(.shown)
+            let cursor = cursor.description
+            switch claim {
+            case .settled(let lease): return .now(OverlayMessage.lease(lease, cursor: cursor))
+            case .asked(let lease): return .later(lease.map { OverlayMessage.lease($0, cursor: cursor) })
+            }
         case .other:
             break
         }

@@ -10,7 +10,7 @@ struct OverlaysController: Sendable {
     let directory: Directory
     let store: any Store
     let desk: OverlayDesk
-    let fanout: Fanout
+    let announcer: OverlayAnnouncer
     let position: LogPosition
     let clock: WallClock
 
@@ -26,7 +26,7 @@ struct OverlaysController: Sendable {
         let page = try call.page(in: directory)
         await desk.flush()
         let stored = try await store.screens(page: page.id)
-        let present = desk.present(on: page.id)
+        let present = try await desk.present(on: page.id)
         let view = directory.view
         return Answer.list(stored, next: nil) { screen, writer in
             writer.beginObject()
@@ -51,7 +51,7 @@ struct OverlaysController: Sendable {
         await desk.flush()
         let places = try await store.screens(page: page.id).map(\.place).filter { $0.screen == screen }
         guard !places.isEmpty else { throw Problem(.notFound, "There is no such screen.") }
-        let present = desk.present(on: page.id)
+        let present = try await desk.present(on: page.id)
         let gone = places.filter { present[$0] == nil }
         guard !gone.isEmpty else {
             throw Problem(.conflict, "The screen '\(screen)' is connected; close its overlays first.")
@@ -65,7 +65,7 @@ struct OverlaysController: Sendable {
         return Answer.json { OverlayMessage.write(page.alerts, to: &$0) }
     }
 
-    /// Kept with the page, which tells the alert boxes that are there (`AlertAnnouncer`); those that come later begin with it.
+    /// Kept with the page, which tells the alert boxes that are there (`OverlayAnnouncer`); those that come later begin with it.
     @Sendable func switchAlerts(_ call: Call) async throws -> Response {
         _ = try call.page(in: directory)
         var reader = try ObjectReader(try await call.json())
@@ -84,18 +84,12 @@ struct OverlaysController: Sendable {
     /// An alert for the boxes alone: no log, no goal and no other listener hears of it.
     @Sendable func testAlert(_ call: Call) async throws -> Response {
         let page = try call.page(in: directory)
-        let draft: TipDraft
-        if let body = try await call.jsonIfAny() {
-            draft = try TipInput.testDraft(body, now: clock.now())
-        } else {
-            draft = try TipInput.testDraft(.object(JSONObject()), now: clock.now())
-        }
-        let tip = Tip(draft, id: .random(), committedAt: clock.now())
-        let told = await fanout.tell(
-            OverlayMessage.test(tip, page: PageLabel(slug: page.slug, currency: page.currency)),
-            toOverlaysOf: page.id
-        ) { $0.kind == .alerts }
-        return Self.accepted(told)
+        let body = try await call.jsonIfAny() ?? .object(JSONObject())
+        let now = clock.now()
+        let draft = try TipInput.testDraft(body, now: now)
+        let tip = Tip(draft, id: .new(at: now), committedAt: now)
+        let message = OverlayMessage.test(tip, page: PageLabel(slug: page.slug, currency: page.currency))
+        return Self.accepted(try await announcer.announce(OverlayAnnouncement(page: page.id, message: message)))
     }
 
     /// Shows a tip again on the screens that have not shown it.
@@ -104,15 +98,13 @@ struct OverlaysController: Sendable {
         guard let stored = try await store.tip(page: page.id, id: id) else { throw LogRefusal.unknownTip }
         guard stored.tip.refundedAt == nil else { throw LogRefusal.refunded }
         let receipts = try await store.receipts(page: page.id, tips: [id])[id] ?? []
-        desk.reopen(stored.sequence, page: page.id)
+        let message = OverlayMessage.again(
+            stored.tip, cursor: Cursor(epoch: position.epoch, sequence: stored.sequence),
+            page: PageLabel(slug: page.slug, currency: page.currency))
         let done = Set(receipts.filter { $0.shownAt != nil && $0.kind == .alerts }.map(\.screen))
-        let told = await fanout.tell(
-            OverlayMessage.again(
-                stored.tip, cursor: Cursor(epoch: position.epoch, sequence: stored.sequence),
-                page: PageLabel(slug: page.slug, currency: page.currency)),
-            toOverlaysOf: page.id
-        ) { $0.kind == .alerts && !done.contains($0.screen) }
-        return Self.accepted(told)
+        return Self.accepted(
+            try await announcer.announce(
+                OverlayAnnouncement(page: page.id, message: message, besides: done, reopens: stored.sequence)))
     }
 
     private static func accepted(_ told: Set<OverlayPlace>) -> Response {

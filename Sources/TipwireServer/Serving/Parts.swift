@@ -47,6 +47,7 @@ struct Parts: Sendable {
     let sendingWay: SendingWay
     let fanout: Fanout
     let overlayDesk: OverlayDesk
+    let announcer: OverlayAnnouncer
     let subscriptionQuota: SubscriptionQuota
     let sockets: SocketSubscriptions
     let resolver: SystemResolver
@@ -104,6 +105,9 @@ struct Parts: Sendable {
                 keepaliveSeconds: configuration.sse.keepaliveSeconds,
                 maxStreamSeconds: configuration.sse.maxStreamSeconds),
             log: position, reader: reader, clock: clock,
+            // One server counts from 1. Of several each begins elsewhere: whoever closes a connection by its number, and is led
+            // to another server than the one that listed it, closes nobody else's.
+            connectionsAfter: store is any NodeStore ? Int64.random(in: 1..<1 << 31) << 20 : 0,
             makeSender: { [sendingWay] in
                 sendingWay.makeSender { code in
                     logger.warning(
@@ -111,7 +115,9 @@ struct Parts: Sendable {
                         metadata: ["error": "\(SystemReason.text(code))"])
                 }
             })
-        overlayDesk = OverlayDesk(store: store, clock: clock, logger: logger)
+        overlayDesk = OverlayDesk(
+            store: store, shared: store as? any SharedOverlayStore, clock: clock, logger: logger)
+        announcer = OverlayAnnouncer(fanout: fanout, desk: overlayDesk)
         subscriptionQuota = SubscriptionQuota(
             limits: .init(
                 perKey: configuration.eventsub.maxPerKey, perPage: configuration.eventsub.maxPerPage,
@@ -124,7 +130,7 @@ struct Parts: Sendable {
         // with it.
         directory.enforce(with: fanout)
         directory.enforce(with: sockets)
-        directory.follow(with: AlertAnnouncer(fanout: fanout))
+        directory.follow(with: announcer)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
             metrics: metrics, logger: logger)
@@ -162,7 +168,9 @@ struct Parts: Sendable {
         if let exchange { expect = { exchange.expect($0) } }
         nodes = NodeKeeper(
             store: shared, position: position, wakeUp: wakeUp,
-            parts: [directory, sockets, webhooks, SessionWatch(store: store, fanout: fanout, clock: clock)],
+            parts: [
+                directory, sockets, webhooks, SessionWatch(store: store, fanout: fanout, clock: clock), announcer,
+            ],
             report: report, expect: expect, logger: logger)
     }
 
@@ -224,7 +232,8 @@ struct Parts: Sendable {
         let publicURL = publicURL
         let passwords = Passwords()
         let overlays = OverlaysController(
-            directory: directory, store: store, desk: overlayDesk, fanout: fanout, position: position, clock: clock)
+            directory: directory, store: store, desk: overlayDesk, announcer: announcer, position: position,
+            clock: clock)
         TipsController(
             directory: directory, intake: intake, store: store, overlays: overlays, position: position, clock: clock
         ).addRoutes(to: router)

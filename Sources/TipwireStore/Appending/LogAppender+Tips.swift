@@ -54,7 +54,7 @@ extension LogAppender {
         var firsts: [TipIdentifier: Int] = [:]
         for (index, draft) in drafts.enumerated() {
             guard let id = draft.id else {
-                decisions.append(.add(.random()))
+                decisions.append(.add(.new(at: time)))
                 continue
             }
             if let first = firsts[id] {

@@ -72,7 +72,9 @@ public struct StoreChanges: OptionSet, Sendable, Hashable {
     public static let sockets = StoreChanges(rawValue: 4)
     /// Webhooks, or deliveries that wait anew.
     public static let webhooks = StoreChanges(rawValue: 8)
-    public static let all: StoreChanges = [.directory, .sessions, .sockets, .webhooks]
+    /// Something was said to overlays.
+    public static let overlays = StoreChanges(rawValue: 16)
+    public static let all: StoreChanges = [.directory, .sessions, .sockets, .webhooks, .overlays]
 }
 
 /// What a node tells of itself.

@@ -71,18 +71,18 @@ public enum OverlayMessage {
         return WebSocketFrame.text(writer.finish())
     }
 
-    /// An alert that is in no log.
+    /// An alert that is in no log. The text alone, which other servers may have to say too.
     public static func test(_ tip: Tip, page: PageLabel) -> ByteBuffer {
-        frame("overlay.test") { writer in
+        text("overlay.test") { writer in
             writer.member("id", tip.id.text)
             writer.key("tip")
             TipObject.write(tip, page: page, to: &writer)
         }
     }
 
-    /// A tip that this screen has missed, once more.
+    /// A tip that this screen has missed, once more. The text alone, as of a test.
     public static func again(_ tip: Tip, cursor: Cursor, page: PageLabel) -> ByteBuffer {
-        frame("overlay.again") { writer in
+        text("overlay.again") { writer in
             writer.member("cursor", cursor.description)
             writer.key("tip")
             TipObject.write(tip, page: page, to: &writer)
@@ -96,17 +96,7 @@ public enum OverlayMessage {
         }
     }
 
-    /// Who may show an alert of which one copy is wanted.
-    public enum Lease: String, Sendable {
-        /// The one who asks.
-        case granted
-        /// Another screen, which is at it.
-        case held
-        /// Nobody any more.
-        case shown
-    }
-
-    public static func lease(_ lease: Lease, cursor: String) -> ByteBuffer {
+    public static func lease(_ lease: AlertLease, cursor: String) -> ByteBuffer {
         frame("overlay.lease") { writer in
             writer.member("cursor", cursor)
             writer.member("state", lease.rawValue)
@@ -126,12 +116,18 @@ public enum OverlayMessage {
     private static func frame(
         _ type: String, capacity: Int = 256, _ write: (inout JSONWriter) -> Void
     ) -> ByteBuffer {
+        WebSocketFrame.text(text(type, capacity: capacity, write))
+    }
+
+    private static func text(
+        _ type: String, capacity: Int = 256, _ write: (inout JSONWriter) -> Void
+    ) -> ByteBuffer {
         var writer = JSONWriter(capacity: capacity)
         writer.beginObject()
         writer.member("type", type)
         write(&writer)
         writer.endObject()
-        return WebSocketFrame.text(writer.finish())
+        return writer.finish()
     }
 }
 

@@ -58,8 +58,8 @@ class Window:
         return page
 
 
-def overlay_key(server, slug):
-    return server.key("overlay", pages=[slug])
+def overlay_key(server, slug, **more):
+    return server.key("overlay", pages=[slug], **more)
 
 
 class Overlay:

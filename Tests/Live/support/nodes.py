@@ -6,23 +6,30 @@ import shutil
 import signal
 import subprocess
 import threading
+import types
 
 from . import http as web
 from .link import Link, Loop
 from .ownpostgres import OwnPostgres, free_port
-from .server import Server
+from .server import Server, fresh
 from .waiting import eventually
 from .webhooks import ALLOWED
 
 NAMES = "abc"
+# Seconds within which what one node was told is so on all of them.
+SOON = 2.0
 # Milliseconds: who was silent for longer has missed two beats.
 RECENT = 3_000
 
 
 class Nats:
-    """A nats-server on a free port of 127.0.0.1, which keeps nothing."""
+    """A nats-server on a free port of 127.0.0.1, which keeps nothing.
 
-    def __init__(self, folder):
+    `more` are options of its command line.
+    """
+
+    def __init__(self, folder, *more):
+        self._more = list(map(str, more))
         self.port, self._monitor = free_port(), free_port()
         self._log = open(pathlib.Path(folder) / "nats.log", "ab")
         self.process = None
@@ -34,7 +41,7 @@ class Nats:
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.program(), "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self._monitor)],
+            [self.program(), "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self._monitor), *self._more],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         eventually(lambda: self._says("connections") is not None, "NATS to start")
 
@@ -213,3 +220,26 @@ class Cluster:
             self.nats.close()
         self.postgres.close()
         self._loop.close()
+
+
+def make_cast(nodes):
+    """An account with a page, a member, and their keys, made on one node and known on all."""
+    first = nodes[0]
+    owner, member = (first.account(fresh(name)) for name in ("owner", "member"))
+    made = first.page_object(owner=owner)
+    slug = made["slug"]
+    assert first.call("PUT", f"/api/v1/pages/{slug}/members/{member}").status == 204
+    key = first.key_object("events:read", "tips:write", "Funplace::eventsub", account=member, pages=[slug])
+    cast = types.SimpleNamespace(
+        owner=owner, member=member, slug=slug, profile=made["profileId"], key=key["key"], key_id=key["id"],
+        everything=first.key("events:read", account=owner))
+    for node in nodes:
+        known(node, cast.slug, cast.key, cast.everything)
+    return cast
+
+
+def known(node, slug, *keys):
+    """Waits until a node knows a page, and these keys for it."""
+    for key in keys:
+        eventually(
+            lambda: node.get(f"/api/v1/pages/{slug}/tips", key=key).status == 200, f"{node} to know {slug}", SOON)

@@ -413,15 +413,19 @@ class Authority:
 
     def context(self, names="IP:127.0.0.1", days=2):
         """For a receiver: a new certificate of these names. With less than no days it has expired."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.issue(names, days))
+        return context
+
+    def issue(self, names="IP:127.0.0.1", days=2):
+        """The files of a new certificate and its key."""
         stem = self.folder / f"{self.name}-{re.sub('[^a-z0-9]+', '-', names.lower())}-{days}"
         certificate, key, request = (stem.with_suffix(suffix) for suffix in (".pem", ".key", ".csr"))
         self._request("-subj", "/CN=receiver", "-addext", f"subjectAltName={names}", key=key, out=request)
         self._run(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-copy_extensions", "copyall",
             "-days", str(days), "-out", certificate)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return context
+        return certificate, key
 
     def _request(self, *more, key, out):
         self._run(

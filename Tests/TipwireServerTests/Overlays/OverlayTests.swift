@@ -200,7 +200,7 @@ struct OverlayTests {
             #expect(try await claim(0) == "granted", "it may go on")
             #expect(try await claim(1) == "held")
             await copies[0].close()
-            while server.parts.overlayDesk.present(on: server.main.id).count == 3 { await Task.yield() }
+            while try await server.parts.overlayDesk.present(on: server.main.id).count == 3 { await Task.yield() }
             #expect(try await claim(1) == "granted")
             #expect(try await claim(2) == "held")
             try await copies[1].sendText(#"{"type":"shown","tip":"t","cursor":"\#(cursor)"}"#)

@@ -1,0 +1,71 @@
+import NIOCore
+import TipwireCore
+
+/// What a store does beside `OverlayStore` when several nodes share it: it knows which overlays are connected to any of them,
+/// lends an alert of which one copy is wanted to one node at a time, and carries what is said to the overlays of all.
+///
+/// None of it is history: it isn't synced to disk, and goes with the node, or after some minutes.
+public protocol SharedOverlayStore: OverlayStore {
+    /// Keeps which overlays are connected to this node: since when each of these is, or that it isn't any more. A node that
+    /// the others have taken for dead has none before its next beat.
+    func keepPresences(_ changes: [OverlayPlace: Timestamp?]) async throws
+    /// The overlays of a page that are connected to other nodes, and since when by those nodes' clocks.
+    func presencesElsewhere(page: Page.ID) async throws -> [OverlayPlace: Timestamp]
+    /// Keeps what was shown and given back, then lends this node what it claims; what has become of each claim.
+    ///
+    /// What this node has, it has for `SharedAlerts.lease` from now, and may claim again.
+    func settle(_ errands: AlertErrands) async throws -> [Alert: AlertLease]
+    /// Tells the other nodes, as `StoreChanges.overlays`, what to say to their overlays.
+    func announce(_ announcement: OverlayAnnouncement) async throws
+    /// What other nodes have announced after the `number`th announcement of all, in order, and the number of the last; nothing
+    /// but that number where nil is given.
+    func announcements(after number: Int64?) async throws -> (list: [OverlayAnnouncement], through: Int64)
+}
+
+/// Milliseconds by the clock of the store: nodes may have clocks of their own.
+public enum SharedAlerts {
+    /// How long an alert stays with the node that it was lent to and that says nothing more of it.
+    public static let lease: Int64 = 8_000
+    /// How long it is remembered whose it was, or that it was shown: overlays pass over older ones.
+    public static let memory: Int64 = 10 * 60 * 1_000
+    /// How long an announcement waits for nodes that were not told of it.
+    public static let announcement: Int64 = 60_000
+}
+
+/// What a node has for the store.
+public struct AlertErrands: Hashable, Sendable {
+    public var shown: Set<Alert>
+    /// Lent to this node, and not wanted any more.
+    public var freed: Set<Alert>
+    public var claims: Set<Alert>
+
+    public init(shown: Set<Alert> = [], freed: Set<Alert> = [], claims: Set<Alert> = []) {
+        self.shown = shown
+        self.freed = freed
+        self.claims = claims
+    }
+
+    public var isEmpty: Bool { shown.isEmpty && freed.isEmpty && claims.isEmpty }
+}
+
+/// Something that is said to the alert boxes of a page, past the log.
+public struct OverlayAnnouncement: Hashable, Sendable {
+    public let page: Page.ID
+    /// JSON, as the boxes get it.
+    public let message: ByteBuffer
+    /// Screens that need not hear it.
+    public let besides: Set<ScreenName>
+    /// The event whose alert is nobody's again, and not shown.
+    public let reopens: Int64?
+
+    public init(page: Page.ID, message: ByteBuffer, besides: Set<ScreenName> = [], reopens: Int64? = nil) {
+        self.page = page
+        self.message = message
+        self.besides = besides
+        self.reopens = reopens
+    }
+
+    public func isFor(_ place: OverlayPlace) -> Bool {
+        place.page == page && place.kind == .alerts && !besides.contains(place.screen)
+    }
+}
