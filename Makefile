@@ -7,7 +7,7 @@ BUILD_NEEDS := libsqlite3-dev zlib1g-dev
 TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk \
 	postgresql nats-server libnats3.4
 
-BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1
+BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1 postgresql nats-server libnats3.4
 
 VENV := .venv
 # Live tests that run once more with PostgreSQL in the place of SQLite, as every other one can, and those that need it.
@@ -69,12 +69,15 @@ docs: ## Write the table of settings into docs/configuration.md, from the progra
 	scripts/settings-table .build/debug/tipwire docs/configuration.md
 	scripts/render-documents docs/reference
 
-bench: ## Measure intake, fan-out and webhooks, the first two beside peers, into Benchmarks/RESULTS.md (ARGS="--quick" for a short run)
+bench: ## Measure intake, fan-out, webhooks and several servers, beside peers, into Benchmarks/RESULTS.md (ARGS="--quick" for a short run)
 	@scripts/need $(BENCH_NEEDS)
 	@scripts/venv .venv-bench Benchmarks/requirements.txt
 	swift build -c release --product tipwire
 	swift build -c release --product tipwire-bench
 	.build/release/tipwire-bench --results Benchmarks/RESULTS.md $(ARGS)
+	@scripts/venv $(VENV) Tests/Live/requirements.txt
+	$(if $(findstring --only,$(ARGS)),@true,TIPWIRE_BINARY=$(CURDIR)/.build/release/tipwire scripts/node-latency \
+		--results Benchmarks/RESULTS.md $(if $(findstring --quick,$(ARGS)),--seconds 2 --rounds 1))
 
 release: ## Build what is shipped into .build-static: tipwire, stripped, with Swift linked in, a .deb, and checksums
 	@scripts/need $(BUILD_NEEDS) binutils dpkg
