@@ -4,7 +4,7 @@ import Foundation
 /// The whole benchmark, or the part that was asked for.
 struct RunCommand: ParsableCommand {
     enum Suite: String, CaseIterable, ExpressibleByArgument {
-        case intake, fanout, eventsub, webhooks, pending, storm, start
+        case intake, beside, fanout, eventsub, pages, heap, webhooks, pending, storm, start
     }
     enum Peer: String, CaseIterable, ExpressibleByArgument {
         case calls = "tipwire-calls"
@@ -19,8 +19,8 @@ struct RunCommand: ParsableCommand {
     @Option(help: "The server to measure.") var binary = ".build/release/tipwire"
     @Option(
         help: """
-            Only this suite; may be given several times (default: all). eventsub is the part of fanout that compares \
-            EventSub with the feed, without peers; webhooks are those that are delivered, pending those that wait; storm \
+            Only this suite; may be given several times (default: all). beside is intake while others listen; eventsub is the part of fanout that compares \
+            EventSub with the feed, without peers; pages is a crowd on many pages, heap many tips at once; webhooks are those that are delivered, pending those that wait; storm \
             is everyone's return, start that of a server with a long log.
             """)
     var only: [Suite] = []
@@ -89,6 +89,16 @@ struct RunCommand: ParsableCommand {
             FanoutSeries(contenders: contenders, loads: loads, rounds: roundCount).run(launcher, into: &report)
         }
         if let tipwire {
+            if runs(.beside) {
+                BesideSeries(
+                    tipwire: tipwire, idle: .usual(isShort: quick), sustained: SustainedLoad.usual(isShort: quick),
+                    rounds: roundCount, seconds: quick ? 0.4 : 2
+                ).run(launcher, into: &report)
+            }
+            CrowdSeries(
+                tipwire: tipwire, pages: runs(.pages) ? pagesLoads(limit, &report) : [],
+                heap: runs(.heap) ? .usual(isShort: quick) : nil, rounds: roundCount
+            ).run(launcher, into: &report)
             WebhookSeries(
                 tipwire: tipwire, deliveries: runs(.webhooks) ? WebhookLoad(tips: quick ? 60 : 500) : nil,
                 pending: runs(.pending) ? .usual(isShort: quick) : nil, rounds: roundCount
@@ -146,15 +156,22 @@ struct RunCommand: ParsableCommand {
         for form in forms {
             for count in try socketCounts(form) {
                 let load = FanoutLoad.usual(form, sockets: count, share: quick ? 0.25 : 1)
-                // Beside the sockets: the publishers, standard streams, and a server's own files.
-                if count + 200 <= limit {
-                    loads.append(load)
-                } else {
-                    report.note("\(load.label) were left out: the descriptor limit is \(limit)")
-                }
+                if hasRoom(count, load.label, limit, &report) { loads.append(load) }
             }
         }
         return Set(loads.map(\.sockets)).sorted().flatMap { size in loads.filter { $0.sockets == size } }
+    }
+
+    private func pagesLoads(_ limit: Int, _ report: inout Report) -> [PagesLoad] {
+        PagesLoad.usual(isShort: quick).filter { hasRoom($0.sockets, $0.label, limit, &report) }
+    }
+
+    /// Whether the descriptor limit has room for so many sockets, and beside them for the publishers, standard streams,
+    /// and a server's own files; says so if it hasn't.
+    private func hasRoom(_ sockets: Int, _ label: String, _ limit: Int, _ report: inout Report) -> Bool {
+        if sockets + 200 <= limit { return true }
+        report.note("\(label) were left out: the descriptor limit is \(limit)")
+        return false
     }
 
     private func scratchFolder() -> URL {

@@ -46,8 +46,7 @@ struct Tipwire: Contender {
     private static func paths(_ form: StreamForm, _ sockets: Int, _ api: TipwireAPI) throws -> [String] {
         let slug = EventMessage.slug
         switch form {
-        case .webSocket:
-            return Array(repeating: "/?auth=\(api.key)&channel=activity-feed&room=\(slug)", count: sockets)
+        case .webSocket: return Array(repeating: api.feed(of: slug), count: sockets)
         case .eventSub: return try api.subscribe(sockets: sockets, to: slug).map { "/?connection_id=\($0)" }
         case .eventStream:
             return Array(repeating: "/api/tip-events/stream?token=\(api.key)&page=\(slug)", count: sockets)

@@ -26,6 +26,29 @@ struct TipwireAPI {
         return try JSONDecoder().decode(Goals.self, from: Data(answer)).data.map(\.progressInCents)
     }
 
+    /// What a listener of a page's feed asks for.
+    func feed(of slug: String) -> String { "/?auth=\(key)&channel=activity-feed&room=\(slug)" }
+
+    /// The server as one whose feeds are listened to while requests are posted.
+    ///
+    /// - Parameter request: the whole request with this number.
+    func running(_ process: ChildProcess, request: @escaping (Int64) -> [UInt8]) -> RunningServer {
+        RunningServer(
+            process: process,
+            endpoint: Endpoint(
+                publishPort: port, subscribePort: port,
+                subscribePaths: { Array(repeating: feed(of: EventMessage.slug), count: $0) }, request: request,
+                numbering: .server))
+    }
+
+    /// The numbers of a page's events, as the log has them.
+    func sequences(of slug: String) throws -> [Int64] {
+        var sequences: [Int64] = []
+        var log = LogReader(self, slug: slug)
+        try log.readOn { sequences += try LogReader.sequences(in: $0) }
+        return sequences
+    }
+
     func get(_ path: String) throws -> [UInt8] { try call("GET", path, "", expecting: 200) }
 
     func call(_ method: String, _ path: String, _ body: String, expecting status: Int) throws -> [UInt8] {

@@ -1,4 +1,4 @@
-/// What the subscribers of one server have got, and whether it was right: each event once, the same order everywhere.
+/// What the subscribers of one page have got, and whether it was right: each event once, the same order everywhere.
 ///
 /// The first connection that gets its n-th event says which one that is; every other must get the same as its n-th.
 /// Nothing is assumed of how the server orders posts that were under way together, and any loss, repeat or swap on
@@ -13,8 +13,7 @@ struct DeliveryLog {
     private(set) var completed = 0
     private(set) var deliveries = 0
     private(set) var bytes = 0
-    /// Deliveries that were wrong, with the first described.
-    private(set) var faults = 0
+    /// What was wrong first.
     private(set) var firstFault: String?
 
     /// Connections that there are; set when the last has opened.
@@ -23,6 +22,8 @@ struct DeliveryLog {
     var due: [Int64] = []
     var firstTimed: Int64 = 0
     var latencies = Latencies()
+    /// When the last connection got an event, of those that came while deliveries were timed.
+    private(set) var completedAt: [Int64: Int64] = [:]
 
     @inline(__always)
     mutating func deliver(_ sequence: Int64, size: Int, position: Int, at time: Int64) {
@@ -37,7 +38,10 @@ struct DeliveryLog {
             fault("event \(sequence) came where the others got \(order[position])")
         }
         reached[position] += 1
-        if Int(reached[position]) == connections { completed += 1 }
+        if Int(reached[position]) == connections {
+            completed += 1
+            if time != 0 { completedAt[sequence] = time }
+        }
         if time != 0 {
             let index = Int(sequence - firstTimed)
             if due.indices.contains(index) { latencies.record(nanoseconds: time - due[index]) }
@@ -45,20 +49,27 @@ struct DeliveryLog {
     }
 
     mutating func fault(_ text: String) {
-        faults += 1
         if firstFault == nil { firstFault = text }
     }
 
-    /// Whether all connections have exactly the events after `base`, `count` of them.
+    /// Throws unless all connections have exactly the events after `base`, `count` of them.
     ///
     /// - Parameter wanted: the order in which they must have come; nil where nobody promises more than that all
     ///   connections agree.
-    mutating func audit(after base: Int64, count: Int, order wanted: [Int64]?) {
-        let numbers = (0..<Int64(count)).map { base + 1 + $0 }
-        if order.sorted() != numbers { fault("\(order.count) different events came, \(count) were published") }
-        if let wanted, order != wanted { fault("events came in another order than the log has them") }
+    func audit(after base: Int64, count: Int, order wanted: [Int64]?) throws {
+        guard order.sorted() == (0..<Int64(count)).map({ base + 1 + $0 }) else {
+            throw BenchError("\(order.count) different events came, \(count) were published")
+        }
+        try audit(order: wanted ?? order)
+    }
+
+    /// Throws unless all connections have exactly these events, in this order.
+    func audit(order wanted: [Int64]) throws {
+        guard order == wanted else {
+            throw BenchError("\(order.count) events came, in another order than the log has its \(wanted.count)")
+        }
         if let index = reached.firstIndex(where: { Int($0) != connections }) {
-            fault("event \(order[index]) reached \(reached[index]) of \(connections) connections")
+            throw BenchError("event \(order[index]) reached \(reached[index]) of \(connections) connections")
         }
     }
 }

@@ -38,7 +38,7 @@ struct FanoutLoad {
 final class FanoutRun {
     private let load: FanoutLoad
     private let server: RunningServer
-    private let poller: Poller
+    private let audience: Audience
     private let subscribers: Subscribers
     private let publishers: Publishers
     /// The sequence number before the first that the subscribers get.
@@ -46,18 +46,15 @@ final class FanoutRun {
     private var lastPosted: Int64 = 0
     private var values: [Metric: Double] = [:]
 
-    /// A server that makes no progress for this long has failed, in nanoseconds.
-    private static let patience: Int64 = 10_000_000_000
     private static let warmUpPosts = 40
     private static let warmUpEvents = 3
 
     init(_ load: FanoutLoad, server: RunningServer) throws {
         self.load = load
         self.server = server
-        poller = try Poller()
-        let endpoint = server.endpoint
-        subscribers = Subscribers(load.sockets, of: load.form, port: endpoint.subscribePort, poller: poller)
-        publishers = try Publishers(load.inFlight, endpoint: endpoint, poller: poller)
+        audience = try Audience(load.sockets, of: load.form, publishers: load.inFlight, server: server)
+        subscribers = audience.subscribers
+        publishers = audience.publishers
     }
 
     /// All figures; throws at the first event that was lost, repeated or swapped.
@@ -68,10 +65,9 @@ final class FanoutRun {
         try lockstepMeasured()
         try burst()
         try paced()
-        values[.usedBytes] = try Double(settledMemory() - restingMemory) / Double(load.sockets)
-        subscribers.log.audit(after: base, count: Int(lastPosted - base), order: try promisedOrder())
-        try checkFaults()
-        values[.messageBytes] = Double(subscribers.log.bytes) / Double(max(subscribers.log.deliveries, 1))
+        values[.usedBytes] = try Double(audience.settledMemory() - restingMemory) / Double(load.sockets)
+        try subscribers.log.audit(after: base, count: Int(lastPosted - base), order: try promisedOrder())
+        values[.messageBytes] = Double(subscribers.log.bytes) / Double(max(subscribers.deliveries, 1))
         return values
     }
 
@@ -84,7 +80,7 @@ final class FanoutRun {
         let cost = try stretch {
             for number in 1...Self.warmUpPosts {
                 try publishers.post(Int64(number))
-                try waitUntil { publishers.answered == number }
+                try audience.waitUntil { publishers.answered == number }
             }
         }
         values[.publishCPU] = cost.serverMicroseconds / Double(Self.warmUpPosts)
@@ -100,32 +96,23 @@ final class FanoutRun {
             base = number
         }
         lastPosted = base
-        restingMemory = try settledMemory()
+        restingMemory = try audience.settledMemory()
     }
 
     private func connect() throws {
         // After the memory was read: what a subscription takes belongs to its socket. Before the clock starts: making
         // it is no part of a handshake.
-        subscribers.paths = try server.endpoint.subscribePaths(load.sockets)
-        let cost = try stretch {
-            let start = nanoseconds()
-            try waitUntil {
-                let allowed = min(load.sockets, 1 + Int(seconds(nanoseconds() - start) * load.handshakeRate))
-                while subscribers.started < allowed, subscribers.started - subscribers.opened < 256 {
-                    try subscribers.open()
-                }
-                return subscribers.opened == load.sockets
-            }
-        }
+        let paths = try server.endpoint.subscribePaths(load.sockets)
+        let cost = try audience.connect(to: paths, perSecond: load.handshakeRate)
         values[.handshakeCPU] = cost.serverMicroseconds / Double(load.sockets)
-        values[.idleBytes] = try Double(settledMemory() - restingMemory) / Double(load.sockets)
+        values[.idleBytes] = try Double(audience.settledMemory() - restingMemory) / Double(load.sockets)
     }
 
     /// One event at a time: there is nothing to join, so this is what one fan-out costs.
     private func lockstep(_ events: Int) throws {
         for _ in 0..<events {
             try post()
-            try waitUntil { allDelivered && allAnswered }
+            try audience.waitUntil { allDelivered && audience.allAnswered }
         }
     }
 
@@ -141,9 +128,9 @@ final class FanoutRun {
     private func burst() throws {
         let last = lastPosted + Int64(load.burstEvents)
         let cost = try stretch {
-            try waitUntil {
+            try audience.waitUntil {
                 while lastPosted < last, undelivered < load.inFlight, publishers.canPost { try post() }
-                return lastPosted == last && allDelivered && allAnswered
+                return lastPosted == last && allDelivered && audience.allAnswered
             }
         }
         let deliveries = Double(load.burstEvents * load.sockets)
@@ -160,16 +147,8 @@ final class FanoutRun {
         subscribers.log.due = (0..<load.pacedEvents).map { start + Int64($0) * interval }
         subscribers.isTiming = true
         let cost = try stretch {
-            for due in subscribers.log.due {
-                while true {
-                    let left = due - nanoseconds()
-                    if left <= 0 { break }
-                    // The last millisecond is spent asking again: epoll's clock has no finer steps.
-                    try turn(milliseconds: Int32(left / 1_000_000))
-                }
-                try post()
-            }
-            try waitUntil { allDelivered && allAnswered }
+            try audience.pace(subscribers.log.due) { _ in try post() }
+            try audience.waitUntil { allDelivered && audience.allAnswered }
         }
         subscribers.isTiming = false
         values[.pacedCPU] = cost.serverMicroseconds / Double(load.pacedEvents * load.sockets)
@@ -191,54 +170,11 @@ final class FanoutRun {
 
     private var undelivered: Int { Int(lastPosted - base) - subscribers.log.completed }
     private var allDelivered: Bool { undelivered == 0 }
-    private var allAnswered: Bool { publishers.answered == publishers.posted }
 
     private func post() throws {
         lastPosted += 1
         try publishers.post(lastPosted)
     }
 
-    private func turn(milliseconds: Int32) throws {
-        for index in 0..<(try poller.wait(milliseconds: milliseconds)) {
-            let token = poller.token(at: index)
-            if token & Publishers.tokens != 0 {
-                try publishers.handle(Int(token & 0xFFFF_FFFF))
-            } else {
-                try subscribers.handle(Int(token), poller.interest(at: index))
-            }
-        }
-    }
-
-    private func waitUntil(_ isDone: () throws -> Bool) throws {
-        var seen = -1
-        var since = nanoseconds()
-        while try !isDone() {
-            try turn(milliseconds: 1)
-            try checkFaults()
-            let progress = subscribers.log.deliveries + subscribers.opened + publishers.answered
-            if progress != seen {
-                seen = progress
-                since = nanoseconds()
-            } else if nanoseconds() - since > Self.patience {
-                throw BenchError(
-                    "nothing happened for \(Self.patience / 1_000_000_000) s: \(subscribers.opened) of \(load.sockets) "
-                        + "sockets open, \(undelivered) events not everywhere, "
-                        + "\(publishers.posted - publishers.answered) posts not answered")
-            }
-        }
-    }
-
-    private func checkFaults() throws {
-        let faults = subscribers.log.faults
-        if faults > 0 { throw BenchError("\(faults) faults, first: \(subscribers.log.firstFault ?? "")") }
-    }
-
-    private func settledMemory() throws -> Int64 {
-        try ProcessUsage.settledMemory(of: server.process.identifier) {
-            let end = nanoseconds() + 100_000_000
-            while nanoseconds() < end { try turn(milliseconds: 20) }
-        }
-    }
-
-    private func stretch(_ body: () throws -> Void) throws -> Cost { try Cost(of: server.process, body) }
+    private func stretch(_ body: () throws -> Void) throws -> Cost { try audience.stretch(body) }
 }

@@ -23,18 +23,27 @@ final class Subscribers {
         var lines = EventStreamReader()
     }
 
-    var log = DeliveryLog()
+    /// One a page; an equal number of neighbours listens to each.
+    var logs: [DeliveryLog]
+    /// The first thing that was wrong on any of them.
+    private(set) var firstFault: String?
+    /// Messages of events that came, and calls that read something, a handshake's answer included.
+    private(set) var deliveries = 0
+    private(set) var reads = 0
     private(set) var opened = 0
     /// What each of them asks for; all are there before the first is opened.
     var paths: [String] = []
     /// Whether each is told where its stream begins before the first event.
     var isGreeted = false
+    /// The room that the kernel keeps for what one of them has not read, in bytes; nil for the usual.
+    var receiveBuffer: Int32?
     /// Whether each delivery is timed. Only then is the clock read.
     var isTiming = false
 
     private let form: StreamForm
     private let poller: Poller
     private let capacity: Int
+    private let listenersEach: Int
     private let records: UnsafeMutablePointer<Subscriber>
     private let scratch: UnsafeMutableRawBufferPointer
     private let port: UInt16
@@ -43,15 +52,25 @@ final class Subscribers {
     /// Most bytes read by one call: several times the burst that is ever under way.
     private static let room = 256 * 1_024
 
-    init(_ count: Int, of form: StreamForm, port: UInt16, poller: Poller) {
+    init(_ count: Int, of form: StreamForm, pages: Int = 1, port: UInt16, poller: Poller) {
+        precondition(count.isMultiple(of: pages))
         self.form = form
         self.poller = poller
         self.port = port
         capacity = count
+        listenersEach = count / pages
+        var log = DeliveryLog()
+        log.connections = listenersEach
+        logs = Array(repeating: log, count: pages)
         records = .allocate(capacity: count)
         records.initialize(repeating: Subscriber(), count: count)
         scratch = .allocate(byteCount: Self.room, alignment: 16)
-        log.connections = count
+    }
+
+    /// The only page's.
+    var log: DeliveryLog {
+        get { logs[0] }
+        set { logs[0] = newValue }
     }
 
     deinit {
@@ -63,7 +82,7 @@ final class Subscribers {
 
     /// Begins one more connection.
     func open() throws {
-        let descriptor = try Socket.startConnecting(to: port)
+        let descriptor = try Socket.startConnecting(to: port, receiveBuffer: receiveBuffer)
         records[started].descriptor = descriptor
         try poller.add(descriptor, token: UInt64(started), for: .writable)
         started += 1
@@ -125,7 +144,10 @@ final class Subscribers {
             records[index].residue = nil
         }
         let count = recv(records[index].descriptor, scratch.baseAddress! + kept, Self.room - kept, 0)
-        if count > 0 { return UnsafeRawBufferPointer(rebasing: scratch[..<(kept + count)]) }
+        if count > 0 {
+            reads += 1
+            return UnsafeRawBufferPointer(rebasing: scratch[..<(kept + count)])
+        }
         if count < 0, errno == EAGAIN {
             if kept > 0 { records[index].residue = Array(scratch[..<kept]) }
             return nil
@@ -135,28 +157,35 @@ final class Subscribers {
     }
 
     private func lose(_ index: Int, _ reason: String) {
-        log.fault("connection \(index) was lost: \(reason)")
+        fault("connection \(index) was lost: \(reason)")
         close(records[index].descriptor)
         records[index].phase = .gone
+    }
+
+    private func fault(_ text: String) {
+        if firstFault == nil { firstFault = text }
     }
 
     /// Goes through what has come; keeps the beginning of what has not come whole.
     private func walk(_ bytes: UnsafeRawBufferPointer, _ index: Int) {
         let now = isTiming ? nanoseconds() : 0
+        let page = index / listenersEach
         var offset = 0
         while let piece = next(in: bytes, at: &offset, index) {
             switch piece {
             case .event(let sequence, let size):
-                log.deliver(sequence, size: size, position: records[index].position, at: now)
+                logs[page].deliver(sequence, size: size, position: records[index].position, at: now)
                 records[index].position += 1
+                deliveries += 1
             case .ping(let payload): pong(bytes[payload], index)
             case .foreign where isGreeted && records[index].position == 0: break
-            case .foreign: log.fault("connection \(index) got a message that is no event")
+            case .foreign: fault("connection \(index) got a message that is no event")
             case .closed(let code): return lose(index, "closed with \(code)")
             case .broken(let what): return lose(index, "\(what)")
             }
         }
         if offset < bytes.count { records[index].residue = Array(bytes[offset...]) }
+        if let wrong = logs[page].firstFault { fault(wrong) }
     }
 
     @inline(__always)

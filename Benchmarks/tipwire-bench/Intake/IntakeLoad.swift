@@ -16,6 +16,10 @@ struct IntakeSetting {
 
     /// The two that are also measured with tips that complete goals: one by one, and many in a commit.
     static let chained = [1, 3]
+    /// Those that are also measured beside idle listeners: single tips and batches at their fastest.
+    static let besideOthers = [2, 4, 6]
+    /// Those that are held at a rate.
+    static let sustained = [2, 4]
 
     var label: String {
         let how = tips == 1 ? "single tips" : "batches of \(Metric.grouped(Double(tips)))"
@@ -83,8 +87,7 @@ final class IntakeLoad {
             for event in 0..<(try poller.wait(milliseconds: 100)) {
                 let index = Int(poller.token(at: event))
                 let connection = connections[index]
-                if connection.wantsToWrite { try pushOn(index) }
-                guard let status = try connection.receive() else { continue }
+                guard let status = try connection.proceed(watchedBy: poller, token: UInt64(index)) else { continue }
                 try take(status, from: connection)
                 if unposted > 0, nanoseconds() < end {
                     try start(index)
@@ -96,18 +99,8 @@ final class IntakeLoad {
     }
 
     private func start(_ index: Int) throws {
-        try connections[index].start(request)
+        try connections[index].start(request, watchedBy: poller, token: UInt64(index))
         busy += 1
-        if connections[index].wantsToWrite {
-            try poller.change(connections[index].descriptor, token: UInt64(index), to: [.readable, .writable])
-        }
-    }
-
-    private func pushOn(_ index: Int) throws {
-        try connections[index].flush()
-        if !connections[index].wantsToWrite {
-            try poller.change(connections[index].descriptor, token: UInt64(index), to: .readable)
-        }
     }
 
     private func take(_ status: Int, from connection: HTTPConnection) throws {

@@ -14,6 +14,9 @@ struct IntakePage {
         IntakePage(slug: "bench-goals", suite: .intakeWithGoals, goals: 3, goalAmountInCents: 10_000_000_000),
     ]
 
+    /// The place of the one with goals among them.
+    static let withGoals = 1
+
     /// Goals that a tip completes at once.
     static let chainLength = 2
 

@@ -68,3 +68,14 @@ struct IntakeRound {
         return (load, cost)
     }
 }
+
+extension Report {
+    /// Adds what a turn gave.
+    mutating func add(_ turn: IntakeRound.Turn, _ sample: Sample) {
+        var sample = sample
+        sample.values = turn.values
+        sample.fault = turn.fault
+        if turn.refused > 0 { note("\(sample.label): \(turn.refused) requests were answered 503") }
+        add(sample)
+    }
+}

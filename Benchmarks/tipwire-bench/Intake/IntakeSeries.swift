@@ -38,21 +38,13 @@ struct IntakeSeries {
                 if IntakeSetting.chained.contains(index) {
                     turns.append(try server.measureChains(setting, tips: chainedTips))
                 }
-                for turn in turns { add(turn, sample(index, turn.suite, tipwire.name, round), &report) }
+                for turn in turns { report.add(turn, sample(index, turn.suite, tipwire.name, round)) }
             }
         } catch {
             var failed = sample(current, .intake, tipwire.name, round)
             failed.fault = "\(error)"
             report.add(failed)
         }
-    }
-
-    private func add(_ turn: IntakeRound.Turn, _ sample: Sample, _ report: inout Report) {
-        var sample = sample
-        sample.values = turn.values
-        sample.fault = turn.fault
-        if turn.refused > 0 { report.note("\(sample.label): \(turn.refused) requests were answered 503") }
-        report.add(sample)
     }
 
     private func measure(_ peer: IntakePeer, _ round: Int, _ launcher: Launcher, _ report: inout Report) {

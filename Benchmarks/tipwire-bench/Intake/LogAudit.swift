@@ -8,7 +8,6 @@ struct LogAudit {
     private var lastSequence: Int64?
     private let api: TipwireAPI
 
-    private static let cursorMark = Array(#""cursor":""#.utf8)
     private static let tipMark = Array(#""type":"tip.received""#.utf8)
 
     init(_ api: TipwireAPI) { self.api = api }
@@ -20,16 +19,13 @@ struct LogAudit {
     mutating func readOn(_ slug: String) throws {
         var reader = readers[slug] ?? LogReader(api, slug: slug)
         try reader.readOn { answer in
-            for cursor in LogReader.values(after: Self.cursorMark, in: answer) { try follow(cursor) }
+            for sequence in try LogReader.sequences(in: answer) { try follow(sequence) }
             tips[slug, default: 0] += LogReader.values(after: Self.tipMark, in: answer).count
         }
         readers[slug] = reader
     }
 
-    private mutating func follow(_ cursor: String) throws {
-        guard let sequence = cursor.split(separator: "-").last.flatMap({ Int64($0) }) else {
-            throw BenchError("a cursor without a number: \(cursor)")
-        }
+    private mutating func follow(_ sequence: Int64) throws {
         if let lastSequence, sequence != lastSequence + 1 {
             throw BenchError("the log goes from \(lastSequence) to \(sequence)")
         }

@@ -128,8 +128,10 @@ extension EventMessage {
 
     /// The sequence number of the last cursor in an answer of Tipwire's API.
     static func lastCursor(in answer: [UInt8]) -> Int64? {
-        lastCursorText(in: answer)?.split(separator: "-").last.flatMap { Int64($0) }
+        lastCursorText(in: answer).flatMap(sequence(ofCursor:))
     }
+
+    static func sequence(ofCursor text: String) -> Int64? { text.split(separator: "-").last.flatMap { Int64($0) } }
 
     static func lastCursorText(in answer: [UInt8]) -> String? {
         let text = String(decoding: answer, as: UTF8.self)

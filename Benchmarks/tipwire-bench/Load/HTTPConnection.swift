@@ -45,9 +45,9 @@ final class HTTPConnection {
 
     var isIdle: Bool { if case .idle = state { true } else { false } }
     /// Whether a part of the request waits for room in the socket.
-    var wantsToWrite: Bool { sent < request.count }
+    private var wantsToWrite: Bool { sent < request.count }
 
-    /// Starts a request. The rest of a long one is written by `flush` as the socket takes it.
+    /// Starts a request. The rest of a long one is written as the socket takes it.
     func start(_ bytes: [UInt8], keepingBody: Bool = false) throws {
         precondition(isIdle)
         request = bytes
@@ -58,7 +58,22 @@ final class HTTPConnection {
         try flush()
     }
 
-    func flush() throws {
+    /// Starts a request, and has the poller say when there is room for what the socket didn't take of it.
+    func start(_ bytes: [UInt8], keepingBody: Bool = false, watchedBy poller: Poller, token: UInt64) throws {
+        try start(bytes, keepingBody: keepingBody)
+        if wantsToWrite { try poller.change(descriptor, token: token, to: [.readable, .writable]) }
+    }
+
+    /// Does what the poller reported; returns the status once the answer is complete.
+    func proceed(watchedBy poller: Poller, token: UInt64) throws -> Int? {
+        if wantsToWrite {
+            try flush()
+            if !wantsToWrite { try poller.change(descriptor, token: token, to: .readable) }
+        }
+        return try receive()
+    }
+
+    private func flush() throws {
         while sent < request.count {
             let count = request.withUnsafeBytes {
                 send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))

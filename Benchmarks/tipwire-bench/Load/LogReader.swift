@@ -8,6 +8,7 @@ struct LogReader {
     private var position: String?
 
     private static let nextMark = Array(#""next":""#.utf8)
+    private static let cursorMark = Array(#""cursor":""#.utf8)
 
     init(_ api: TipwireAPI, slug: String) {
         self.api = api
@@ -25,6 +26,16 @@ struct LogReader {
             position = next
             if answer.starts(with: Array(#"{"data":[]"#.utf8)) { return }
             try take(answer)
+        }
+    }
+
+    /// The numbers of an answer's events.
+    static func sequences(in answer: [UInt8]) throws -> [Int64] {
+        try values(after: cursorMark, in: answer).map { cursor in
+            guard let sequence = EventMessage.sequence(ofCursor: cursor) else {
+                throw BenchError("a cursor without a number: \(cursor)")
+            }
+            return sequence
         }
     }
 

@@ -15,16 +15,13 @@ struct RecoverySeries {
 
     private func measure(_ load: StormLoad, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
         report.progress("storm, round \(round)/\(rounds): \(load.label)")
-        var sample = Sample(
+        let sample = Sample(
             suite: .storm, setting: load.sockets, label: load.label, server: tipwire.name, round: round)
-        do {
+        report.add(sample) {
             let (process, api) = try tipwire.serve(launcher)
             defer { process.stop() }
-            sample.values = try StormRun(load, server: process, api: api).measure()
-        } catch {
-            sample.fault = "\(error)"
+            return try StormRun(load, server: process, api: api).measure()
         }
-        report.add(sample)
     }
 
     /// The log is made once, and started on in each round.

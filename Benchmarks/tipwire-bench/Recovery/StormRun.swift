@@ -59,8 +59,7 @@ final class StormRun {
         latencies = Latencies()
         let reads = try api.metric("tipwire_catch_up_reads_total")
         subscribers.paths = Array(
-            repeating: "/?auth=\(api.key)&channel=activity-feed&room=\(EventMessage.slug)&since=\(first)",
-            count: load.sockets)
+            repeating: api.feed(of: EventMessage.slug) + "&since=\(first)", count: load.sockets)
         let start = nanoseconds()
         let cost = try Cost(of: server) {
             try turn {
@@ -110,8 +109,7 @@ final class StormRun {
                 guard status == 201 else { throw BenchError("a tip was answered \(status)") }
                 latencies.record(nanoseconds: nanoseconds() - tipper.startedAt)
             }
-            let faults = subscribers.log.faults
-            if faults > 0 { throw BenchError("\(faults) faults, first: \(subscribers.log.firstFault ?? "")") }
+            if let fault = subscribers.firstFault { throw BenchError(fault) }
         }
     }
 }

@@ -8,6 +8,9 @@ enum Metric: String, CaseIterable, Codable {
     case waitingCPU, emptyStart, pendingStart, stopSeconds
     case stormSeconds, stormCPU, quietP99, stormP99, catchUpReads
     case longLogStart, longLogMemory
+    case crowdCPU, heardCPU, crowdRate
+    case heapSeconds, heapReads, messagesPerRead, heapRest, heapPeak
+    case sustainedRate, busyCPU, lagP50, lagP99, lagMost, reachP50, reachP99, reachMost
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
@@ -22,6 +25,17 @@ enum Metric: String, CaseIterable, Codable {
     static let pending: [Metric] = [
         .pendingBytes, .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .waitingCPU, .pendingStart,
         .emptyStart, .stopSeconds,
+    ]
+
+    /// The rows of the tables of one page and of many.
+    static let pages: [Metric] = [.crowdCPU, .heardCPU, .publishCPU, .crowdRate, .idleBytes, .clientCPU]
+    /// The rows of the tables of heaps of tips.
+    static let heap: [Metric] = [
+        .crowdCPU, .crowdRate, .heapSeconds, .heapReads, .messagesPerRead, .heapRest, .heapPeak, .clientCPU,
+    ]
+    /// The rows of the tables of a rate that is held.
+    static let sustained: [Metric] = [
+        .sustainedRate, .tipCPU, .busyCPU, .lagP50, .lagP99, .lagMost, .reachP50, .reachP99, .reachMost,
     ]
 
     /// The rows of the table of those who come back at once.
@@ -67,6 +81,22 @@ enum Metric: String, CaseIterable, Codable {
         case .stormP99: "tip to another page meanwhile: p99 ms"
         case .longLogStart: "ms to the 'listening' line"
         case .longLogMemory: "MiB at rest"
+        case .crowdCPU: "server CPU µs/delivery"
+        case .heardCPU: "               without taking the tips in"
+        case .crowdRate: "deliveries/s"
+        case .heapSeconds: "a heap:        ms from POST to the last socket"
+        case .heapReads: "               reads of a listener"
+        case .messagesPerRead: "               messages/read"
+        case .heapRest: "memory:        MiB at rest before"
+        case .heapPeak: "               MiB at the most"
+        case .sustainedRate: "tips/s, each in all sockets"
+        case .busyCPU: "server CPU ms/s"
+        case .lagP50: "201 to the last socket: p50 ms"
+        case .lagP99: "               p99 ms"
+        case .lagMost: "               most ms"
+        case .reachP50: "POST due to the last socket: p50 ms"
+        case .reachP99: "               p99 ms"
+        case .reachMost: "               most ms"
         case .stopSeconds: "end:           s from SIGTERM with all waiting"
         }
     }
@@ -78,6 +108,7 @@ enum Metric: String, CaseIterable, Codable {
         case .burstCPU: "16 in flight, server CPU µs/delivery"
         case .pacedP99: "10 a second, p99 ms"
         case .idleBytes: "idle bytes"
+        case .heardCPU: "server CPU µs/delivery without taking the tips in"
         default: label
         }
     }
@@ -88,11 +119,13 @@ enum Metric: String, CaseIterable, Codable {
     func text(_ value: Double) -> String {
         switch self {
         case .lockstepRate, .burstRate, .idleBytes, .usedBytes, .messageBytes, .tipsPerSecond, .webhookRate,
-            .webhookConnections, .catchUpReads:
+            .webhookConnections, .catchUpReads, .crowdRate, .sustainedRate:
             Self.grouped(value)
-        case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .longLogMemory:
+        case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .longLogMemory,
+            .heapRest, .heapPeak:
             Self.decimal(value / 1_048_576, 1)
-        case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes: Self.decimal(value, 1)
+        case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes, .heapReads, .messagesPerRead, .busyCPU:
+            Self.decimal(value, 1)
         default: Self.decimal(value, 2)
         }
     }

@@ -19,7 +19,7 @@ extension Report {
 
     var aims: [Aim] {
         guard let subject, Sample.Suite.allCases.contains(where: { servers($0).contains(subject) }) else { return [] }
-        return peerAims + fanoutAims + eventSubAims + intakeAims + webhookAims + recoveryAims
+        return peerAims + fanoutAims + eventSubAims + intakeAims + besideAims + crowdAims + webhookAims + recoveryAims
     }
 
     // MARK: Beside peers
@@ -137,6 +137,40 @@ extension Report {
             }
         }
         return aims
+    }
+
+    private var besideAims: [Aim] {
+        var aims: [Aim] = []
+        for (place, label) in settings(.intakeBeside) {
+            let least = IntakeSetting.all[place].tips == 1 ? 12_000.0 : 40_000
+            aims += aim(
+                "durable tips/s beside listeners of other pages", Metric.grouped(least), .tipsPerSecond, .intakeBeside,
+                place, label
+            ) { $0 >= least }
+        }
+        for (setting, label) in settings(.sustained) {
+            // The last tips' way to the sockets is in the time.
+            aims += aim("tips/s held", "1,000", .sustainedRate, .sustained, setting, label) { $0 >= 990 }
+        }
+        return aims
+    }
+
+    /// What a crowd may cost beside the simpler one that it is compared with.
+    private var crowdAims: [Aim] {
+        let bars: [(metric: Metric, suite: Sample.Suite, limit: Double)] = [
+            (.heardCPU, .manyPages, 1.25), (.crowdCPU, .heapBesideStalled, 1.1),
+        ]
+        return bars.flatMap { metric, suite, limit in
+            yardsticks(suite).flatMap { simpler in
+                settings(suite).compactMap { setting, label -> Aim? in
+                    guard let share = ratio(metric, suite, setting, to: simpler)?.median else { return nil }
+                    return Aim(
+                        what: "\(metric.name), \(label) ÷ \(simpler.name)",
+                        limit: "at most \(Metric.decimal(limit, 2))", measured: Metric.decimal(share, 2),
+                        isMet: share <= limit)
+                }
+            }
+        }
     }
 
     private var webhookAims: [Aim] {

@@ -15,7 +15,11 @@ extension Report {
     var tables: [Table] {
         [intake(), intake(.intakeWithGoals, "intake, three goals")].compactMap { $0 }
             + [intake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")].compactMap { $0 }
-            + Self.fanoutSuites.flatMap { figures(Metric.fanout, $0) } + figures(Metric.webhooks, .webhooks)
+            + [intake(.intakeBeside, "intake, idle listeners of other pages")].compactMap { $0 }
+            + figures(Metric.sustained, .sustained)
+            + Self.fanoutSuites.flatMap { figures(Metric.fanout, $0) }
+            + [.onePage, .manyPages].flatMap { figures(Metric.pages, $0) }
+            + [.heap, .heapBesideStalled].flatMap { figures(Metric.heap, $0) } + figures(Metric.webhooks, .webhooks)
             + figures(Metric.pending, .pending) + figures(Metric.storm, .storm) + figures(Metric.start, .start)
     }
 
@@ -91,6 +95,19 @@ extension Report {
             lines.append(
                 "Verified: the log holds as many tips as were acknowledged, in one unbroken sequence, and the goals the "
                     + "money of them.")
+        }
+        if !servers(.manyPages).isEmpty {
+            lines.append(
+                "Verified: the listeners of each page got that page's events, once and in the order of its log.")
+        }
+        if !servers(.heap).isEmpty {
+            lines.append(
+                "Verified: every socket got every event of each heap, once and in order, the one that stalled, too.")
+        }
+        if !servers(.intakeBeside).isEmpty || !servers(.sustained).isEmpty {
+            lines.append(
+                "Verified: beside listeners nothing was lost either; those of the page got what its log has, those of "
+                    + "other pages nothing.")
         }
         if !servers(.webhooks).isEmpty { lines.append("Verified: every webhook got every tip, in order.") }
         if !servers(.pending).isEmpty {

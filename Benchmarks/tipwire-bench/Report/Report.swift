@@ -13,6 +13,13 @@ struct Sample: Codable {
         case eventStreams = "fanout-sse"
         case webhooks
         case pending = "webhooks-pending"
+        case onePage = "pages-one"
+        case manyPages = "pages-many"
+        case heap
+        case heapBesideStalled = "heap-stalled"
+        case intakeAlone = "intake-alone"
+        case intakeBeside = "intake-beside"
+        case sustained
         case storm
         case start
     }
@@ -41,6 +48,13 @@ struct Report {
     mutating func add(_ sample: Sample) {
         samples.append(sample)
         if let fault = sample.fault { progress("  FAULT: \(fault)") }
+    }
+
+    /// Measures and adds what came of it, figures or fault.
+    mutating func add(_ sample: Sample, _ figures: () throws -> [Metric: Double]) {
+        var sample = sample
+        do { sample.values = try figures() } catch { sample.fault = "\(error)" }
+        add(sample)
     }
 
     mutating func note(_ text: String) { if !notes.contains(text) { notes.append(text) } }

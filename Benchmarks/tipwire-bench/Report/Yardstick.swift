@@ -16,8 +16,12 @@ extension Report {
 
     private static func own(_ suite: Sample.Suite, _ subject: String) -> Yardstick? {
         switch suite {
-        case .intake, .webSockets, .webhooks, .pending, .storm, .start: nil
+        case .intake, .webSockets, .webhooks, .pending, .onePage, .heap, .intakeAlone, .sustained, .storm, .start:
+            nil
         case .intakeWithGoals, .intakeWithChains: Yardstick(name: "no goals", suite: .intake, server: subject)
+        case .manyPages: Yardstick(name: "one page", suite: .onePage, server: subject)
+        case .heapBesideStalled: Yardstick(name: "all read", suite: .heap, server: subject)
+        case .intakeBeside: Yardstick(name: "alone", suite: .intakeAlone, server: subject)
         case .eventSub, .eventStreams: Yardstick(name: "WebSockets", suite: .webSockets, server: subject)
         }
     }

@@ -38,6 +38,23 @@ struct ProcessUsage {
         return last
     }
 
+    /// Begins anew with what `peakMemory` tells.
+    static func forgetPeak(of process: pid_t) throws {
+        // Asks the kernel to forget the most that was resident; all other values of this file would age pages.
+        try "5".write(toFile: "/proc/\(process)/clear_refs", atomically: false, encoding: .utf8)
+    }
+
+    /// The most that was resident of one process since then, in bytes.
+    static func peakMemory(of process: pid_t) throws -> Int64 {
+        let status = text("/proc/\(process)/status") ?? ""
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+            let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int64($0) })
+        else {
+            throw BenchError("the kernel tells no VmHWM of process \(process)")
+        }
+        return kibibytes * 1_024
+    }
+
     /// Processor time of this process, in nanoseconds.
     static func ownCPU() -> Int64 {
         var time = timespec()

@@ -3,8 +3,14 @@ import Glibc
 /// TCP over loopback, the only network of this tool.
 enum Socket {
     /// A non-blocking connection attempt; the socket turns writable when it has succeeded.
-    static func startConnecting(to port: UInt16) throws -> Int32 {
+    ///
+    /// - Parameter receiveBuffer: bytes that wait unread at the most, about; nil for as many as the kernel likes.
+    static func startConnecting(to port: UInt16, receiveBuffer: Int32? = nil) throws -> Int32 {
         let descriptor = try make()
+        // Before the handshake, in which the window's scale is agreed on.
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
         let result = withAddress(port) { connect(descriptor, $0, $1) }
         guard result == 0 || errno == EINPROGRESS else {
             let error = BenchError.call("connect to port \(port)")

@@ -48,9 +48,9 @@ final class WebhookReceiver {
         if token == Self.listenerToken { try acceptAll() } else { try receive(Int32(token & 0xFFFF_FFFF)) }
     }
 
-    /// Whether all subscriptions have exactly the events after `base` up to `last`, in order.
-    func audit(after base: Int64, to last: Int64) {
-        log.audit(after: base, count: Int(last - base), order: Array((base + 1)...last))
+    /// Throws unless all subscriptions have exactly the events after `base` up to `last`, in order.
+    func audit(after base: Int64, to last: Int64) throws {
+        try log.audit(after: base, count: Int(last - base), order: Array((base + 1)...last))
     }
 
     private func acceptAll() throws {
@@ -92,7 +92,7 @@ final class WebhookReceiver {
             return log.fault("a request that is no webhook: '\(String(decoding: head.prefix(80), as: UTF8.self))'")
         }
         let id = HTTPText.field("webhook-id", of: head) ?? ""
-        guard let sequence = id.split(separator: "-").last.flatMap({ Int64($0) }),
+        guard let sequence = EventMessage.sequence(ofCursor: id),
             body.withUnsafeBytes({ EventMessage.sequence(of: $0) }) == sequence
         else {
             return log.fault("a webhook whose body is of another event than its id, '\(id)'")

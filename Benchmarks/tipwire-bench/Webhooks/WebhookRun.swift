@@ -46,8 +46,7 @@ final class WebhookRun {
         let cost = try Cost(of: process) { try deliver(load.tips) }
         // What was answered is only done when the server has noted it.
         try waitUntil("the server notes its deliveries") { try api.metric(TipwireAPI.pendingDeliveries) == 0 }
-        receiver.audit(after: base, to: base + Int64(load.warmUpTips + load.tips))
-        try checkFaults()
+        try receiver.audit(after: base, to: base + Int64(load.warmUpTips + load.tips))
         let deliveries = Double(load.tips * load.subscriptions)
         return [
             .webhookRate: deliveries / cost.seconds, .webhookCPU: cost.serverMicroseconds / deliveries,
@@ -63,7 +62,9 @@ final class WebhookRun {
         try waitUntil("webhooks come") {
             if publisher.isIdle, left > 0 {
                 let batch = min(load.batch, left)
-                try publisher.start(setting(batch).request(page: EventMessage.slug, key: api.key))
+                try publisher.start(
+                    setting(batch).request(page: EventMessage.slug, key: api.key), watchedBy: poller,
+                    token: Publishers.tokens)
                 left -= batch
                 posted += 1
             }
@@ -78,13 +79,11 @@ final class WebhookRun {
             let token = poller.token(at: index)
             if token & WebhookReceiver.tokens != 0 {
                 try receiver.handle(token)
-            } else if let status = try publisher.receive() {
+            } else if let status = try publisher.proceed(watchedBy: poller, token: token) {
                 guard status == 201 else { throw BenchError("a batch was answered \(status)") }
                 answered += 1
             }
         }
-        // A batch is longer than a socket takes at once.
-        if publisher.wantsToWrite { try publisher.flush() }
     }
 
     private func waitUntil(_ what: String, _ isDone: () throws -> Bool) throws {
@@ -92,7 +91,7 @@ final class WebhookRun {
         var since = nanoseconds()
         while try !isDone() {
             try turn()
-            try checkFaults()
+            if let fault = receiver.log.firstFault { throw BenchError(fault) }
             let progress = receiver.log.deliveries + answered
             if progress != seen {
                 seen = progress
@@ -103,10 +102,5 @@ final class WebhookRun {
                         + "\(receiver.log.deliveries) deliveries came, \(posted - answered) posts not answered")
             }
         }
-    }
-
-    private func checkFaults() throws {
-        let log = receiver.log
-        if log.faults > 0 { throw BenchError("\(log.faults) faults, first: \(log.firstFault ?? "")") }
     }
 }
