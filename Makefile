@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # Libraries that the build links, and what the live tests run on.
 BUILD_NEEDS := libsqlite3-dev zlib1g-dev
-TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk \
+TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy caddy nghttp2-client chromium prometheus strace systemd zsh fish slowhttptest wrk iproute2 \
 	postgresql nats-server libnats3.4
 
 BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1 postgresql nats-server libnats3.4
@@ -54,7 +54,7 @@ fuzz: ## Give random bytes to all that reads strangers' bytes, ten minutes each 
 	@scripts/need $(BUILD_NEEDS) python3
 	scripts/fuzz $(or $(SECONDS),600)
 
-trial: ## Ten minutes of three nodes on one PostgreSQL, of which something always fails (ARGS="--minutes 60 --nats")
+trial: ## Ten minutes of three nodes on one PostgreSQL, of which something always fails (ARGS="--minutes 60 --nats --namespaces")
 	@scripts/need $(TEST_NEEDS)
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	swift build --product tipwire

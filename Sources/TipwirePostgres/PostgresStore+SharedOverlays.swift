@@ -3,14 +3,11 @@ import TipwireCore
 import TipwireStore
 
 extension PostgresStore: SharedOverlayStore {
-    /// Held while alerts are lent: nodes lend the same ones in any order, and must not wait for each other in a circle.
-    private static let lending: Int64 = 0x616c_6572_7473
-
     public func keepPresences(_ changes: [OverlayPlace: Timestamp?]) async throws {
         let node = node.text
         let here = changes.compactMap { place, since in since.map { (place, $0) } }
         let gone = changes.filter { $0.value == nil }.map(\.key)
-        try await unsynced { db in
+        try await show { db in
             if !gone.isEmpty {
                 try db.execute(
                     """
@@ -50,54 +47,52 @@ extension PostgresStore: SharedOverlayStore {
         }
     }
 
+    /// A transaction for each of the three: none has what another node waits for while it asks for more.
     public func settle(_ errands: AlertErrands) async throws -> [Alert: AlertLease] {
-        guard !errands.isEmpty else { return [:] }
         let node = node.text
-        return try await unsynced { db in
-            try db.execute("SELECT pg_advisory_xact_lock($1)", Self.lending)
-            try Self.keepShown(Array(errands.shown), node, db)
-            try Self.free(Array(errands.freed), node, db)
-            try db.execute("DELETE FROM alert_leases WHERE until < \(Self.clock) - \(SharedAlerts.memory)")
-            return try Self.lend(Array(errands.claims), node, db)
+        if !errands.shown.isEmpty { try await show { try Self.keepShown(errands.shown, node, $0) } }
+        if !errands.freed.isEmpty {
+            let holders = errands.freed.map { Self.holder($0, node) }
+            try await show { db in
+                _ = try db.execute(
+                    "DELETE FROM alert_leases WHERE holder = ANY($1::text[]) AND NOT is_shown", holders)
+            }
         }
+        guard !errands.claims.isEmpty else { return [:] }
+        return try await show { try Self.lend(errands.claims, node, $0) }
     }
 
-    private static func keepShown(_ shown: [Alert], _ node: String, _ db: PostgresConnection) throws {
-        guard !shown.isEmpty else { return }
-        try db.execute(
-            """
-            INSERT INTO alert_leases (page_id, sequence, node, until, is_shown)
-            SELECT page_id, sequence, $3, \(clock), true
-            FROM unnest($1::bigint[], $2::bigint[]) AS shown (page_id, sequence)
-            ON CONFLICT (page_id, sequence) DO UPDATE SET is_shown = true, until = excluded.until
-            """, shown.map(\.page.rawValue), shown.map(\.sequence), node)
-    }
+    private static func holder(_ number: Int, _ node: String) -> String { "\(node)/\(number)" }
 
-    private static func free(_ freed: [Alert], _ node: String, _ db: PostgresConnection) throws {
-        guard !freed.isEmpty else { return }
+    private static func keepShown(_ shown: [Alert: Int], _ node: String, _ db: PostgresConnection) throws {
+        let shown = Array(shown)
         try db.execute(
             """
-            DELETE FROM alert_leases USING unnest($1::bigint[], $2::bigint[]) AS freed (page_id, sequence)
-            WHERE alert_leases.page_id = freed.page_id AND alert_leases.sequence = freed.sequence
-                AND node = $3 AND NOT is_shown
-            """, freed.map(\.page.rawValue), freed.map(\.sequence), node)
+            INSERT INTO alert_leases (page_id, sequence, holder, until, is_shown)
+            SELECT page_id, sequence, holder, \(clock), true
+            FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS shown (page_id, sequence, holder)
+            ORDER BY page_id, sequence
+            ON CONFLICT (page_id, sequence) DO UPDATE
+            SET is_shown = true, until = excluded.until, holder = excluded.holder
+            """, shown.map(\.key.page.rawValue), shown.map(\.key.sequence), shown.map { holder($0.value, node) })
     }
 
     private static func lend(
-        _ claims: [Alert], _ node: String, _ db: PostgresConnection
+        _ claims: [Alert: Int], _ node: String, _ db: PostgresConnection
     ) throws -> [Alert: AlertLease] {
-        guard !claims.isEmpty else { return [:] }
-        let (pages, sequences) = (claims.map(\.page.rawValue), claims.map(\.sequence))
+        let claims = Array(claims)
+        let (pages, sequences) = (claims.map(\.key.page.rawValue), claims.map(\.key.sequence))
         let lent = try db.execute(
             """
-            INSERT INTO alert_leases (page_id, sequence, node, until, is_shown)
-            SELECT page_id, sequence, $3, \(clock) + \(SharedAlerts.lease), false
-            FROM unnest($1::bigint[], $2::bigint[]) AS claim (page_id, sequence)
-            ON CONFLICT (page_id, sequence) DO UPDATE SET node = excluded.node, until = excluded.until
-            WHERE NOT alert_leases.is_shown
-                AND (alert_leases.node = excluded.node OR alert_leases.until <= \(clock))
+            INSERT INTO alert_leases (page_id, sequence, holder, until, is_shown)
+            SELECT page_id, sequence, holder, \(clock) + \(SharedAlerts.lease), false
+            FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS claim (page_id, sequence, holder)
+            ORDER BY page_id, sequence
+            ON CONFLICT (page_id, sequence) DO UPDATE SET holder = excluded.holder, until = excluded.until
+            WHERE alert_leases.holder = excluded.holder
+                OR (NOT alert_leases.is_shown AND alert_leases.until <= \(clock))
             RETURNING page_id, sequence
-            """, pages, sequences, node
+            """, pages, sequences, claims.map { holder($0.value, node) }
         ).map { Alert(page: Page.ID(rawValue: $0[0]), sequence: $0[1]) }
         let shown = try db.execute(
             """
@@ -107,15 +102,16 @@ extension PostgresStore: SharedOverlayStore {
             WHERE is_shown
             """, pages, sequences
         ).map { Alert(page: Page.ID(rawValue: $0[0]), sequence: $0[1]) }
-        var leases = Dictionary(uniqueKeysWithValues: claims.map { ($0, AlertLease.held) })
-        for alert in lent { leases[alert] = .granted }
+        var leases = Dictionary(uniqueKeysWithValues: claims.map { ($0.key, AlertLease.held) })
         for alert in shown { leases[alert] = .shown }
+        for alert in lent { leases[alert] = .granted }
+        try db.execute("DELETE FROM alert_leases WHERE until < \(clock) - \(SharedAlerts.memory)")
         return leases
     }
 
     public func announce(_ announcement: OverlayAnnouncement) async throws {
         let node = node.text
-        let count = try await unsynced { db in
+        let count = try await show { db in
             if let sequence = announcement.reopens {
                 try db.execute(
                     "DELETE FROM alert_leases WHERE page_id = $1 AND sequence = $2",
@@ -157,16 +153,6 @@ extension PostgresStore: SharedOverlayStore {
                     reopens: row[3])
             }
             return (list, through)
-        }
-    }
-
-    /// What a database that crashes at this very moment may lose.
-    private func unsynced<T: Sendable>(
-        _ body: @escaping @Sendable (PostgresConnection) throws -> T
-    ) async throws -> T {
-        try await write { db in
-            try db.script("SET LOCAL synchronous_commit = off")
-            return try body(db)
         }
     }
 }

@@ -24,6 +24,7 @@ public final class PostgresStore: Sendable {
     private let writing: PinnedThreads<ConnectionSeat>
     private let logging: PinnedThreads<ConnectionSeat>
     private let telling: PinnedThreads<ConnectionSeat>
+    private let showing: PinnedThreads<ConnectionSeat>
     private let watch: StallWatch
     /// What this process knows of the log; a database that says otherwise has lost its end.
     let memory: LogMemory
@@ -41,7 +42,8 @@ public final class PostgresStore: Sendable {
         let writeMark = StallWatch.Mark(limit: Self.longestWrite)
         let logMark = StallWatch.Mark(limit: Self.longestRead)
         let tellMark = StallWatch.Mark(limit: Self.longestBeat)
-        let watch = StallWatch(readMarks + [writeMark, logMark, tellMark])
+        let showMark = StallWatch.Mark(limit: Self.longestBeat)
+        let watch = StallWatch(readMarks + [writeMark, logMark, tellMark, showMark])
         self.watch = watch
         let connect: @Sendable () throws -> PostgresConnection = {
             // A server that can't be reached would cost the end of this one its time once more.
@@ -63,6 +65,17 @@ public final class PostgresStore: Sendable {
             }
         }
         telling = PinnedThreads("postgres node", count: 1) { ConnectionSeat(mark: tellMark, connect: connect) }
+        showing = PinnedThreads("postgres overlays", count: 1) {
+            ConnectionSeat(mark: showMark) {
+                let db = try connect()
+                // What a database that crashes at this very moment may lose. And a node that stands still in the middle of it
+                // holds up the others' overlays for no longer than it does their tips.
+                try db.script("SET synchronous_commit = off")
+                try db.shortenStandstill()
+                channel.ignore(db.backendID, of: .overlays)
+                return db
+            }
+        }
         channel.ignore(first.backendID, of: .log)
         let locked = Handover(first)
         logging = PinnedThreads("postgres log", count: 1) {
@@ -119,6 +132,7 @@ public final class PostgresStore: Sendable {
         watch.hasten()
         await channel.close()
         await telling.close()
+        await showing.close()
         await logging.close()
         await writing.close()
         await reading.close()
@@ -182,6 +196,12 @@ extension PostgresStore {
     /// node pass for dead.
     func tell<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
         try await run(.write, on: telling, body)
+    }
+
+    /// One transaction of those by which overlays on several nodes are one wall, which isn't synced to disk: beside all others,
+    /// so that nobody's alert waits for what is long.
+    func show<T: Sendable>(_ body: @escaping @Sendable (PostgresConnection) throws -> T) async throws -> T {
+        try await run(.write, on: showing, body)
     }
 
     /// Runs `body` where commits are made, and `answer` behind it.

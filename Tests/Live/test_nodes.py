@@ -94,7 +94,7 @@ class Audience:
 
 
 def test_three_that_start_at_once_on_an_empty_database_are_one(cluster):
-    cluster.start()
+    cluster.mend()
     accounts = [node.get("/api/v1/accounts").json["data"] for node in cluster]
     assert accounts[0] == accounts[1] == accounts[2] and [one["name"] for one in accounts[0]] == ["admin"]
     # Each has the admin key of its own folder, and each takes those of the others.
@@ -343,6 +343,22 @@ def test_what_is_made_on_one_node_works_on_the_others(nodes):
         assert feed.event()["payload"]["page"]["title"] == "Another"
     problem(a.post("/api/v1/pages", {"slug": slug}, key=key), 409)
     problem(b.post("/api/v1/pages", {"slug": slug}, key=key), 409)
+
+
+def test_what_was_answered_holds_on_every_node(nodes):
+    cast = make_cast(nodes)
+    for number in range(12):
+        one, *others = nodes[number % 3:] + nodes[:number % 3]
+        made = one.key_object("events:read", account=cast.owner)
+        slug = one.page(owner=cast.owner)
+        for other in others:
+            assert other.get(f"/api/v1/pages/{slug}/tips", key=made["key"]).status == 200
+        with others[0].feed(made["key"], "activity-feed", slug) as feed:
+            feed.says_nothing_but_pong()
+            assert others[1].delete(f"/api/v1/keys/{made['id']}").status == 204
+            for node in nodes:
+                problem(node.get(f"/api/v1/pages/{slug}/tips", key=made["key"]), 401)
+            assert feed.closed(0.1) == 1008
 
 
 def session(server, account):

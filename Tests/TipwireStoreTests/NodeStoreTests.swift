@@ -39,9 +39,14 @@ struct NodeStoreTests {
             #expect(try await b.beat(report("b")).isNew)
             let scene = try await Scene(a)
             try await scene.receive([draft(), draft()])
+            // What has come since a node told of itself says nothing of it.
+            #expect(try await b.nodes().map(\.lag) == [0, 0])
+            told.relayed = 1
+            _ = try await a.beat(told)
+            _ = try await b.beat(report("b"))
             let nodes = try await b.nodes()
             #expect(nodes.map(\.id) == [a.node, b.node] && nodes.map(\.report) == [told, report("b")])
-            #expect(nodes.map(\.lag) == [2, 2] && nodes.allSatisfy { $0.silence < 5_000 })
+            #expect(nodes.map(\.lag) == [1, 2] && nodes.allSatisfy { $0.silence < 5_000 })
             try await a.leave()
             #expect(try await b.nodes().map(\.id) == [b.node])
         }
@@ -116,6 +121,37 @@ struct NodeStoreTests {
             while (try? await b.beat(report("b"))) == nil {}
             #expect(await wait(for: news) { _ in true } == StoreNews(changes: .directory))
             _ = a
+        }
+    }
+
+    @Test func `a change is waited for until the others have it, those that are silent left out`() async throws {
+        try await withNodes { a, b, name in
+            for store in [a, b] { _ = try await store.beat(report("x")) }
+            let scene = try await Scene(a)
+            // B takes over all of it but the last.
+            let version = try await b.directory().version
+            _ = try await a.createPage(.named("birds", owner: scene.account))
+            try await b.took(directory: version)
+            let began = ContinuousClock.now
+            await a.waitForOthers()
+            #expect(began.duration(to: .now) >= .milliseconds(NodeTimes.patience), "it has its time")
+            async let waited: Void = a.waitForOthers()
+            try await b.took(directory: try await b.directory().version)
+            await waited
+            #expect(
+                try server.run(name, "SELECT directory FROM tipwire.nodes WHERE id = '\(b.node.text)'")
+                    == "\(version + 1)")
+            // A beat tells it too, when the word was lost.
+            try server.run(name, "UPDATE tipwire.nodes SET directory = 0")
+            _ = try await b.beat(report("x"))
+            #expect(
+                try server.run(name, "SELECT directory FROM tipwire.nodes WHERE id = '\(b.node.text)'")
+                    == "\(version + 1)")
+            _ = try await a.createPage(.named("bees", owner: scene.account))
+            try server.run(name, "UPDATE tipwire.nodes SET seen_at = seen_at - \(NodeTimes.silent)")
+            let second = ContinuousClock.now
+            await a.waitForOthers()
+            #expect(second.duration(to: .now) < .milliseconds(NodeTimes.patience))
         }
     }
 

@@ -211,7 +211,7 @@ struct PostgresStoreTests {
         let scene = try await Scene(stores[0])
         for number in 0..<3 { try await scene.receive([draft(id: "t\(number)")]) }
         let alerts = (1...3).map { Alert(page: scene.page.id, sequence: $0) }
-        _ = try await stores[0].settle(AlertErrands(shown: Set(alerts)))
+        _ = try await stores[0].settle(AlertErrands(shown: [alerts[0]: 1, alerts[1]: 1, alerts[2]: 1]))
         // The other one has only seen it.
         let epoch = try await stores[1].bounds().epoch
         try loseTail(of: name)
@@ -238,7 +238,7 @@ struct PostgresStoreTests {
         }
         // The alert of what is lost isn't that of what has its number now.
         #expect(
-            try await stores[1].settle(AlertErrands(claims: Set(alerts)))
+            try await stores[1].settle(AlertErrands(claims: [alerts[0]: 2, alerts[1]: 2, alerts[2]: 2]))
                 == [alerts[0]: .shown, alerts[1]: .shown, alerts[2]: .granted])
         for store in stores { try await store.close() }
     }

@@ -5,18 +5,24 @@ import TipwireStore
 /// Accounts, pages, members and keys: the store's truth with a copy in memory, changed through one door.
 ///
 /// A change is durable first, then seen by every look-up, then enforced on open connections; only then does the call
-/// return. So whoever is told that a key is revoked can rely on its streams being closed.
+/// return. So whoever is told that a key is revoked can rely on its streams being closed. Where nodes share the store the call
+/// waits for the others to have done the same, as long as they can be expected to (`NodeStore.waitForOthers`).
 public final class Directory: SharedPart {
     private let store: any DirectoryStore
+    private let nodes: (any NodeStore)?
     private let state: Mutex<DirectoryView>
     /// Changes happen one after another: two changes of one page must reach the copy in the order of the store.
     private let turn = Turn()
     private let enforcers = Mutex<[any AccessEnforcing]>([])
     private let followers = Mutex<[any PageFollowing]>([])
 
-    public init(store: any DirectoryStore) async throws {
+    /// - Parameter nodes: where others share the store.
+    public init(store: any DirectoryStore, nodes: (any NodeStore)? = nil) async throws {
         self.store = store
-        state = Mutex(DirectoryView(try await store.directory()))
+        self.nodes = nodes
+        let view = DirectoryView(try await store.directory())
+        state = Mutex(view)
+        try await nodes?.took(directory: view.version)
     }
 
     /// The directory now. A value: take it once for look-ups that belong together.
@@ -35,8 +41,14 @@ public final class Directory: SharedPart {
     /// Whoever tells connections how their page is now.
     public func follow(with follower: any PageFollowing) { followers.withLock { $0.append(follower) } }
 
+    private func alter<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+        let value = try await turn.take(body)
+        await nodes?.waitForOthers()
+        return value
+    }
+
     public func createAccount(_ new: NewAccount) async throws -> Account {
-        try await turn.take {
+        try await alter {
             let account = try await store.createAccount(new)
             state.withLock { $0.put(account) }
             return account
@@ -44,7 +56,7 @@ public final class Directory: SharedPart {
     }
 
     public func createPage(_ new: NewPage) async throws -> Page {
-        try await turn.take {
+        try await alter {
             let page = try await store.createPage(new)
             state.withLock { $0.put(page) }
             return page
@@ -53,7 +65,7 @@ public final class Directory: SharedPart {
 
     /// Applies `change` to the page as it stands when its turn comes; nil if it is gone.
     public func updatePage(_ id: Page.ID, _ change: @Sendable (inout Page) -> Void) async throws -> Page? {
-        try await turn.take {
+        try await alter {
             guard var page = look({ $0.page(id) }) else { return nil }
             let former = page.alerts
             change(&page)
@@ -65,7 +77,7 @@ public final class Directory: SharedPart {
     }
 
     public func deletePage(_ id: Page.ID) async throws {
-        try await turn.take {
+        try await alter {
             try await store.deletePage(id)
             state.withLock { $0.remove(page: id) }
             await enforce(.pageDeleted(id))
@@ -73,7 +85,7 @@ public final class Directory: SharedPart {
     }
 
     public func addMember(_ account: Account.ID, to id: Page.ID) async throws {
-        try await turn.take {
+        try await alter {
             try await store.addMember(account, to: id)
             state.withLock { view in
                 guard var page = view.page(id) else { return }
@@ -84,7 +96,7 @@ public final class Directory: SharedPart {
     }
 
     public func removeMember(_ account: Account.ID, from id: Page.ID) async throws {
-        try await turn.take {
+        try await alter {
             try await store.removeMember(account, from: id)
             state.withLock { view in
                 guard var page = view.page(id) else { return }
@@ -97,7 +109,7 @@ public final class Directory: SharedPart {
     }
 
     public func createKey(_ key: KeyRecord) async throws {
-        try await turn.take {
+        try await alter {
             try await store.createKey(key)
             state.withLock { $0.put(key) }
         }
@@ -105,7 +117,7 @@ public final class Directory: SharedPart {
 
     /// False if there is no such key.
     public func revokeKey(_ id: String) async throws -> Bool {
-        try await turn.take {
+        try await alter {
             let existed = try await store.deleteKey(id)
             state.withLock { $0.remove(key: id) }
             await enforce(.keyRevoked(id))
@@ -115,7 +127,7 @@ public final class Directory: SharedPart {
 
     /// Takes in what was changed past this door, by another node that uses the same store, and enforces it here.
     public func refresh() async throws {
-        try await turn.take {
+        let version = try await turn.take {
             let fresh = DirectoryView(try await store.directory())
             let (losses, switched) = state.withLock { view in
                 defer { view.become(fresh) }
@@ -123,7 +135,9 @@ public final class Directory: SharedPart {
             }
             for loss in losses { await enforce(loss) }
             for page in switched { await tellOfAlerts(of: page) }
+            return fresh.version
         }
+        try await nodes?.took(directory: version)
     }
 
     /// Takes in what was changed past this door up to `version`, if it hasn't yet.

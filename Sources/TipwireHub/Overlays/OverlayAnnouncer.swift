@@ -24,7 +24,12 @@ public struct OverlayAnnouncer: PageFollowing, SharedPart {
     }
 
     private func say(_ announcement: OverlayAnnouncement) async -> Set<OverlayPlace> {
-        if let sequence = announcement.reopens { desk.reopen(sequence, page: announcement.page) }
+        var announcement = announcement
+        if let sequence = announcement.reopens {
+            // Whoever has announced it couldn't know yet.
+            announcement.besides.formUnion(desk.shownLately(sequence, page: announcement.page))
+            desk.reopen(sequence, page: announcement.page)
+        }
         return await fanout.tell(
             WebSocketFrame.text(announcement.message), toOverlaysOf: announcement.page, where: announcement.isFor)
     }

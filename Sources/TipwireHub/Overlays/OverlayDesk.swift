@@ -7,9 +7,8 @@ import TipwireStore
 
 /// Where overlays report: which screens are there, what they have shown, and which of several copies may show an alert.
 ///
-/// Asked on event loops, so it answers from memory, but where nodes share a store and one of this node's copies would show an
-/// alert: that the store decides (`OverlaySharing`). What is to be kept is written in batches, a moment later; whoever reads
-/// it from the store flushes first.
+/// Asked on event loops, so it answers from memory; but where nodes share a store, that decides who may show an alert
+/// (`OverlaySharing`). What is to be kept is written in batches, a moment later; whoever reads it from the store flushes first.
 public final class OverlayDesk: Service {
     /// Between two writes of what was reported.
     static let interval = Duration.milliseconds(250)
@@ -20,6 +19,7 @@ public final class OverlayDesk: Service {
     static let messagesPerSecond = 50.0
     /// How far back it is remembered which alerts were shown, for copies that come back: overlays pass over older ones.
     static let memoryMilliseconds = SharedAlerts.memory
+
     private struct State {
         var nextID = 1
         var walls: [Page.ID: Wall] = [:]
@@ -93,14 +93,14 @@ public final class OverlayDesk: Service {
     func leave(_ presence: OverlayPresence) {
         let now = clock.now()
         let place = presence.place
-        let freed = state.withLock { state in
-            guard let freed = state.walls[place.page]?.leave(presence.id, from: place) else { return [Int64]() }
+        let hasLeft = state.withLock { state in
+            guard state.walls[place.page]?.leave(presence.id, from: place) == true else { return false }
             state.reports.sightings[place] = .init(key: presence.key, seenAt: now)
             if sharing != nil { state.moved.insert(place) }
             if state.walls[place.page]?.isEmpty == true { state.walls[place.page] = nil }
-            return freed
+            return true
         }
-        sharing?.free(freed.map { Alert(page: place.page, sequence: $0) })
+        if hasLeft { sharing?.free(presence.id) }
     }
 
     /// The overlays of a page that are connected to any node, and since when.
@@ -119,7 +119,7 @@ public final class OverlayDesk: Service {
     func shown(_ tip: TipIdentifier, sequence: Int64, by presence: OverlayPresence) {
         guard report(tip, sequence: sequence, shownAt: clock.now(), by: presence) else { return }
         state.withLock { $0.walls[presence.place.page]?.showed([sequence]) }
-        sharing?.showed(Alert(page: presence.place.page, sequence: sequence))
+        sharing?.showed(Alert(page: presence.place.page, sequence: sequence), by: presence.id)
     }
 
     /// - Returns: whether it was taken.
@@ -145,34 +145,38 @@ public final class OverlayDesk: Service {
         }
     }
 
-    func claim(_ sequence: Int64, for presence: OverlayPresence, on eventLoop: any EventLoop) -> Claim {
+    func claim(_ sequence: Int64, for presence: OverlayPresence, on eventLoop: any EventLoop) -> Claim? {
         let now = clock.now()
         guard presence.maySpeak(at: now) else { return .settled(.held) }
         let page = presence.place.page
-        let answer = state.withLock { state in
-            state.walls[page]?.claim(sequence, for: presence.id, at: now) ?? .settled(.held)
+        guard let sharing else {
+            return .settled(
+                state.withLock { $0.walls[page]?.claim(sequence, for: presence.id, at: now) ?? .held })
         }
-        switch answer {
-        case .settled(let lease): return .settled(lease)
-        case .lent:
-            guard let sharing else { return .settled(.granted) }
-            let alert = Alert(page: page, sequence: sequence)
-            return .asked(sharing.claim(alert, on: eventLoop).map { self.take($0, of: alert, for: presence) })
-        }
+        let lease = sharing.claim(Alert(page: page, sequence: sequence), for: presence.id, on: eventLoop)
+        return lease.map { .asked($0.map { self.take($0, for: presence) }) }
     }
 
-    private func take(_ word: AlertLease, of alert: Alert, for presence: OverlayPresence) -> AlertLease {
-        let isTheirs = state.withLock {
-            $0.walls[alert.page]?.take(word, of: alert.sequence, for: presence.id) ?? false
-        }
-        // It has left meanwhile, and another may show it.
-        if word == .granted, !isTheirs { sharing?.free([alert]) }
-        return word
+    private func take(_ lease: AlertLease, for presence: OverlayPresence) -> AlertLease {
+        let isThere = state.withLock { $0.walls[presence.place.page]?.has(presence.id, at: presence.place) ?? false }
+        // It may have left before the store had heard of its claim.
+        if lease == .granted, !isThere { sharing?.free(presence.id) }
+        return lease
     }
 
     /// An alert is to be shown once more, so that it is nobody's and not done with.
     func reopen(_ sequence: Int64, page: Page.ID) {
         state.withLock { $0.walls[page]?.reopen(sequence) }
+    }
+
+    /// The screens that have shown an alert, as far as the store doesn't know yet.
+    func shownLately(_ sequence: Int64, page: Page.ID) -> Set<ScreenName> {
+        state.withLock { state in
+            Set(
+                state.reports.receipts.lazy.filter { subject, report in
+                    subject.place.page == page && report.sequence == sequence && report.shownAt != nil
+                }.map(\.key.place.screen))
+        }
     }
 
     /// The log is another one, which ends at `head`.

@@ -40,7 +40,8 @@ public final class OverlayPresence: Sendable {
     public func shown(_ tip: TipIdentifier, sequence: Int64) { desk.shown(tip, sequence: sequence, by: self) }
 
     /// Whether this screen may show an alert that is wanted once.
-    public func claim(_ sequence: Int64, on eventLoop: any EventLoop) -> OverlayDesk.Claim {
+    /// Nil when the same was asked and not answered yet.
+    public func claim(_ sequence: Int64, on eventLoop: any EventLoop) -> OverlayDesk.Claim? {
         desk.claim(sequence, for: self, on: eventLoop)
     }
 }

@@ -8,13 +8,6 @@ struct Wall {
     /// Most alerts of one page that are remembered as shown, or lent.
     static let maximumAlerts = 1_000
 
-    /// What comes of a claim here.
-    enum Answer {
-        case settled(AlertLease)
-        /// Of all that are here it is the one who asks. Where nodes share a store that has the last word.
-        case lent
-    }
-
     private struct Lease {
         let holder: Int
         var until: Timestamp
@@ -22,6 +15,7 @@ struct Wall {
 
     /// The overlays that are connected, and since when; a place has several while a new connection replaces an old one.
     private var present: [OverlayPlace: [Int: Timestamp]] = [:]
+    /// Empty where nodes share the store, which lends alerts then.
     private var leases: [Int64: Lease] = [:]
     private var shown: Set<Int64> = []
     /// Of those that wait to be written.
@@ -45,13 +39,16 @@ struct Wall {
         present[place, default: [:]][id] = now
     }
 
-    /// - Returns: the alerts that it was about to show, which are for another to show; nil when it had left before.
-    mutating func leave(_ id: Int, from place: OverlayPlace) -> [Int64]? {
-        guard present[place]?.removeValue(forKey: id) != nil else { return nil }
+    func has(_ id: Int, at place: OverlayPlace) -> Bool { present[place]?[id] != nil }
+
+    /// What it was about to show is for another to show.
+    ///
+    /// - Returns: false when it had left before.
+    mutating func leave(_ id: Int, from place: OverlayPlace) -> Bool {
+        guard present[place]?.removeValue(forKey: id) != nil else { return false }
         if present[place]?.isEmpty == true { present[place] = nil }
-        let mine = leases.filter { $0.value.holder == id }.map(\.key)
-        for sequence in mine { leases[sequence] = nil }
-        return mine.filter { !shown.contains($0) }
+        leases = leases.filter { $0.value.holder != id }
+        return true
     }
 
     // MARK: Alerts
@@ -63,31 +60,20 @@ struct Wall {
         shown = Set(shown.sorted().suffix(Self.maximumAlerts))
     }
 
-    mutating func claim(_ sequence: Int64, for id: Int, at now: Timestamp) -> Answer {
+    mutating func claim(_ sequence: Int64, for id: Int, at now: Timestamp) -> AlertLease {
         let lease = leases[sequence]
         if shown.contains(sequence) {
             // Who shows it asks again from time to time, and is told to go on.
-            return .settled(lease?.holder == id ? .granted : .shown)
+            return lease?.holder == id ? .granted : .shown
         }
-        if let lease, lease.holder != id, lease.until > now { return .settled(.held) }
+        if let lease, lease.holder != id, lease.until > now { return .held }
         if lease == nil, leases.count >= Self.maximumAlerts {
             // Nobody who is at it loses it to one who claims without end.
             leases = leases.filter { $0.value.until > now }
-            if leases.count >= Self.maximumAlerts { return .settled(.held) }
+            if leases.count >= Self.maximumAlerts { return .held }
         }
         leases[sequence] = Lease(holder: id, until: now.advanced(milliseconds: Self.leaseMilliseconds))
-        return .lent
-    }
-
-    /// The store's word on an alert that was lent to one of here.
-    ///
-    /// - Returns: whether that one still has it, if it was granted.
-    mutating func take(_ word: AlertLease, of sequence: Int64, for id: Int) -> Bool {
-        let isTheirs = leases[sequence]?.holder == id
-        guard word != .granted else { return isTheirs }
-        if isTheirs { leases[sequence] = nil }
-        if word == .shown { showed([sequence]) }
-        return false
+        return .granted
     }
 
     mutating func reopen(_ sequence: Int64) {

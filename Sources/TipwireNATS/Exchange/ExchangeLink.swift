@@ -21,8 +21,8 @@ final class ExchangeLink: Sendable {
         /// The epoch that is heard; nil when nothing is.
         var heard: String?
         var opensAgain: ContinuousClock.Instant?
-        /// What the operator was told last; nil before the first time.
-        var told: Bool?
+        /// Why it doesn't work, as the operator was told last, nil when it does; nothing before the first time.
+        var told: String??
         var reason: String?
     }
 
@@ -120,24 +120,20 @@ final class ExchangeLink: Sendable {
         return "tipwire.\(word.isEmpty ? "_" : word).events"
     }
 
-    /// Tells the operator when it begins to work and when it ceases to, once each.
+    /// Tells the operator when it begins to work and when it ceases to, once each, and of each other reason since.
     private func tell() {
-        let isConnected = isConnected
-        let reason = state.withLock { state -> String?? in
-            guard state.told != isConnected else { return .none }
-            defer { state.told = isConnected }
-            return .some(state.reason)
+        let reason = isConnected ? nil : state.withLock(\.reason) ?? hearing.reason ?? sending.reason ?? "no answer"
+        let isNews = state.withLock { state in
+            defer { state.told = .some(reason) }
+            return state.told != .some(reason)
         }
-        guard let reason else { return }
-        if isConnected {
-            logger.info("NATS is there; nodes hand each other their events", metadata: ["server": "\(shown)"])
-        } else {
+        guard isNews else { return }
+        if let reason {
             logger.warning(
                 "NATS can't be used; events of other nodes come by the database meanwhile",
-                metadata: [
-                    "server": "\(shown)",
-                    "reason": "\(reason ?? hearing.reason ?? sending.reason ?? "no answer")",
-                ])
+                metadata: ["server": "\(shown)", "reason": "\(reason)"])
+        } else {
+            logger.info("NATS is there; nodes hand each other their events", metadata: ["server": "\(shown)"])
         }
     }
 

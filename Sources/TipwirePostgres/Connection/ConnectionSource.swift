@@ -126,3 +126,9 @@ private func withTexts<T>(_ texts: [String], _ body: (UnsafePointer<LibPQ.Text?>
         body(starts.map { buffer.baseAddress! + $0 } + [nil])
     }
 }
+
+extension PostgresConnection {
+    /// For a connection whose transactions hold what those of all nodes wait for: a process that stands still in the middle of
+    /// one loses it after two seconds.
+    func shortenStandstill() throws { try script("SET idle_in_transaction_session_timeout = '2s'") }
+}

@@ -25,12 +25,9 @@ struct PostgresLogTables: LogTables {
     /// What the batch has left beside its head, once it is written.
     private(set) var token: Int64?
 
-    /// Seconds that a commit may stand open without a statement: one that stands still holds up those of all nodes.
-    private static let standstillSeconds = 2
-
     /// Of a new database the planner thinks that its tables are empty, and keeps for a connection's life to reading all of them.
     static func prepare(_ db: PostgresConnection) throws {
-        try db.script("SET idle_in_transaction_session_timeout = '\(standstillSeconds)s'")
+        try db.shortenStandstill()
         try db.script("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off")
     }
 

@@ -40,12 +40,17 @@ final class NewsChannel: Sendable {
     enum Own: Hashable {
         case log
         case changes
+        case overlays
     }
 
     private struct State {
         /// What is known of each subject; nothing before the first look.
         var known: [Subject: Int64] = [:]
         var own: [Own: Int32] = [:]
+        /// The last change of each subject that this process made.
+        var lastOwn: [Subject: Int64] = [:]
+        /// How far this process has taken over what others have changed, where it tells them so.
+        var taken: [Subject: Int64] = [:]
         var isListening = false
     }
 
@@ -101,8 +106,21 @@ final class NewsChannel: Sendable {
     func told(_ subject: Subject, _ count: Int64) {
         state.withLock { state in
             if let known = state.known[subject], known == count - 1 { state.known[subject] = count }
+            state.lastOwn[subject] = max(state.lastOwn[subject] ?? 0, count)
         }
     }
+
+    func lastOwn(_ subject: Subject) -> Int64? { state.withLock { $0.lastOwn[subject] } }
+
+    /// What others have changed is taken over up to the `count`th; false if that was so already.
+    func took(_ subject: Subject, _ count: Int64) -> Bool {
+        state.withLock { state in
+            defer { state.taken[subject] = max(state.taken[subject] ?? 0, count) }
+            return state.taken[subject] ?? 0 < count
+        }
+    }
+
+    func taken(_ subject: Subject) -> Int64 { state.withLock { $0.taken[subject] ?? 0 } }
 
     /// The counts as they are in the database. The first time everything is news: nobody knows what came before.
     func compare(_ counts: [Subject: Int64]) {
@@ -150,9 +168,8 @@ final class NewsChannel: Sendable {
             if !isOwn { news.head = max(news.head ?? 0, count) }
         } else if let subject = Subject(rawValue: String(words[0])) {
             let isNews = state.withLock { state in
-                guard state.own[.changes] != notification.backendID, state.known[subject] ?? 0 < count else {
-                    return false
-                }
+                let isOwn = state.own.contains { $0.key != .log && $0.value == notification.backendID }
+                guard !isOwn, state.known[subject] ?? 0 < count else { return false }
                 state.known[subject] = count
                 return true
             }

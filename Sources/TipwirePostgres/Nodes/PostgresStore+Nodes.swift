@@ -10,11 +10,11 @@ extension PostgresStore: NodeStore {
 
     public func beat(_ report: NodeReport) async throws -> NodeBeat {
         let node = node.text
-        let (beat, counts) = try await tell { db in
+        let (beat, counts) = try await tell { [channel] db in
             // Others learn of it by looking; whoever takes this node for dead because its beat was lost finds it back with
             // the next one.
             try db.script("SET LOCAL synchronous_commit = off")
-            let isNew = try Self.keep(report, of: node, db)
+            let isNew = try Self.keep(report, of: node, directory: channel.taken(.directory), db)
             try Self.forgetTheDead(besides: node, db)
             let isSender = try report.isDraining ? Self.isSender(node, db) : Self.renewSending(by: node, db)
             let log = try LogRow.read(db)
@@ -39,15 +39,42 @@ extension PostgresStore: NodeStore {
         try await read { db in
             try db.execute(
                 """
-                SELECT \(Self.columns), \(Self.clock) - seen_at, (SELECT head FROM log) - relayed,
+                SELECT \(Self.columns), \(Self.clock) - seen_at, lag,
                     EXISTS (SELECT 1 FROM leases WHERE name = '\(Self.sending)' AND node = id AND until > \(Self.clock))
                 FROM nodes ORDER BY name, started_at, id
                 """
             ).map { row in
                 StoredNode(
-                    id: NodeID(text: row[0]), report: NodeReport(row), silence: max(0, row[11]), lag: max(0, row[12]),
+                    id: NodeID(text: row[0]), report: NodeReport(row), silence: max(0, row[11]), lag: row[12],
                     isSender: row[13])
             }
+        }
+    }
+
+    public func took(directory version: Int64) async throws {
+        let node = node.text
+        guard channel.took(.directory, version) else { return }
+        try await tell { db in
+            try db.script("SET LOCAL synchronous_commit = off")
+            try db.execute("UPDATE nodes SET directory = $2 WHERE id = $1 AND directory < $2", node, version)
+        }
+    }
+
+    public func waitForOthers() async {
+        let node = node.text
+        let end = ContinuousClock.now + .milliseconds(NodeTimes.patience)
+        guard let change = channel.lastOwn(.directory) else { return }
+        while ContinuousClock.now < end {
+            // When the store fails nobody would be any the wiser for an error: the change itself is kept.
+            let isTaken = try? await read { db -> Bool in
+                try db.execute(
+                    """
+                    SELECT NOT EXISTS (
+                        SELECT 1 FROM nodes
+                        WHERE id <> $1 AND seen_at > \(Self.clock) - \(NodeTimes.silent) AND directory < $2)
+                    """, node, change)[0][0]
+            }
+            guard isTaken == false, (try? await Task.sleep(for: .milliseconds(3))) != nil else { return }
         }
     }
 
@@ -65,18 +92,21 @@ extension PostgresStore {
         "id, name, version, url, started_at, is_draining, feed, sse, eventsub, overlay, relayed"
 
     /// - Returns: whether nothing was known of the node.
-    private static func keep(_ report: NodeReport, of node: String, _ db: PostgresConnection) throws -> Bool {
+    private static func keep(
+        _ report: NodeReport, of node: String, directory: Int64, _ db: PostgresConnection
+    ) throws -> Bool {
         try db.execute(
             """
-            INSERT INTO nodes (\(columns), seen_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \(clock))
+            INSERT INTO nodes (\(columns), lag, directory, seen_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, greatest(0, (SELECT head FROM log) - $11), $12, \(clock))
             ON CONFLICT (id) DO UPDATE SET is_draining = excluded.is_draining, feed = excluded.feed,
                 sse = excluded.sse, eventsub = excluded.eventsub, overlay = excluded.overlay,
-                relayed = excluded.relayed, seen_at = excluded.seen_at
+                relayed = excluded.relayed, lag = excluded.lag, directory = excluded.directory, seen_at = excluded.seen_at
             RETURNING xmax = 0
             """,
             node, report.name, report.version, report.url, report.startedAt.milliseconds, report.isDraining,
-            Int64(report.feed), Int64(report.sse), Int64(report.eventsub), Int64(report.overlay), report.relayed)[0][0]
+            Int64(report.feed), Int64(report.sse), Int64(report.eventsub), Int64(report.overlay), report.relayed,
+            directory)[0][0]
     }
 
     private static func forgetTheDead(besides node: String, _ db: PostgresConnection) throws {

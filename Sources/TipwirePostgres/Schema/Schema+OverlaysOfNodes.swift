@@ -11,15 +11,17 @@ extension Schema {
             PRIMARY KEY (page_id, screen, kind, node)
         );
         CREATE INDEX overlay_presences_by_node ON overlay_presences (node);
-        -- Which node an alert is lent to of which one copy is wanted, and that it was shown. until: by the database's clock.
+        -- Which copy an alert is lent to of which one is wanted, and that it was shown. holder: node and number of the copy.
+        -- until: by the database's clock.
         CREATE TABLE alert_leases (
             page_id BIGINT NOT NULL,
             sequence BIGINT NOT NULL,
-            node TEXT COLLATE "C" NOT NULL,
+            holder TEXT COLLATE "C" NOT NULL,
             until BIGINT NOT NULL,
             is_shown BOOLEAN NOT NULL,
             PRIMARY KEY (page_id, sequence)
         );
+        CREATE INDEX alert_leases_by_holder ON alert_leases (holder);
         CREATE INDEX alert_leases_by_time ON alert_leases (until);
         -- What a node has said to the overlays of all. number: the count in `changes` that tells of it, which puts them in order.
         -- besides: screens, with spaces between.
@@ -33,5 +35,7 @@ extension Schema {
             said_at BIGINT NOT NULL
         );
         ALTER TABLE changes ADD COLUMN overlays BIGINT NOT NULL DEFAULT 0;
+        -- lag: of its listeners at its last beat. directory: how far it has taken over what `changes` counts.
+        ALTER TABLE nodes ADD COLUMN lag BIGINT NOT NULL DEFAULT 0, ADD COLUMN directory BIGINT NOT NULL DEFAULT 0;
         """
 }

@@ -29,7 +29,7 @@ struct ConnectionsController: Sendable {
                 $0.id == id && isVisible($0, to: call.principal, view: view)
             }),
             await fanout.disconnect(id)
-        else { throw Problem(.notFound, "There is no connection of this id.") }
+        else { throw Problem(.notFound, "There is no connection of this id on this server.") }
         return Answer.noContent()
     }
 

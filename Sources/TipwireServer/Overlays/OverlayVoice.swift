@@ -18,11 +18,12 @@ struct OverlayVoice: SocketVoice {
         case .shown(let tip, let cursor):
             if isOurs(cursor) { presence.shown(tip, sequence: cursor.sequence) }
         case .claim(let cursor):
-            let claim = isOurs(cursor) ? presence.claim(cursor.sequence, on: eventLoop) : .settled(.shown)
+            let claim = isOurs(cursor) ? presence.claim(cursor.sequence, on: eventLoop) : .settled(stranger(cursor))
             let cursor = cursor.description
             switch claim {
             case .settled(let lease): return .now(OverlayMessage.lease(lease, cursor: cursor))
             case .asked(let lease): return .later(lease.map { OverlayMessage.lease($0, cursor: cursor) })
+            case nil: return nil
             }
         case .other:
             break
@@ -35,6 +36,11 @@ struct OverlayVoice: SocketVoice {
     private func isOurs(_ cursor: Cursor) -> Bool {
         presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0
             && cursor.sequence <= position.bounds.head
+    }
+
+    /// The answer to a claim to what isn't ours. Another server may have told of an event that this one hasn't heard of yet.
+    private func stranger(_ cursor: Cursor) -> AlertLease {
+        presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0 ? .held : .shown
     }
 
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? {

@@ -73,7 +73,7 @@ struct Parts: Sendable {
         let publicURL = PublicURL(setting: configuration.server.publicURL)
         self.publicURL = publicURL
         position = LogPosition(try await store.bounds())
-        directory = try await Directory(store: store)
+        directory = try await Directory(store: store, nodes: store as? any NodeStore)
         throttle = FailureThrottle(maxPerMinute: configuration.auth.maxFailuresPerMinute)
         authenticator = Authenticator(
             directory: directory, store: store, clock: clock, throttle: throttle, logger: logger)

@@ -40,7 +40,7 @@ struct Setup {
         if known == nil || folder.readKey(folder.adminKeyFile) == nil {
             if known != nil {
                 logger.warning(
-                    "admin.key was missing or unreadable; a new one was made",
+                    "a new admin.key was made: this data folder had none that can be read",
                     metadata: ["file": "\(folder.adminKeyFile)"])
             }
             let key = try await makeKey(name: "admin.key", scopes: [.admin], pages: nil, account: account.id)

@@ -21,6 +21,12 @@ public protocol NodeStore: Sendable {
     func leave() async throws
     /// The nodes that are there, by their names.
     func nodes() async throws -> [StoredNode]
+    /// This node has taken over all changes of the directory up to that of `version`.
+    func took(directory version: Int64) async throws
+    /// Returns when the other nodes have taken over what this one has changed of the directory, so that whoever is told of it
+    /// may go to any of them; after `NodeTimes.patience` in any case. A node that was silent for `NodeTimes.silent` isn't
+    /// waited for.
+    func waitForOthers() async
     /// Goes on with the log that the store has now, where that is no longer the one that this process began with. Until this
     /// is called, reads and commits of another log throw `LogReplaced`.
     func adoptLog() async throws -> LogBounds
@@ -39,6 +45,10 @@ public struct NodeID: Hashable, Sendable {
 public enum NodeTimes {
     /// Between two beats of a node.
     public static let beat: Int64 = 1_000
+    /// How long the answer to a change waits for other nodes to take it over.
+    public static let patience: Int64 = 1_000
+    /// After its last beat nobody waits for a node.
+    public static let silent: Int64 = 3_000
     /// After its last beat a node is dead.
     public static let dead: Int64 = 10_000
     /// How long the sending of webhooks is one node's after its last beat.
@@ -123,7 +133,7 @@ public struct StoredNode: Sendable, Equatable {
     public let report: NodeReport
     /// Milliseconds since its last beat.
     public let silence: Int64
-    /// Events between what its listeners have been offered and the head of the log.
+    /// Events between what its listeners had been offered and the head of the log, at its last beat.
     public let lag: Int64
     /// Whether it sends the webhooks.
     public let isSender: Bool

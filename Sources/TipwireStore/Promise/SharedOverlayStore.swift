@@ -2,7 +2,7 @@ import NIOCore
 import TipwireCore
 
 /// What a store does beside `OverlayStore` when several nodes share it: it knows which overlays are connected to any of them,
-/// lends an alert of which one copy is wanted to one node at a time, and carries what is said to the overlays of all.
+/// lends an alert of which one copy is wanted to one copy at a time, and carries what is said to the overlays of all.
 ///
 /// None of it is history: it isn't synced to disk, and goes with the node, or after some minutes.
 public protocol SharedOverlayStore: OverlayStore {
@@ -11,9 +11,9 @@ public protocol SharedOverlayStore: OverlayStore {
     func keepPresences(_ changes: [OverlayPlace: Timestamp?]) async throws
     /// The overlays of a page that are connected to other nodes, and since when by those nodes' clocks.
     func presencesElsewhere(page: Page.ID) async throws -> [OverlayPlace: Timestamp]
-    /// Keeps what was shown and given back, then lends this node what it claims; what has become of each claim.
+    /// Keeps what was shown, frees what copies had that have gone, then lends what is claimed; what has become of each claim.
     ///
-    /// What this node has, it has for `SharedAlerts.lease` from now, and may claim again.
+    /// What a copy is lent it has for `SharedAlerts.lease` from now, and may claim again; also what it has shown.
     func settle(_ errands: AlertErrands) async throws -> [Alert: AlertLease]
     /// Tells the other nodes, as `StoreChanges.overlays`, what to say to their overlays.
     func announce(_ announcement: OverlayAnnouncement) async throws
@@ -24,7 +24,7 @@ public protocol SharedOverlayStore: OverlayStore {
 
 /// Milliseconds by the clock of the store: nodes may have clocks of their own.
 public enum SharedAlerts {
-    /// How long an alert stays with the node that it was lent to and that says nothing more of it.
+    /// How long an alert stays with the copy that it was lent to and that says nothing more of it.
     public static let lease: Int64 = 8_000
     /// How long it is remembered whose it was, or that it was shown: overlays pass over older ones.
     public static let memory: Int64 = 10 * 60 * 1_000
@@ -32,14 +32,16 @@ public enum SharedAlerts {
     public static let announcement: Int64 = 60_000
 }
 
-/// What a node has for the store.
+/// What a node has for the store. Its copies have numbers, none of which comes again.
 public struct AlertErrands: Hashable, Sendable {
-    public var shown: Set<Alert>
-    /// Lent to this node, and not wanted any more.
-    public var freed: Set<Alert>
-    public var claims: Set<Alert>
+    /// And by whom.
+    public var shown: [Alert: Int]
+    /// Copies that have gone.
+    public var freed: Set<Int>
+    /// And for whom.
+    public var claims: [Alert: Int]
 
-    public init(shown: Set<Alert> = [], freed: Set<Alert> = [], claims: Set<Alert> = []) {
+    public init(shown: [Alert: Int] = [:], freed: Set<Int> = [], claims: [Alert: Int] = [:]) {
         self.shown = shown
         self.freed = freed
         self.claims = claims
@@ -54,7 +56,7 @@ public struct OverlayAnnouncement: Hashable, Sendable {
     /// JSON, as the boxes get it.
     public let message: ByteBuffer
     /// Screens that need not hear it.
-    public let besides: Set<ScreenName>
+    public var besides: Set<ScreenName>
     /// The event whose alert is nobody's again, and not shown.
     public let reopens: Int64?
 

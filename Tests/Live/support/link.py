@@ -7,6 +7,8 @@ import struct
 import threading
 
 _LONGEST_PIECE = 65_536
+# What a link has taken it delivers, though its sender is reset meanwhile: so it must have read all that came before.
+_MOST_WAITING = 1 << 26
 
 
 class Loop:
@@ -28,10 +30,12 @@ class Loop:
 
 
 class Link:
-    """Listens on a free port of 127.0.0.1, and carries what comes there to another port, as long as it is whole."""
+    """Listens on a free port of 127.0.0.1, or `at` another place, and carries what comes there to another port, of another
+    `host` if that is given, as long as it is whole."""
 
-    def __init__(self, loop, target):
+    def __init__(self, loop, target, at=("127.0.0.1", 0), host="127.0.0.1"):
         self.loop, self.target = loop, target
+        self._at, self._host = at, host
         self._is_cut = False
         self._pairs = set()
         loop.do(self._open())
@@ -39,7 +43,7 @@ class Link:
     async def _open(self):
         self._flows = asyncio.Event()
         self._flows.set()
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._carry, *self._at, limit=_MOST_WAITING)
         self.port = self._server.sockets[0].getsockname()[1]
 
     # What happens to it
@@ -96,14 +100,18 @@ class Link:
             await self._flows.wait()
             if self._is_cut:
                 return
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection(self._host, self.target, limit=_MOST_WAITING)
             writers.append(far_writer)
             for one in writers:
                 one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # The end of either side is the end of both.
+            # The end of either side is the end of both, once what it had said before is passed on.
             ways = [asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                if not self._is_cut:
+                    # A reader whose connection was reset gives nothing any more of what it has.
+                    for source, sink in ((reader, far_writer), (far_reader, writer)):
+                        sink.write(bytes(source._buffer))
             finally:
                 for way in ways:
                     way.cancel()

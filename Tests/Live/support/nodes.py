@@ -10,6 +10,7 @@ import types
 
 from . import http as web
 from .link import Link, Loop
+from .network import PORT, Network
 from .ownpostgres import OwnPostgres, free_port
 from .server import Server, fresh
 from .waiting import eventually
@@ -68,18 +69,36 @@ class Nats:
 
 
 class Node(Server):
-    """One of them. Its data folder, and so its admin key, is its own."""
+    """One of them. Its data folder, and so its admin key, is its own.
 
-    def __init__(self, name, data, database, wakeup=None, options=(), log_level="info"):
+    With a `host` it runs there, and is reached by `front`, a link.
+    """
+
+    def __init__(self, name, data, database, wakeup=None, options=(), log_level="info", host=None, front=None):
         self.name = name
+        self.host, self.front = host, front
         self.database, self.wakeup = database, wakeup
-        more = ["--node-name", name, "--auth-max-failures-per-minute", "0", *ALLOWED, *options]
+        # Whoever it calls on the network of hosts is ours as well.
+        allowed = [*ALLOWED[:-1], f"{ALLOWED[-1]},{Network.subnet}"] if host else ALLOWED
+        more = ["--node-name", name, "--auth-max-failures-per-minute", "0", *allowed, *options]
         super().__init__(data, *more, log_level=log_level)
         self.is_suspended = False
 
     @property
     def links(self):
-        return [link for link in (self.database, self.wakeup) if link]
+        return [link for link in (self.database, self.wakeup, self.front) if link]
+
+    def start(self, *more, seconds=30.0):
+        if not self.host:
+            return super().start(*more, seconds=seconds)
+        self.port = PORT
+        super().start("--host", self.host.address, *more, seconds=seconds)
+        self.port = self.front.port
+        return self
+
+    def command(self, *more):
+        command = super().command(*more)
+        return self.host.inside(command) if self.host else command
 
     def reached_by(self, url, wakeup=None):
         self.options += ["--database", url]
@@ -131,19 +150,29 @@ class Node(Server):
 class Cluster:
     """The database, the nodes, and what lies between them."""
 
-    def __init__(self, folder, count=3, nats=False, options=(), log_level="info"):
+    def __init__(self, folder, count=3, nats=False, options=(), log_level="info", network=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._loop = Loop()
+        self.network = network
+        self._guests = []
         self.postgres = OwnPostgres()
         self.nats = Nats(self.folder) if nats else None
         self.nodes = []
         for name in NAMES[:count]:
-            database = Link(self._loop, self.postgres.port)
-            wakeup = Link(self._loop, self.nats.port) if nats else None
-            node = Node(name, self.folder / name, database, wakeup, options, log_level)
+            host = network.host() if network else None
+            here = network.address if network else "127.0.0.1"
+            database = Link(self._loop, self.postgres.port, (here, 0))
+            wakeup = Link(self._loop, self.nats.port, (here, 0)) if nats else None
+            front = Link(self._loop, PORT, host=host.address) if host else None
+            node = Node(name, self.folder / name, database, wakeup, options, log_level, host, front)
             self.nodes.append(
-                node.reached_by(self.postgres.url(database.port), wakeup and f"nats://127.0.0.1:{wakeup.port}"))
+                node.reached_by(
+                    self.postgres.url(database.port, host=here), wakeup and f"nats://{here}:{wakeup.port}"))
+
+    def invite(self, receiver):
+        """Lets nodes on hosts of their own reach a receiver of this machine at the same port."""
+        self._guests.append(Link(self._loop, receiver.port, (self.network.address, receiver.port)))
 
     def start(self):
         """All at once."""
@@ -216,6 +245,8 @@ class Cluster:
             node.kill()
             for link in node.links:
                 link.close()
+        for guest in self._guests:
+            guest.close()
         if self.nats:
             self.nats.close()
         self.postgres.close()

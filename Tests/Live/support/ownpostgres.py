@@ -49,9 +49,9 @@ class OwnPostgres:
         self.start()
         self.sql("CREATE DATABASE tipwire", "postgres")
 
-    def url(self, port=None, database="tipwire"):
-        """Its address, by another way if a port is given."""
-        return f"postgres://tipwire:secret@127.0.0.1:{port or self.port}/{database}"
+    def url(self, port=None, database="tipwire", host="127.0.0.1"):
+        """Its address, by another way if a port or a host is given."""
+        return f"postgres://tipwire:secret@{host}:{port or self.port}/{database}"
 
     def start(self):
         self._run(

@@ -19,7 +19,7 @@ from .memory import resident
 from .waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-LISTENING = re.compile(r"^Tipwire is listening on https?://127\.0\.0\.1:(\d+)$")
+LISTENING = re.compile(r"^Tipwire is listening on https?://[\d.]+:(\d+)$")
 _numbers = itertools.count(1)
 
 

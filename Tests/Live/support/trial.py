@@ -30,6 +30,7 @@ class Trial:
             self.kill, self.kill_the_sender, self.suspend, self.end, self.cut_from_the_database,
             self.freeze_before_the_database, self.restart_the_database, self.crash_the_database, self.terminate_sessions]
         found += [self.cut_from_nats, self.kill_nats] if self.cluster.nats else []
+        found += [self.pull_the_cable] if self.cluster.network else []
         return [fault for fault in found if (self.only or "") in fault.__name__]
 
     def run(self, seconds):
@@ -124,6 +125,14 @@ class Trial:
         self.hold()
         node.wakeup.heal()
         return f"node {node.name} was cut from NATS"
+
+    def pull_the_cable(self):
+        """Packets are lost, both ways: to its clients too, which are told nothing."""
+        node = self.node()
+        node.host.pull()
+        self.hold(longest=12.0)
+        node.host.plug()
+        return f"node {node.name}'s cable was pulled, and put in again"
 
     # Of what they share
 

@@ -159,6 +159,8 @@ private final class NodeStoreDouble: NodeStore {
     }
 
     func nodes() async throws -> [StoredNode] { [] }
+    func took(directory version: Int64) async throws {}
+    func waitForOthers() async {}
 
     func adoptLog() async throws -> LogBounds {
         told.change { $0.adoptions += 1 }

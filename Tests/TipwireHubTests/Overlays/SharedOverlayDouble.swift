@@ -4,10 +4,15 @@ import TipwireTestSupport
 
 /// What nodes have in common of overlays, in memory.
 final class SharedOverlayTable: Sendable {
+    struct Copy: Hashable {
+        let node: NodeID
+        let number: Int
+    }
+
     struct State: Sendable {
         var presences: [NodeID: [OverlayPlace: Timestamp]] = [:]
-        var leases: [Alert: NodeID] = [:]
-        var shown: Set<Alert> = []
+        var leases: [Alert: Copy] = [:]
+        var shown: [Alert: Copy] = [:]
         var announcements: [(node: NodeID, announcement: OverlayAnnouncement)] = []
         /// The errands of each time.
         var errands: [AlertErrands] = []
@@ -51,12 +56,15 @@ final class SharedOverlayDouble: ForwardingStore, SharedOverlayStore {
     func settle(_ errands: AlertErrands) async throws -> [Alert: AlertLease] {
         try await change { state in
             state.errands.append(errands)
-            state.shown.formUnion(errands.shown)
-            for alert in errands.freed where state.leases[alert] == node { state.leases[alert] = nil }
-            return errands.claims.reduce(into: [:]) { answers, alert in
-                if state.shown.contains(alert) { return answers[alert] = .shown }
-                if state.leases[alert] == nil { state.leases[alert] = node }
-                answers[alert] = state.leases[alert] == node ? .granted : .held
+            state.shown.merge(errands.shown.mapValues { .init(node: node, number: $0) }) { _, new in new }
+            state.leases = state.leases.filter { $0.value.node != node || !errands.freed.contains($0.value.number) }
+            return errands.claims.reduce(into: [:]) { answers, claim in
+                let copy = SharedOverlayTable.Copy(node: node, number: claim.value)
+                if let shown = state.shown[claim.key] {
+                    return answers[claim.key] = shown == copy ? .granted : .shown
+                }
+                if state.leases[claim.key] == nil { state.leases[claim.key] = copy }
+                answers[claim.key] = state.leases[claim.key] == copy ? .granted : .held
             }
         }
     }
@@ -65,7 +73,7 @@ final class SharedOverlayDouble: ForwardingStore, SharedOverlayStore {
         try await change { state in
             if let sequence = announcement.reopens {
                 let alert = Alert(page: announcement.page, sequence: sequence)
-                state.shown.remove(alert)
+                state.shown[alert] = nil
                 state.leases[alert] = nil
             }
             state.announcements.append((node, announcement))

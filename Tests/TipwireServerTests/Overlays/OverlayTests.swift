@@ -220,10 +220,10 @@ struct OverlayTests {
             let cursor = try #require(try await next(box)["cursor"]?.text)
             _ = try await next(goal)
             let epoch = server.parts.position.epoch
-            for position in ["\(epoch)-0", "\(epoch)-999", "other123-1"] {
+            for (position, state) in [("\(epoch)-0", "shown"), ("\(epoch)-999", "held"), ("other123-1", "shown")] {
                 try await box.sendText(#"{"type":"shown","tip":"t","cursor":"\#(position)"}"#)
                 try await box.sendText(#"{"type":"claim","cursor":"\#(position)"}"#)
-                #expect(try await next(box)["state"]?.text == "shown")
+                #expect(try await next(box)["state"]?.text == state)
             }
             try await goal.sendText(#"{"type":"shown","tip":"t","cursor":"\#(cursor)"}"#)
             try await goal.sendText("ping")
