@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import random
 import re
 import threading
@@ -16,11 +17,12 @@ from conftest import SEED
 from support import http as web
 from support.browser import Window
 from support.commandline import CommandLine
-from support.eventsub import BASE, EventSubSocket, RawEventSubSocket, connection, data_of, listed, subscribe
+from support.eventsub import BASE, AskingSocket, EventSubSocket, RawEventSubSocket, connection, data_of, listed, subscribe
 from support.http import problem
 from support.ledger import Ledger, listed_tips, sequence
 from support.nodes import RECENT, SOON, Cluster, Nats, known, make_cast
 from support.ownpostgres import programs
+from support.rawsocket import PING, TEXT
 from support.receiver import answers
 from support.server import Server, fresh
 from support.trial import Trial
@@ -510,6 +512,31 @@ def test_a_half_open_socket_on_one_node_locks_nobody_out_of_another(nodes):
             cursor = c.tip(cast.slug)["cursor"]
             assert second.message(8)["id"] == cursor
             second.alive()
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_who_was_let_in_late_and_had_gone_by_then_has_lost_nothing(nodes, reads):
+    a, b, c = nodes
+    cast = make_cast(nodes)
+    data = subscribe(a, cast.key)
+    with RawEventSubSocket(a, data) as first:
+        first.alive()
+        a.kill()
+        wanted = [c.tip(cast.slug)["cursor"] for _ in range(3)]
+        # Node A is silent for three seconds before another may have what it had.
+        gone = AskingSocket(b, data)
+
+        def given():
+            found = b.get("/api/v1/connections?limit=1000").json["data"]
+            return [one["deliveries"] for one in found if one["page"] == cast.slug] == [3]
+        eventually(given, "it to be let in and given what it missed", 8)
+        if reads:
+            gone.opened()
+            assert gone.next()[1] == PING
+        gone.close()
+    with RawEventSubSocket(c, data) as last:
+        texts = (payload for _, opcode, payload in iter(last.next, None) if opcode == TEXT)
+        assert [json.loads(text)["id"] for text in itertools.islice(texts, 3)] == wanted
 
 
 def test_a_subscription_that_is_deleted_on_one_node_ends_its_socket_on_another(nodes):

@@ -34,9 +34,13 @@ struct EventSubDoor: Sendable {
         let id: String
         let accept: String
         let address: String
+        let came = NIODeadline.now()
         /// When another node was asked for it.
         var asked: Int64?
     }
+
+    /// Who had to wait for so long may have lost its patience.
+    private static let longWait = TimeAmount.milliseconds(500)
 
     private typealias Decision = EventLoopFuture<Result<AcceptedStream, StreamRefusal>>
 
@@ -126,7 +130,8 @@ struct EventSubDoor: Sendable {
                         audience: .page(subscription.page), principal: Principal(key: key),
                         start: .after(claim.position), remoteAddress: request.address, connectedAt: now,
                         eventSub: subscription.id)),
-                opening: WebSocketHandshake.response(accept: request.accept), permit: permit, claim: claim)
+                opening: WebSocketHandshake.response(accept: request.accept), permit: permit, claim: claim,
+                hasWaited: .now() - request.came > Self.longWait)
         }
     }
 

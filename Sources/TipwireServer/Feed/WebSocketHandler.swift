@@ -21,6 +21,9 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     /// had everything before.
     private var pinged: Int64?
     private var confirmed: Int64?
+    /// The peer has waited long to be let in, and may have gone meanwhile, unseen behind a balancer. Until it has answered a ping
+    /// nothing counts as delivered.
+    private var isUnproven = false
     /// The last messages were not all gone when they had been written. Asked then: once a connection is broken, nothing
     /// tells any more what it took.
     private var wasLeftUnsent = false
@@ -52,6 +55,10 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         let holder = SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop))
         let isWanted = claim?.connect(holder) ?? true
         send(stream.opening)
+        if stream.hasWaited {
+            isUnproven = true
+            ping()
+        }
         guard self.subscriber != nil else { return }
         guard isWanted else {
             leaveFanout()
@@ -82,6 +89,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     override func receivedPong() {
         confirmed = pinged ?? confirmed
         pinged = nil
+        isUnproven = false
     }
 
     override func heard() {
@@ -137,7 +145,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     }
 
     var hasUnsent: Bool {
-        guard let context else { return true }
+        guard let context, !isUnproven else { return true }
         return !isWritable || outlet.isHolding(context)
     }
 
@@ -182,7 +190,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
             let isInDoubt =
                 switch parting {
                 case .orderly: hasUnsent
-                case .broken: wasLeftUnsent
+                case .broken: wasLeftUnsent || isUnproven
                 case .dead: true
                 }
             let certain = parting == .dead ? confirmed ?? claim.position : shard.flushed(of: subscriber)

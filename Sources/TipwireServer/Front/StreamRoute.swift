@@ -99,6 +99,8 @@ struct AcceptedStream: Sendable {
     let permit: StreamPermit?
     /// The EventSub subscription that it was promised.
     var claim: SocketClaim?
+    /// It took long until that could be promised.
+    var hasWaited = false
 
     var subscription: Subscription? { if case .listen(let subscription) = purpose { subscription } else { nil } }
 

@@ -46,7 +46,8 @@ enum TransportFault: Error, Hashable, Sendable {
                 + "is the address right, and no firewall between?"
         case .answerTimedOut: "no answer from \(address) within \(ManagementClient.answerSeconds) s"
         case .lost:
-            "\(address) closed the connection without an answer" + (address.isSecure ? "" : "; does it speak https?")
+            "\(address) closed the connection without an answer"
+                + (address.isSecure ? "" : "; it may be starting again, or speak https")
         case .tls(let reason): "no safe connection to \(address): \(reason)"
         case .notHTTP: "what listens at \(address) does not answer as Tipwire does; is --server right?"
         case .other(let reason): "cannot reach \(address): \(reason)"
@@ -86,7 +87,9 @@ extension TransportFault {
     private static func reason(_ error: any Error) -> String {
         if error as? NIOSSLExtraError == .failedToValidateHostname { return "its certificate is for another name" }
         let stack = String(describing: error)
-        if stack.contains("CERTIFICATE_VERIFY_FAILED") { return "its certificate is not trusted here" }
+        if stack.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate is not trusted here; SSL_CERT_FILE names one that is"
+        }
         if stack.contains("WRONG_VERSION_NUMBER") { return "it does not speak TLS; should it be http://?" }
         return "the TLS handshake failed"
     }

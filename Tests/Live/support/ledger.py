@@ -168,15 +168,18 @@ class Listener(Party):
         super().__init__(cluster, name, seed)
         self.patience = patience
         self.seen = []
+        # When each came first, in seconds since the beginning, and how often each node had been visited by then.
+        self.came = {}
         self.visits = collections.Counter()
         self.longest_gap = 0.0
-        self._heard = time.monotonic()
+        self._began = self._heard = time.monotonic()
 
     def note(self, entry):
         now = time.monotonic()
         self.longest_gap = max(self.longest_gap, now - self._heard)
         self._heard = now
         self.seen.append(entry)
+        self.came.setdefault(repr(entry), (round(now - self._began, 2), dict(self.visits)))
 
     def pieces(self, receive):
         """What `receive` gives, until it is to stop or loses its patience."""
@@ -207,7 +210,8 @@ class Listener(Party):
         place = next(places, min(len(seen), len(wanted)))
         raise AssertionError(
             f"{self.name}: {len(seen)} seen, {len(wanted)} in the log; {len(missing)} missing {missing[:3]}, {len(twice)} "
-            f"twice {twice[:3]}; at {place} {seen[place:place + 3]} instead of {wanted[place:place + 3]}")
+            f"twice {twice[:3]}; at {place} {seen[place:place + 3]} instead of {wanted[place:place + 3]}; "
+            f"those around it came at {[self.came[repr(one)] for one in seen[max(0, place - 1):place + 1]]}")
 
     def observed(self):
         return self.seen
