@@ -15,7 +15,7 @@ ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eve
 	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run test check tsan asan fuzz trial format docs bench release
+.PHONY: help run test test-postgres test-fuzz check tsan asan fuzz trial format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -33,8 +33,14 @@ test: ## Build and run every test, the live ones with foreign clients included
 	scripts/with-postgres swift test --skip-build --no-parallel
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
+	@# The one waits most of the time, the other compiles.
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-fuzz
+
+test-postgres:
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire scripts/with-postgres $(VENV)/bin/python -m pytest -q $(ON_POSTGRES)
-	scripts/fuzz 5
+
+test-fuzz:
+	nice scripts/fuzz 5
 
 check: ## Lint, then test
 	swift format lint --strict --recursive $(SWIFT_SOURCES)

@@ -175,7 +175,8 @@ struct EventSubServingTests {
             let next = try await connect(server, id)
             _ = await dead.rest()
             try await server.tip("main", #"{"grossAmountInCents":1,"id":"live"}"#)
-            // What went to the dead socket is not lost with it.
+            // Who had to wait is asked whether it is still there. What went to the dead socket is not lost with it.
+            #expect(try await next.frame().opcode == 9)
             #expect(try await next.frame().json["data"]?["id"]?.text == "swallowed")
             #expect(try await next.frame().json["data"]?["id"]?.text == "live")
         }
