@@ -85,7 +85,7 @@ extension PostgresStore: SharedOverlayStore {
         let lent = try db.execute(
             """
             INSERT INTO alert_leases (page_id, sequence, holder, until, is_shown)
-            SELECT page_id, sequence, holder, \(clock) + \(SharedAlerts.lease), false
+            SELECT page_id, sequence, holder, \(clock) + \(AlertTimes.lease), false
             FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS claim (page_id, sequence, holder)
             ORDER BY page_id, sequence
             ON CONFLICT (page_id, sequence) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -105,7 +105,7 @@ extension PostgresStore: SharedOverlayStore {
         var leases = Dictionary(uniqueKeysWithValues: claims.map { ($0.key, AlertLease.held) })
         for alert in shown { leases[alert] = .shown }
         for alert in lent { leases[alert] = .granted }
-        try db.execute("DELETE FROM alert_leases WHERE until < \(clock) - \(SharedAlerts.memory)")
+        try db.execute("DELETE FROM alert_leases WHERE until < \(clock) - \(AlertTimes.memory)")
         return leases
     }
 
@@ -118,7 +118,7 @@ extension PostgresStore: SharedOverlayStore {
                     announcement.page.rawValue, sequence)
             }
             try db.execute(
-                "DELETE FROM overlay_announcements WHERE said_at < \(Self.clock) - \(SharedAlerts.announcement)")
+                "DELETE FROM overlay_announcements WHERE said_at < \(Self.clock) - \(AlertTimes.announcement)")
             // What comes last locks all others that announce out, so that numbers come in the order of commits.
             let count = try NewsChannel.Subject.overlays.count(db)
             try db.execute(

@@ -78,10 +78,10 @@ struct SharedOverlayTests {
             let one = alert(nodes, 1)
             #expect(try await claim(nodes.first, one) == .granted)
             #expect(try await claim(nodes.first, one, for: 2) == .held, "another copy of the same node")
-            try age(nodes, milliseconds: SharedAlerts.lease - 2_000)
+            try age(nodes, milliseconds: AlertTimes.lease - 2_000)
             #expect(try await claim(nodes.second, one) == .held)
             #expect(try await claim(nodes.first, one) == .granted)
-            try age(nodes, milliseconds: SharedAlerts.lease - 2_000)
+            try age(nodes, milliseconds: AlertTimes.lease - 2_000)
             #expect(try await claim(nodes.second, one) == .held, "renewed")
             try age(nodes, milliseconds: 2_001)
             #expect(try await claim(nodes.second, one) == .granted)
@@ -98,7 +98,7 @@ struct SharedOverlayTests {
             let (claimed, unasked) = (alert(nodes, 1), alert(nodes, 2))
             #expect(try await claim(nodes.first, claimed) == .granted)
             _ = try await nodes.first.settle(AlertErrands(shown: [claimed: 1, unasked: 1]))
-            try age(nodes, milliseconds: SharedAlerts.lease)
+            try age(nodes, milliseconds: AlertTimes.lease)
             for (store, copy) in [(nodes.first, 2), (nodes.second, 1)] {
                 #expect(
                     try await store.settle(AlertErrands(claims: [claimed: copy, unasked: copy]))
@@ -108,13 +108,13 @@ struct SharedOverlayTests {
             _ = try await nodes.first.settle(AlertErrands(freed: [1]))
             #expect(try await claim(nodes.second, claimed) == .shown)
             // As old as that an overlay passes over it.
-            try age(nodes, milliseconds: SharedAlerts.memory + SharedAlerts.lease)
+            try age(nodes, milliseconds: AlertTimes.memory + AlertTimes.lease)
             for _ in 0..<2 { _ = try await claim(nodes.second, alert(nodes, 3)) }
             #expect(try nodes.run("SELECT string_agg(sequence::text, ' ') FROM tipwire.alert_leases") == "3")
         }
     }
 
-    @Test func `a node that stands still while it claims holds the others up for two seconds`() async throws {
+    @Test func `the connection for overlays is cut off after two seconds of standing still`() async throws {
         try await withStoreNodes { nodes in
             let limit = try await nodes.first.show { db -> String in
                 try db.execute("SHOW idle_in_transaction_session_timeout")[0][0]
@@ -142,7 +142,7 @@ struct SharedOverlayTests {
             #expect(try await nodes.first.announcements(after: start.through).list == [])
             // A minute later nobody needs them.
             _ = try nodes.run(
-                "UPDATE tipwire.overlay_announcements SET said_at = said_at - \(SharedAlerts.announcement)")
+                "UPDATE tipwire.overlay_announcements SET said_at = said_at - \(AlertTimes.announcement)")
             try await nodes.second.announce(OverlayAnnouncement(page: page, message: ByteBuffer(string: "{}")))
             #expect(try nodes.run("SELECT count(*) FROM tipwire.overlay_announcements") == "1")
         }

@@ -41,7 +41,7 @@ final class HeapRun {
     ///
     /// - Parameter stallsFirst: the later finds a longer log and a larger server, so they take turns at that.
     func measure(stallsFirst: Bool) throws -> (heap: [Metric: Double], besideStalled: [Metric: Double]) {
-        try audience.connect(to: server.endpoint.subscribePaths(load.sockets), perSecond: 4_000)
+        try audience.connect(to: server.endpoint.subscribePaths(load.sockets))
         try heap()
         let early = stallsFirst ? try besideStalled() : nil
         let all = try heaps()
@@ -71,7 +71,7 @@ final class HeapRun {
     private func besideStalled() throws -> [Metric: Double] {
         let stalled = try Audience(1, of: .webSocket, publishers: 0, server: server)
         stalled.subscribers.receiveBuffer = Self.stalledBuffer
-        try stalled.connect(to: server.endpoint.subscribePaths(1), perSecond: 1)
+        try stalled.connect(to: server.endpoint.subscribePaths(1))
         let figures = try heaps()
         let missed = load.heaps * load.tips
         guard stalled.subscribers.deliveries == 0 else { throw BenchError("the listener that should stall has read") }

@@ -41,7 +41,6 @@ final class PagesRun {
     /// Tips that are under way at most; one page has one of each lap.
     private static let inFlight = 64
     private static let warmUpPosts = 40
-    private static let handshakeRate = 4_000.0
 
     init(_ load: PagesLoad, server: ChildProcess, api: TipwireAPI) throws {
         self.load = load
@@ -63,7 +62,7 @@ final class PagesRun {
         let unheard = try audience.stretch { try post(alone) }.serverMicroseconds / Double(alone)
         let before = try audience.settledMemory()
         let paths = slugs.flatMap { Array(repeating: api.feed(of: $0), count: load.listenersEach) }
-        try audience.connect(to: paths, perSecond: Self.handshakeRate)
+        try audience.connect(to: paths)
         values[.idleBytes] = try Double(audience.settledMemory() - before) / Double(load.sockets)
         try lap()
         let cost = try audience.stretch { for _ in 0..<load.laps { try lap() } }

@@ -11,6 +11,7 @@ final class Audience {
 
     /// A server that makes no progress for this long has failed, in nanoseconds.
     private static let patience: Int64 = 10_000_000_000
+    private static let handshakeRate = 4_000.0
 
     /// - Parameter pages: how many pages they are spread over, evenly.
     init(_ size: Int, of form: StreamForm, pages: Int = 1, publishers count: Int, server: RunningServer) throws {
@@ -24,14 +25,14 @@ final class Audience {
 
     var allAnswered: Bool { publishers.answered == publishers.posted }
 
-    /// Opens all of them, at most so many a second; returns when each was granted what it asked for.
+    /// Opens all of them, at most `handshakeRate` a second; returns when each was granted what it asked for.
     @discardableResult
-    func connect(to paths: [String], perSecond rate: Double) throws -> Cost {
+    func connect(to paths: [String]) throws -> Cost {
         subscribers.paths = paths
         return try stretch {
             let start = nanoseconds()
             try waitUntil {
-                let allowed = min(size, 1 + Int(seconds(nanoseconds() - start) * rate))
+                let allowed = min(size, 1 + Int(seconds(nanoseconds() - start) * Self.handshakeRate))
                 while subscribers.started < allowed, subscribers.started - subscribers.opened < 256 {
                     try subscribers.open()
                 }

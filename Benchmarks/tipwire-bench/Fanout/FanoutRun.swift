@@ -16,7 +16,6 @@ struct FanoutLoad {
     /// frames can share a write: what a server does when tips come in a heap.
     var inFlight = 16
     /// New connections a second, at most: a reconnect storm that the server is meant to bear, not one that it refuses.
-    var handshakeRate = 4_000.0
 
     /// - Parameter share: how much of the usual amount.
     static func usual(_ form: StreamForm, sockets: Int, share: Double) -> FanoutLoad {
@@ -103,7 +102,7 @@ final class FanoutRun {
         // After the memory was read: what a subscription takes belongs to its socket. Before the clock starts: making
         // it is no part of a handshake.
         let paths = try server.endpoint.subscribePaths(load.sockets)
-        let cost = try audience.connect(to: paths, perSecond: load.handshakeRate)
+        let cost = try audience.connect(to: paths)
         values[.handshakeCPU] = cost.serverMicroseconds / Double(load.sockets)
         values[.idleBytes] = try Double(audience.settledMemory() - restingMemory) / Double(load.sockets)
     }

@@ -20,7 +20,7 @@ struct IdleListeners {
         let server = api.running(process) { _ in [] }
         let audience = try Audience(sockets, of: .webSocket, pages: pages, publishers: 0, server: server)
         let paths = slugs.flatMap { Array(repeating: api.feed(of: $0), count: sockets / pages) }
-        try audience.connect(to: paths, perSecond: 4_000)
+        try audience.connect(to: paths)
         let result = try body()
         // What came meanwhile, if anything did, waits in their sockets.
         try audience.serve(seconds: 0.2)

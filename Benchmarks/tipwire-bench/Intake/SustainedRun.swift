@@ -48,7 +48,7 @@ final class SustainedRun {
 
     func measure() throws -> [Metric: Double] {
         let paths = Array(repeating: api.feed(of: page.slug), count: load.sockets)
-        try audience.connect(to: paths, perSecond: 4_000)
+        try audience.connect(to: paths)
         try post(for: Self.warmUp)
         audience.subscribers.isTiming = true
         audience.publishers.keepsAnswers = true

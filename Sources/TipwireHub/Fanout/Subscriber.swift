@@ -72,7 +72,7 @@ public enum EndReason: Hashable, Sendable {
 /// bytes of `resumed`.
 public protocol SubscriberSink: AnyObject {
     var isWritable: Bool { get }
-    /// Whether bytes that were written here have not left this process yet.
+    /// Whether bytes that were written here have not left this process yet, or can't be counted on for another reason.
     var hasUnsent: Bool { get }
     /// Where bytes may be sent past the sink, until it says `Shard.held` or ends; nil if they have to be written to it. What the
     /// socket doesn't take of a message is written to the sink, and nothing before that.

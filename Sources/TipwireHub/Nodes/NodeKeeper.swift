@@ -14,7 +14,7 @@ public final class NodeKeeper: Service {
         /// Between two beats.
         var beat = Duration.milliseconds(NodeTimes.beat)
         /// Without a beat for so long this node doesn't pass for ready: what others change doesn't reach it.
-        var patience = Duration.milliseconds(3 * NodeTimes.beat)
+        var patience = Duration.milliseconds(NodeTimes.silent)
         /// Without a beat for so long it doesn't send webhooks any more.
         var grace = Duration.milliseconds(NodeTimes.sendingGrace)
     }

@@ -17,8 +17,6 @@ public final class OverlayDesk: Service {
     /// What a connection may say at once, and each second after that; more is not listened to.
     static let burst = 1_000.0
     static let messagesPerSecond = 50.0
-    /// How far back it is remembered which alerts were shown, for copies that come back: overlays pass over older ones.
-    static let memoryMilliseconds = SharedAlerts.memory
 
     private struct State {
         var nextID = 1
@@ -67,7 +65,7 @@ public final class OverlayDesk: Service {
         let view = try await store.overlayView(page: page, tips: tips)
         let elsewhere = try await sharing?.store.presencesElsewhere(page: page) ?? [:]
         let isKnown = state.withLock { $0.walls[page] != nil }
-        let since = clock.now().advanced(milliseconds: -Self.memoryMilliseconds)
+        let since = clock.now().advanced(milliseconds: -AlertTimes.memory)
         let shown = isKnown ? [] : try await store.shownSequences(page: page, since: since)
         return Opening(view: view, shown: shown, elsewhere: Set(elsewhere.keys))
     }

@@ -3,8 +3,6 @@ import TipwireStore
 
 /// What is known of a page while it has overlays on this node.
 struct Wall {
-    /// How long an alert stays with who was given it and says nothing more.
-    static let leaseMilliseconds = SharedAlerts.lease
     /// Most alerts of one page that are remembered as shown, or lent.
     static let maximumAlerts = 1_000
 
@@ -72,7 +70,7 @@ struct Wall {
             leases = leases.filter { $0.value.until > now }
             if leases.count >= Self.maximumAlerts { return .held }
         }
-        leases[sequence] = Lease(holder: id, until: now.advanced(milliseconds: Self.leaseMilliseconds))
+        leases[sequence] = Lease(holder: id, until: now.advanced(milliseconds: AlertTimes.lease))
         return .granted
     }
 

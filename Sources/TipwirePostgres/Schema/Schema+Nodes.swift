@@ -36,4 +36,9 @@ extension Schema {
         );
         \(socketsOfNodes)
         """
+
+    static let standingOfNodes = """
+        -- lag: of its listeners at its last beat. directory: how far it has taken over what `changes` counts.
+        ALTER TABLE nodes ADD COLUMN lag BIGINT NOT NULL DEFAULT 0, ADD COLUMN directory BIGINT NOT NULL DEFAULT 0;
+        """
 }

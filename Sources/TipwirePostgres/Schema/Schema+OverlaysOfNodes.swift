@@ -35,7 +35,5 @@ extension Schema {
             said_at BIGINT NOT NULL
         );
         ALTER TABLE changes ADD COLUMN overlays BIGINT NOT NULL DEFAULT 0;
-        -- lag: of its listeners at its last beat. directory: how far it has taken over what `changes` counts.
-        ALTER TABLE nodes ADD COLUMN lag BIGINT NOT NULL DEFAULT 0, ADD COLUMN directory BIGINT NOT NULL DEFAULT 0;
         """
 }

@@ -15,7 +15,7 @@ enum Schema {
     /// Never changed once released, only added to. Each runs once.
     private static let migrations = [
         (name: "0001-all", script: tables), (name: "0002-nodes", script: nodes),
-        (name: "0003-overlays", script: overlaysOfNodes),
+        (name: "0003-overlays", script: overlaysOfNodes), (name: "0004-standing", script: standingOfNodes),
     ]
 
     /// Brings the schema up to date, or finds that it is. Whoever comes at the same time waits here.

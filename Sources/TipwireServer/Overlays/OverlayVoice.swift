@@ -18,7 +18,10 @@ struct OverlayVoice: SocketVoice {
         case .shown(let tip, let cursor):
             if isOurs(cursor) { presence.shown(tip, sequence: cursor.sequence) }
         case .claim(let cursor):
-            let claim = isOurs(cursor) ? presence.claim(cursor.sequence, on: eventLoop) : .settled(stranger(cursor))
+            // Another server may have told of an event of this history that this one hasn't heard of yet.
+            let claim =
+                isOurs(cursor)
+                ? presence.claim(cursor.sequence, on: eventLoop) : .settled(isOfThisLog(cursor) ? .held : .shown)
             let cursor = cursor.description
             switch claim {
             case .settled(let lease): return .now(OverlayMessage.lease(lease, cursor: cursor))
@@ -34,13 +37,11 @@ struct OverlayVoice: SocketVoice {
     /// Whether an alert box speaks of an event that there is: nobody else shows alerts, and what is to come, or was in another
     /// history, nobody has seen.
     private func isOurs(_ cursor: Cursor) -> Bool {
-        presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0
-            && cursor.sequence <= position.bounds.head
+        isOfThisLog(cursor) && cursor.sequence <= position.bounds.head
     }
 
-    /// The answer to a claim to what isn't ours. Another server may have told of an event that this one hasn't heard of yet.
-    private func stranger(_ cursor: Cursor) -> AlertLease {
-        presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0 ? .held : .shown
+    private func isOfThisLog(_ cursor: Cursor) -> Bool {
+        presence.place.kind == .alerts && cursor.epoch == position.epoch && cursor.sequence > 0
     }
 
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? {

@@ -47,7 +47,7 @@ public enum NodeTimes {
     public static let beat: Int64 = 1_000
     /// How long the answer to a change waits for other nodes to take it over.
     public static let patience: Int64 = 1_000
-    /// After its last beat nobody waits for a node.
+    /// After its last beat nobody waits for a node, and it doesn't pass for ready itself.
     public static let silent: Int64 = 3_000
     /// After its last beat a node is dead.
     public static let dead: Int64 = 10_000

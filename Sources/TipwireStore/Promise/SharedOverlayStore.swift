@@ -13,7 +13,7 @@ public protocol SharedOverlayStore: OverlayStore {
     func presencesElsewhere(page: Page.ID) async throws -> [OverlayPlace: Timestamp]
     /// Keeps what was shown, frees what copies had that have gone, then lends what is claimed; what has become of each claim.
     ///
-    /// What a copy is lent it has for `SharedAlerts.lease` from now, and may claim again; also what it has shown.
+    /// What a copy is lent it has for `AlertTimes.lease` from now, and may claim again; also what it has shown.
     func settle(_ errands: AlertErrands) async throws -> [Alert: AlertLease]
     /// Tells the other nodes, as `StoreChanges.overlays`, what to say to their overlays.
     func announce(_ announcement: OverlayAnnouncement) async throws
@@ -22,8 +22,8 @@ public protocol SharedOverlayStore: OverlayStore {
     func announcements(after number: Int64?) async throws -> (list: [OverlayAnnouncement], through: Int64)
 }
 
-/// Milliseconds by the clock of the store: nodes may have clocks of their own.
-public enum SharedAlerts {
+/// Milliseconds, by the clock of the store where nodes share it: they may have clocks of their own.
+public enum AlertTimes {
     /// How long an alert stays with the copy that it was lent to and that says nothing more of it.
     public static let lease: Int64 = 8_000
     /// How long it is remembered whose it was, or that it was shown: overlays pass over older ones.

@@ -168,18 +168,19 @@ class Listener(Party):
         super().__init__(cluster, name, seed)
         self.patience = patience
         self.seen = []
-        # When each came first, in seconds since the beginning, and how often each node had been visited by then.
-        self.came = {}
-        self.visits = collections.Counter()
+        # Of each visit the seconds since the beginning, the node, and how much had been seen by then.
+        self.arrivals = []
         self.longest_gap = 0.0
         self._began = self._heard = time.monotonic()
+
+    def visit(self, node):
+        self.arrivals.append((round(time.monotonic() - self._began, 2), node.name, len(self.seen)))
 
     def note(self, entry):
         now = time.monotonic()
         self.longest_gap = max(self.longest_gap, now - self._heard)
         self._heard = now
         self.seen.append(entry)
-        self.came.setdefault(repr(entry), (round(now - self._began, 2), dict(self.visits)))
 
     def pieces(self, receive):
         """What `receive` gives, until it is to stop or loses its patience."""
@@ -211,7 +212,14 @@ class Listener(Party):
         raise AssertionError(
             f"{self.name}: {len(seen)} seen, {len(wanted)} in the log; {len(missing)} missing {missing[:3]}, {len(twice)} "
             f"twice {twice[:3]}; at {place} {seen[place:place + 3]} instead of {wanted[place:place + 3]}; "
-            f"those around it came at {[self.came[repr(one)] for one in seen[max(0, place - 1):place + 1]]}")
+            f"the visits around it: {self.arrivals_about(seen[max(0, place - 1):place + 1])}")
+
+    def arrivals_about(self, entries):
+        """The visits in which these came, and those between."""
+        places = [self.seen.index(one) for one in entries] or [0]
+        ends = [seen for _, _, seen in self.arrivals[1:]] + [math.inf]
+        return [
+            arrival for arrival, end in zip(self.arrivals, ends) if arrival[2] <= places[-1] and end > places[0]]
 
     def observed(self):
         return self.seen
@@ -232,7 +240,7 @@ class FeedListener(Listener):
             said = json.loads(feed.socket.recv(timeout=PATIENCE))
             wanted = {"type": "feed.resumed", "payload": {"status": "resumed", "cursor": self.cursor}}
             assert said == wanted, (node, said, wanted)
-            self.visits[node.name] += 1
+            self.visit(node)
             for text in self.pieces(lambda seconds: feed.socket.recv(timeout=seconds)):
                 event = json.loads(text)
                 self.cursor = event["cursor"]
@@ -258,7 +266,7 @@ class StreamListener(Listener):
             assert head == [
                 [f"id: {self.cursor}", 'data: {"type":"connected"}'],
                 [f"id: {self.cursor}", 'data: {"type":"resumed","status":"resumed"}']], (node, head)
-            self.visits[node.name] += 1
+            self.visit(node)
 
             for lines in self.pieces(lambda seconds: next_block(stream, seconds)):
                 if lines is None:
@@ -311,7 +319,7 @@ class SocketListener(Listener):
     def turn(self):
         node = self.node()
         with self.opened(node) as socket:
-            self.visits[node.name] += 1
+            self.visit(node)
             stay = self.choices.uniform(1, 6) if self.is_restless else math.inf
             began, is_leaving = time.monotonic(), False
             while not self.stop.is_set():
@@ -674,7 +682,7 @@ class Ledger:
             if isinstance(listener, Hooked):
                 said.append((f"{listener.name}: delivered, in order; {listener.repeats} more than once", len(wanted)))
             else:
-                where = ", ".join(f"{name} {times}" for name, times in sorted(listener.visits.items()))
+                where = ", ".join(f"{name} {times}" for name, times in sorted(collections.Counter(node for _, node, _ in listener.arrivals).items()))
                 twice = len(listener.seen) - len(listener.observed())
                 said.append((
                     f"{listener.name}: seen {'once' if not twice else f'({twice} twice)'}, in order; connected to {where}; "

@@ -94,8 +94,7 @@ struct SharedDesksTests {
     func tooLate() async throws {
         try await withHouse { house in
             let (one, two) = (try await house.a.connect("one"), try await house.b.connect("two"))
-            let gate = Gate()
-            house.a.store.before.change { $0 = { try await gate.pass() } }
+            let gate = house.a.store.gated()
             async let answer = claim(5, one)
             try await gate.arrived()
             one.leave()
@@ -112,8 +111,7 @@ struct SharedDesksTests {
             let (one, two) = (try await house.a.connect("one"), try await house.a.connect("two"))
             let three = try await house.b.connect("three")
             await house.a.desk.flush()
-            let gate = Gate()
-            house.a.store.before.change { $0 = { try await gate.pass() } }
+            let gate = house.a.store.gated()
             async let first = claim(5, one)
             try await gate.arrived()
             one.leave()
@@ -134,8 +132,7 @@ struct SharedDesksTests {
             let (one, two) = (try await house.a.connect("one"), try await house.a.connect("two"))
             let beyond = try await house.a.connect("beyond")
             await house.a.desk.flush()
-            let gate = Gate()
-            house.a.store.before.change { $0 = { try await gate.pass() } }
+            let gate = house.a.store.gated()
             let first = one.claim(1, on: Self.loop)
             try await gate.arrived()
             #expect(one.claim(1, on: Self.loop) == nil)
@@ -153,8 +150,7 @@ struct SharedDesksTests {
         try await withHouse { house in
             let one = try await house.a.connect("one")
             await house.a.desk.flush()
-            let gate = Gate()
-            house.a.store.before.change { $0 = { try await gate.pass() } }
+            let gate = house.a.store.gated()
             try await withThrowingTaskGroup(of: AlertLease.self) { group in
                 group.addTask { try await claim(1, one) }
                 try await gate.arrived()

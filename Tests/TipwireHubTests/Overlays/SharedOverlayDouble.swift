@@ -34,6 +34,13 @@ final class SharedOverlayDouble: ForwardingStore, SharedOverlayStore {
         self.table = table
     }
 
+    /// Whoever asks it for something waits from here on for the gate to open.
+    func gated() -> Gate {
+        let gate = Gate()
+        before.change { $0 = { try await gate.pass() } }
+        return gate
+    }
+
     private func change<T: Sendable>(_ body: @Sendable (inout SharedOverlayTable.State) -> T) async throws -> T {
         try await before.value()
         return table.state.change(body)
