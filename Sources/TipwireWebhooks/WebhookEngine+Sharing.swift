@@ -20,13 +20,13 @@ extension WebhookEngine: SharedPart {
 
     /// The sending is this node's from here on, or isn't any more. To be told again changes nothing.
     ///
-    /// Nothing begins any more when the second returns; what is under way is cut off after `handoverLimit`. Both are told at
+    /// Nothing begins any more when the second returns; what is under way is cut off after `NodeTimes.handover`. Both are told at
     /// once: what there is to read is read by `run`.
     public func setSending(_ isSender: Bool) async {
         let isNews = duty.withLock { duty in
             guard isSender == (duty == .rests) else { return false }
             duty = isSender ? .begins : .rests
-            if !isSender { scheduler.rest(grace: Self.handoverLimit) }
+            if !isSender { scheduler.rest(grace: NodeTimes.handover) }
             return true
         }
         guard isNews else { return }

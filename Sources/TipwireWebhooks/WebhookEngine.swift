@@ -33,9 +33,6 @@ public final class WebhookEngine: Service {
     /// What attempts under way get at a shutdown, in milliseconds, before they are cut off and made again after the next
     /// start.
     static let drainLimit: Int64 = 2_000
-    /// What attempts under way get when the sending becomes another node's, in milliseconds: so much less than is left of its
-    /// lease then that the beat that failed may have taken half of it.
-    static let handoverLimit: Int64 = 10_000
     /// How often expired keys are looked for, in milliseconds.
     static let accessInterval: Int64 = 1_000
     /// How often ended deliveries are removed, and the store is asked what waits, in milliseconds.

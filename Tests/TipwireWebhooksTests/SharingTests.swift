@@ -107,7 +107,7 @@ struct SharingTests {
             await pair.first.engine.setSending(false)
             try await eventually { pair.first.clock.sleepers > sleepers }
             #expect(pair.first.engine.activity.running == 1)
-            pair.first.clock.advance(milliseconds: WebhookEngine.handoverLimit)
+            pair.first.clock.advance(milliseconds: NodeTimes.handover)
             try await eventually { pair.first.engine.activity.running == 0 }
             try await pair.hand(to: pair.second)
             try await pair.second.settled(webhook)

@@ -23,17 +23,12 @@ final class StormRun {
     private let api: TipwireAPI
     private let poller: Poller
     private let subscribers: Subscribers
-    private let tipper: HTTPConnection
-    private let tip: [UInt8]
-    private var latencies = Latencies()
-    private var nextTip: Int64 = 0
 
     /// The page that is tipped meanwhile, and that nobody listens to.
     private static let otherPage = "bench-other"
     /// Tips a second to it.
     private static let rate = 50.0
     private static let patience = 60.0
-    private static let tipperToken: UInt64 = 1 << 40
 
     init(_ load: StormLoad, server: ChildProcess, api: TipwireAPI) throws {
         self.load = load
@@ -42,21 +37,24 @@ final class StormRun {
         poller = try Poller()
         subscribers = Subscribers(load.sockets, of: .webSocket, port: api.port, poller: poller)
         subscribers.isGreeted = true
-        tip = HTTPText.request(
-            "POST", "/api/v1/pages/\(Self.otherPage)/tips", key: api.key, body: Array(EventMessage.tip.utf8))
-        tipper = try HTTPConnection(port: api.port)
-        try poller.add(tipper.descriptor, token: Self.tipperToken)
     }
 
     func measure() throws -> [Metric: Double] {
         try api.makePage(Self.otherPage)
         let first = try post()
         for _ in 0..<load.missed { _ = try post() }
+        let tip = HTTPText.request(
+            "POST", "/api/v1/pages/\(Self.otherPage)/tips", key: api.key, body: Array(EventMessage.tip.utf8))
+        return try PacedTipper.beside(port: api.port, request: tip, rate: Self.rate) { tipper in
+            try measure(since: first, beside: tipper)
+        }
+    }
+
+    private func measure(since first: String, beside tipper: PacedTipper) throws -> [Metric: Double] {
         var values: [Metric: Double] = [:]
         let end = nanoseconds() + Int64(load.quiet * 1e9)
         try turn { nanoseconds() >= end }
-        values[.quietP99] = latencies.milliseconds(at: [0.99])[0]
-        latencies = Latencies()
+        values[.quietP99] = try tipper.take().milliseconds(at: [0.99])[0]
         let reads = try api.metric("tipwire_catch_up_reads_total")
         subscribers.paths = Array(
             repeating: api.feed(of: EventMessage.slug) + "&since=\(first)", count: load.sockets)
@@ -72,7 +70,7 @@ final class StormRun {
         }
         values[.stormSeconds] = seconds(nanoseconds() - start)
         values[.stormCPU] = cost.serverMicroseconds / Double(load.sockets)
-        values[.stormP99] = latencies.milliseconds(at: [0.99])[0]
+        values[.stormP99] = try tipper.take().milliseconds(at: [0.99])[0]
         values[.catchUpReads] = try api.metric("tipwire_catch_up_reads_total") - reads
         // Live again: one more is everyone's.
         _ = try post()
@@ -95,19 +93,8 @@ final class StormRun {
                     "after \(Int(Self.patience)) s \(subscribers.opened) are open and have \(subscribers.log.completed) "
                         + "events")
             }
-            if tipper.isIdle, nanoseconds() >= nextTip {
-                nextTip = nanoseconds() + Int64(1e9 / Self.rate)
-                try tipper.start(tip)
-            }
             for index in 0..<(try poller.wait(milliseconds: 1)) {
-                let token = poller.token(at: index)
-                guard token == Self.tipperToken else {
-                    try subscribers.handle(Int(token), poller.interest(at: index))
-                    continue
-                }
-                guard let status = try tipper.receive() else { continue }
-                guard status == 201 else { throw BenchError("a tip was answered \(status)") }
-                latencies.record(nanoseconds: nanoseconds() - tipper.startedAt)
+                try subscribers.handle(Int(poller.token(at: index)), poller.interest(at: index))
             }
             if let fault = subscribers.firstFault { throw BenchError(fault) }
         }

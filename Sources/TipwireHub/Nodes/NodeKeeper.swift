@@ -15,13 +15,14 @@ public final class NodeKeeper: Service {
         var beat = Duration.milliseconds(NodeTimes.beat)
         /// Without a beat for so long this node doesn't pass for ready: what others change doesn't reach it.
         var patience = Duration.milliseconds(NodeTimes.silent)
-        /// Without a beat for so long it doesn't send webhooks any more.
+        /// So long after the beginning of the last beat that let it send webhooks it doesn't any more.
         var grace = Duration.milliseconds(NodeTimes.sendingGrace)
     }
 
     private struct State {
         var lastBeat: ContinuousClock.Instant?
-        var isSender = false
+        /// When the sending of webhooks comes to an end unless a beat prolongs it; nil while it isn't this node's.
+        var sendingEnd: ContinuousClock.Instant?
         var isFailing = false
         /// Of the log that all of this process serves.
         var epoch: String
@@ -36,6 +37,8 @@ public final class NodeKeeper: Service {
     private let pace: Pace
     private let logger: Logger
     private let state: Mutex<State>
+    /// A beat that gives the sending and the clock that takes it away don't overtake each other on the way to the parts.
+    private let sendingTurn = Turn()
 
     /// A part, and its ear: one element stands for any number of changes since the last was taken.
     private struct Member: Sendable {
@@ -87,7 +90,7 @@ public final class NodeKeeper: Service {
 
     /// Tells that this node is there, before it listens to anyone: whoever connects to it may rely on what its store says of
     /// it.
-    public func begin() async throws { await take(try await store.beat(report())) }
+    public func begin() async throws { try await beatOnce() }
 
     public func run() async throws {
         let news = store.listen()
@@ -95,6 +98,7 @@ public final class NodeKeeper: Service {
             for member in parts { group.addTask { await self.follow(member) } }
             group.addTask { for await news in news { self.take(news) } }
             group.addTask { await self.beat() }
+            group.addTask { await self.watchSending() }
             try? await gracefulShutdown()
             group.cancelAll()
         }
@@ -137,23 +141,44 @@ public final class NodeKeeper: Service {
 
     // MARK: Beats
 
+    private func beatOnce() async throws {
+        let began = ContinuousClock.now
+        await take(try await store.beat(report()), begunAt: began)
+    }
+
     private func beat() async {
         let clock = ContinuousClock()
         var next = clock.now
+        var beats = 0
         while (try? await clock.sleep(until: next)) != nil {
             // From the beginning of the one before: a slow store must not make a living node pass for dead.
             next = clock.now + pace.beat
             do {
-                await take(try await store.beat(report()))
+                try await beatOnce()
+                beats += 1
+                if beats == Self.namesakeBeats { await warnOfNamesakes() }
             } catch is CancellationError {
                 return
             } catch {
-                await beatFailed(error)
+                beatFailed(error)
             }
         }
     }
 
-    private func take(_ beat: NodeBeat) async {
+    /// Not at once: a node that was killed and started again finds itself, for `NodeTimes.silent`.
+    private static let namesakeBeats = Int(NodeTimes.silent / NodeTimes.beat) + 2
+
+    private func warnOfNamesakes() async {
+        let name = await report().name
+        guard let nodes = try? await store.nodes() else { return }
+        let isShared = nodes.contains { $0.id != store.node && $0.report.name == name && $0.silence < NodeTimes.silent }
+        guard isShared else { return }
+        logger.warning(
+            "another node has this one's name too, and nobody can tell them apart in lists and metrics; give each its own with --node-name",
+            metadata: ["name": "\(name)"])
+    }
+
+    private func take(_ beat: NodeBeat, begunAt began: ContinuousClock.Instant) async {
         let (isReturn, hadFailed, isReplaced) = state.withLock { state in
             defer {
                 state.lastBeat = .now
@@ -171,30 +196,45 @@ public final class NodeKeeper: Service {
             logger.warning("the other nodes had taken this one for dead")
             for member in parts { await member.part.returned() }
         }
-        await setSending(beat.isSender)
+        await setSending(until: beat.isSender ? began + pace.grace : nil)
     }
 
-    private func beatFailed(_ error: any Error) async {
-        let (isFirst, isTooLong) = state.withLock { state in
+    private func beatFailed(_ error: any Error) {
+        let isFirst = state.withLock { state in
             defer { state.isFailing = true }
-            let silence = state.lastBeat?.duration(to: .now) ?? .zero
-            return (!state.isFailing, silence >= pace.grace)
+            return !state.isFailing
         }
         if isFirst {
             logger.error(
                 "this node can't reach the store; it serves what is open, and takes nothing in",
                 metadata: ["error": "\(error)"])
         }
-        if isTooLong { await setSending(false) }
     }
 
-    private func setSending(_ isSender: Bool) async {
+    // MARK: The sending
+
+    private func setSending(until end: ContinuousClock.Instant?) async {
+        await sendingTurn.take { await turnSending(end) }
+    }
+
+    private func turnSending(_ end: ContinuousClock.Instant?) async {
         let isNews = state.withLock { state in
-            defer { state.isSender = isSender }
-            return state.isSender != isSender
+            defer { state.sendingEnd = end }
+            return (state.sendingEnd == nil) != (end == nil)
         }
         guard isNews else { return }
-        for member in parts { await member.part.setSending(isSender) }
+        for member in parts { await member.part.setSending(end != nil) }
+    }
+
+    /// Apart from the beats: one that hangs, or fails late, must not prolong what it was to renew.
+    private func watchSending() async {
+        let clock = ContinuousClock()
+        while (try? await clock.sleep(until: state.withLock(\.sendingEnd) ?? clock.now + pace.beat)) != nil {
+            await sendingTurn.take {
+                let isOver = state.withLock { $0.sendingEnd.map { $0 <= .now } ?? false }
+                if isOver { await turnSending(nil) }
+            }
+        }
     }
 
     /// Whoever listens is cut: they come back with cursors of the log before, and are told that those mean nothing here.

@@ -286,7 +286,7 @@ extension Setting {
         case .optionalURL: "an http or https URL without a query and without a slash at its end"
         case .optionalDatabase: "a URL such as postgres://USER@HOST/DATABASE"
         case .optionalName: "1 to 63 letters, digits, '-', '.' and '_'"
-        case .optionalWakeUp: "a URL such as nats://HOST:4222 or tls://USER:PASSWORD@HOST:4222"
+        case .optionalWakeUp: "a URL such as nats://HOST:4222 or tls://HOST:4222"
         case .networks: "a list of addresses or CIDR blocks such as 10.0.0.0/8 or fd00::/8"
         case .origins: "* or a list of origins such as https://example.com"
         case .logLevel: "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")

@@ -1,9 +1,7 @@
 import HummingbirdCore
 import Logging
 import NIOCore
-import NIOExtras
 import NIOHTTP1
-import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 
@@ -11,13 +9,8 @@ import ServiceLifecycle
 ///
 /// Hummingbird's own server would start a task and an async channel for each accept; a stream must cost neither.
 struct Front: Service {
-    /// Connections that may wait to be accepted: a reconnect storm arrives within a moment.
-    static let backlog: Int32 = 4_096
-    /// Accepts of one turn of the event loop, so that a storm is taken in without starving who is there already.
-    static let acceptBurst: UInt = 16
-
-    let channel: any Channel
-    private let quiescing: ServerQuiescingHelper
+    private let acceptors: Acceptors
+    private let eventLoop: any EventLoop
     private let context: FrontContext
     private let served: AsyncStream<HTTPBackend.Value>
     private let drainLimit: Duration
@@ -42,55 +35,33 @@ struct Front: Service {
         // Unbounded, but at most one element for each open connection.
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
         let context = makeContext(continuation).speaking(plainly: certificate == nil)
-        let quiescing = ServerQuiescingHelper(group: group)
-        let channel = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: backlog)
-            .serverChannelOption(.maxMessagesPerRead, value: acceptBurst)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // Accepted sockets have it from the one that listens: a system call less for each.
-            .serverChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        quiescing.makeServerChannelHandler(channel: channel))
+        let acceptors = try await Acceptors.bind(
+            host: host, port: port, group: group, sendBufferBytes: sendBufferBytes
+        ) { channel, newcomers in
+            guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }
+            channel.closeFuture.whenComplete { _ in withExtendedLifetime(permit) {} }
+            guard let certificate else { return try context.speakHTTP(on: channel, newcomers) }
+            let handshake = HandshakeGate(limit: context.limits.head) { negotiated, channel in
+                if negotiated == ServerCertificate.http2 {
+                    try context.speakHTTP2(on: channel)
+                } else {
+                    try context.speakHTTP(on: channel, newcomers)
                 }
             }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            // A channel keeps the buffer that it first read into. Requests that say more grow it as they come.
-            .childChannelOption(
-                .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 64, initial: StreamLimits.readBytes, maximum: 65_536)
-            )
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }
-                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(permit) {} }
-                    guard let certificate else { return try context.speakHTTP(on: channel) }
-                    let handshake = HandshakeGate(limit: context.limits.head) { negotiated, channel in
-                        if negotiated == ServerCertificate.http2 {
-                            try context.speakHTTP2(on: channel)
-                        } else {
-                            try context.speakHTTP(on: channel)
-                        }
-                    }
-                    try channel.pipeline.syncOperations.addHandlers(
-                        [NIOSSLServerHandler(context: certificate.context), handshake])
-                }
-            }
-            .bind(host: host, port: port).get()
+            try channel.pipeline.syncOperations.addHandlers(
+                [NIOSSLServerHandler(context: certificate.context), handshake])
+        }
         return Front(
-            channel: channel, quiescing: quiescing, context: context, served: served, drainLimit: drainLimit,
+            acceptors: acceptors, eventLoop: group.next(), context: context, served: served, drainLimit: drainLimit,
             onDrain: onDrain)
     }
 
     private init(
-        channel: any Channel, quiescing: ServerQuiescingHelper, context: FrontContext,
+        acceptors: Acceptors, eventLoop: any EventLoop, context: FrontContext,
         served: AsyncStream<HTTPBackend.Value>, drainLimit: Duration, onDrain: @escaping @Sendable () -> Void
     ) {
-        self.channel = channel
-        self.quiescing = quiescing
+        self.acceptors = acceptors
+        self.eventLoop = eventLoop
         self.context = context
         self.served = served
         self.drainLimit = drainLimit
@@ -98,7 +69,7 @@ struct Front: Service {
     }
 
     /// The port that was bound.
-    var port: Int { channel.localAddress?.port ?? 0 }
+    var port: Int { acceptors.port }
 
     /// Serves until the graceful shutdown, then until the last connection is gone or the drain's time is up.
     func run() async throws {
@@ -112,9 +83,7 @@ struct Front: Service {
             }
             try? await gracefulShutdown()
             onDrain()
-            let closed = channel.eventLoop.makePromise(of: Void.self)
-            quiescing.initiateShutdown(promise: closed)
-            await wait(for: closed.futureResult)
+            await wait(for: acceptors.quiesce(on: eventLoop))
             context.served.finish()
             group.cancelAll()
         }
@@ -127,7 +96,7 @@ struct Front: Service {
         let (ended, continuation) = drained
         closed.whenComplete { _ in continuation.finish() }
         let limit = TimeAmount.nanoseconds(drainLimit.components.seconds * 1_000_000_000)
-        let timer = channel.eventLoop.scheduleTask(in: limit) { continuation.finish() }
+        let timer = eventLoop.scheduleTask(in: limit) { continuation.finish() }
         for await _ in ended {}
         timer.cancel()
     }

@@ -45,9 +45,9 @@ struct FrontContext: Sendable {
     }
 
     /// Puts HTTP/1.1 into a connection's pipeline.
-    func speakHTTP(on channel: any Channel) throws {
+    func speakHTTP(on channel: any Channel, _ newcomers: Newcomers) throws {
         try channel.pipeline.syncOperations.addHandlers(
-            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self))
+            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, newcomers))
     }
 
     /// Puts HTTP/2 into a connection's pipeline.

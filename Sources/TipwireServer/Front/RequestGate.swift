@@ -50,6 +50,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private let front: FrontContext
+    private let newcomers: Newcomers
+    /// Until the first request has come.
+    private var ticket: Newcomers.Ticket?
     private var state = State.fresh
     private var isServing = false
     /// Parts that came while a request was being answered; what one read brought, since reading stops then.
@@ -65,7 +68,11 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// What the channel held unsent when the progress of an answer was last looked at.
     private var unsent = 0
 
-    init(front: FrontContext) { self.front = front }
+    init(front: FrontContext, _ newcomers: Newcomers) {
+        self.front = front
+        self.newcomers = newcomers
+        ticket = newcomers.accepted()
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         expect(within: front.limits.head, context: context)
@@ -75,6 +82,13 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         state = .done
         timer?.cancel()
         timer = nil
+        hasSpoken()
+    }
+
+    private func hasSpoken() {
+        guard let ticket else { return }
+        self.ticket = nil
+        newcomers.spoke(ticket)
     }
 
     // MARK: Requests
@@ -126,6 +140,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func begin(_ received: HTTPRequestHead, context: ChannelHandlerContext) {
         isReceivingHead = false
+        hasSpoken()
         var head = received
         if let refusal = HeadCheck.refusal(of: &head) {
             answer(refusal, context: context)
@@ -338,9 +353,12 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .deciding
-        let decision = streams.decide(head, remote: context.remoteAddress, on: context.eventLoop)
-        decision.whenMade(for: (self, context), on: context.eventLoop) { owner, result in
-            owner.0.decided(result, context: owner.1)
+        newcomers.take {
+            guard case .deciding = self.state else { return }
+            let decision = streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop)
+            decision.whenMade(for: (self, context), on: context.eventLoop) { owner, result in
+                owner.0.decided(result, context: owner.1)
+            }
         }
     }
 

@@ -73,10 +73,7 @@ extension Doctor {
     private func port(_ port: Int, option: String, isRunning: Bool) async -> Finding {
         let host = configuration.host
         do {
-            let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .bind(host: host, port: port).get()
-            try? await channel.close()
+            try await Acceptors.probe(host: host, port: port, group: MultiThreadedEventLoopGroup.singleton)
         } catch {
             if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
                 return Finding(verdict: .good, text: "port: \(port) is taken, as it must be while the server runs")

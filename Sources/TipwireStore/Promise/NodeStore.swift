@@ -52,9 +52,13 @@ public enum NodeTimes {
     /// After its last beat a node is dead.
     public static let dead: Int64 = 10_000
     /// How long the sending of webhooks is one node's after its last beat.
-    public static let sendingLease: Int64 = 30_000
-    /// When a node that can't renew it stops to send: what it has begun by then has ended when the lease does.
-    public static let sendingGrace: Int64 = 10_000
+    public static let sendingLease: Int64 = 10_000
+    /// So long after the beginning of the last beat that renewed it a node begins nothing more, whether it hears from the
+    /// store or not.
+    public static let sendingGrace: Int64 = 4_000
+    /// What attempts under way get then, and whenever the sending becomes another node's. Both together are less than the
+    /// lease, so that what one node has begun has ended when another one may begin.
+    public static let handover: Int64 = 5_000
 }
 
 /// What others have changed.

@@ -691,10 +691,10 @@ class Ledger:
 
 
 def directory(node, path):
-    """What a node says there is, but for what it may be late with."""
+    """What a node says there is, but for what it may be late with, or what the one that sends webhooks alone knows."""
     answer = node.get(f"/api/v1/{path}?limit=1000")
     assert answer.status == 200, answer
-    late = ("lastUsedAt", "last_failure", "url")
+    late = ("lastUsedAt", "last_failure", "next_attempt_at", "paused_until", "url")
     return [{name: value for name, value in one.items() if name not in late} for one in answer.json["data"]]
 
 

@@ -21,6 +21,8 @@ NAMES = "abc"
 SOON = 2.0
 # Milliseconds: who was silent for longer has missed two beats.
 RECENT = 3_000
+# Seconds within which another node sends the webhooks when the one that did is dead: its lease, a beat, and some patience.
+HANDOVER = 13.0
 
 
 class Nats:
@@ -209,12 +211,13 @@ class Cluster:
         return self.settle()
 
     def settle(self, seconds=30.0):
-        """Waits until every node is ready and each lists them all."""
+        """Waits until every node is ready, each lists them all, and one of them sends the webhooks."""
         names = [node.name for node in self.nodes]
         eventually(lambda: all(node.is_ready() for node in self.nodes), "all nodes to be ready", seconds, every=0.05)
         eventually(
             lambda: all(node.knows() == names for node in self.nodes), "all nodes to know each other", seconds,
             every=0.05)
+        self.sender()
         return self
 
     def __iter__(self):
@@ -233,7 +236,7 @@ class Cluster:
                 one["name"] for one in self.up()[0].listed()
                 if one["sendsWebhooks"] and one["silentMilliseconds"] < RECENT}
             return next((node for node in self.up() if node.name in sending), None)
-        return eventually(found, "a node that sends", 35, every=0.1)
+        return eventually(found, "a node that sends", HANDOVER, every=0.1)
 
     def others(self, *nodes):
         return [node for node in self.nodes if node not in nodes]

@@ -12,9 +12,10 @@ import TipwireTestSupport
 struct NodeKeeperTests {
     /// A keeper that runs, with one part that is concerned by the directory.
     private func withKeeper(
-        expect: (@Sendable (Int64) -> Void)? = nil, _ body: @Sendable (Desk) async throws -> Void
+        expect: (@Sendable (Int64) -> Void)? = nil, logger: Logger = silence,
+        _ body: @Sendable (Desk) async throws -> Void
     ) async throws {
-        let desk = Desk(expect: expect)
+        let desk = Desk(expect: expect, logger: logger)
         try await desk.keeper.begin()
         try await withServices([desk.keeper]) { _ in try await body(desk) }
         #expect(desk.store.told.value.hasLeft)
@@ -67,6 +68,49 @@ struct NodeKeeperTests {
         }
     }
 
+    @Test("The sending ends in time while a beat hangs, and comes back with its answer")
+    func hangingBeat() async throws {
+        try await withKeeper { desk in
+            desk.store.answer.change { $0.isSender = true }
+            try await until { desk.part.calls.value == ["send"] }
+            desk.store.answer.change { $0.isHanging = true }
+            try await until { desk.part.calls.value == ["send", "rest"] }
+            #expect(desk.store.answer.value.isHanging)
+            desk.store.answer.change { $0.isHanging = false }
+            try await until { desk.part.calls.value == ["send", "rest", "send"] }
+        }
+    }
+
+    @Test("What a node may begin, and what it gives it to end, are over before another may begin")
+    func leaseIsLongEnough() {
+        // A beat's worth of difference, for whoever is late to act on its own clock.
+        #expect(NodeTimes.sendingGrace + NodeTimes.handover + NodeTimes.beat <= NodeTimes.sendingLease)
+        #expect(NodeTimes.sendingGrace > NodeTimes.silent, "one lost beat or two are no reason to hand over")
+    }
+
+    @Test("A node whose name another living one has says so; who died under it a moment ago is no other one")
+    func namesakes() async throws {
+        func other(name: String, silence: Int64) -> StoredNode {
+            StoredNode(
+                id: .random(), report: NodeReport(name: name, version: "1", url: "", startedAt: noon), silence: silence,
+                lag: 0, isSender: false)
+        }
+        for (nodes, isTold) in [
+            ([other(name: "b", silence: 0)], false), ([other(name: "a", silence: NodeTimes.silent)], false),
+            ([other(name: "b", silence: 0), other(name: "a", silence: 5)], true),
+        ] {
+            let lines = Watched<[String]>([])
+            try await withKeeper(logger: Logger(label: "test") { _ in LogDouble(lines: lines) }) { desk in
+                let own = StoredNode(
+                    id: desk.store.node, report: NodeReport(name: "a", version: "1", url: "", startedAt: noon),
+                    silence: 0, lag: 0, isSender: false)
+                desk.store.answer.change { $0.nodes = nodes + [own] }
+                try await until { desk.store.told.value.lists > 0 }
+            }
+            #expect(lines.value.contains { $0.contains("--node-name") } == isTold, "\(nodes.map(\.report.name))")
+        }
+    }
+
     @Test("A node that was taken for dead has its parts look at what is left to them")
     func takenForDead() async throws {
         try await withKeeper { desk in
@@ -97,13 +141,13 @@ private struct Desk: Sendable {
     let wakeUp = WakeUp()
     let keeper: NodeKeeper
 
-    init(expect: (@Sendable (Int64) -> Void)?) {
+    init(expect: (@Sendable (Int64) -> Void)?, logger: Logger) {
         keeper = NodeKeeper(
             store: store, position: position, wakeUp: wakeUp, parts: [part],
             report: { NodeReport(name: "a", version: "1", url: "", startedAt: noon) },
             expect: expect,
             pace: .init(beat: .milliseconds(10), patience: .milliseconds(100), grace: .milliseconds(100)),
-            logger: silence)
+            logger: logger)
     }
 }
 
@@ -132,10 +176,13 @@ private final class NodeStoreDouble: NodeStore {
         var isSender = false
         var isNew = false
         var isFailing = false
+        var isHanging = false
+        var nodes: [StoredNode] = []
     }
 
     struct Told: Sendable {
         var adoptions = 0
+        var lists = 0
         var hasLeft = false
     }
 
@@ -148,6 +195,7 @@ private final class NodeStoreDouble: NodeStore {
     func listen() -> AsyncStream<StoreNews> { news.stream }
 
     func beat(_ report: NodeReport) async throws -> NodeBeat {
+        try await answer.wait { !$0.isHanging }
         let answer = answer.value
         if answer.isFailing { throw StoreFailing("as it was told to") }
         return NodeBeat(bounds: answer.bounds, isSender: answer.isSender, isNew: answer.isNew)
@@ -158,7 +206,10 @@ private final class NodeStoreDouble: NodeStore {
         news.continuation.finish()
     }
 
-    func nodes() async throws -> [StoredNode] { [] }
+    func nodes() async throws -> [StoredNode] {
+        told.change { $0.lists += 1 }
+        return answer.value.nodes
+    }
     func took(directory version: Int64) async throws {}
     func waitForOthers() async {}
 
@@ -166,4 +217,18 @@ private final class NodeStoreDouble: NodeStore {
         told.change { $0.adoptions += 1 }
         return answer.value.bounds
     }
+}
+
+/// Keeps what is logged.
+private struct LogDouble: LogHandler {
+    let lines: Watched<[String]>
+    var logLevel = Logger.Level.trace
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.change { $0.append("\(event.message)") } }
 }

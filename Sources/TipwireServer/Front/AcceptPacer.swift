@@ -1,0 +1,60 @@
+import NIOCore
+
+/// Stands in the pipeline of a socket that listens, and reads it, which is to accept, only while `Newcomers` has room. Whoever
+/// comes meanwhile waits in the backlog.
+final class AcceptPacer: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
+    typealias OutboundIn = Never
+
+    private let newcomers: Newcomers
+    private var accepted = 0
+    private var began = NIODeadline.distantPast
+    private var isResting = false
+    private var isReadHeld = false
+
+    init(_ newcomers: Newcomers) { self.newcomers = newcomers }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        newcomers.roomMade = { [unowned self] in proceed(context: context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { newcomers.roomMade = {} }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if accepted == 0 { began = .now() }
+        accepted += 1
+        context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if accepted >= Newcomers.burst {
+            isResting = true
+            // A turn later, for those who have asked already are then dealt with, and that is part of what they cost.
+            schedule(in: Newcomers.turn, context) { pacer, context in
+                pacer.schedule(in: Newcomers.rest(since: pacer.began), context) { pacer, context in
+                    pacer.isResting = false
+                    pacer.proceed(context: context)
+                }
+            }
+        }
+        accepted = 0
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isResting || !newcomers.hasRoom { isReadHeld = true } else { context.read() }
+    }
+
+    private func schedule(
+        in time: TimeAmount, _ context: ChannelHandlerContext,
+        _ body: @escaping (AcceptPacer, ChannelHandlerContext) -> Void
+    ) {
+        context.eventLoop.assumeIsolated().scheduleTask(in: time) { body(self, context) }
+    }
+
+    private func proceed(context: ChannelHandlerContext) {
+        guard isReadHeld, !isResting, newcomers.hasRoom, context.channel.isActive else { return }
+        isReadHeld = false
+        context.read()
+    }
+}
