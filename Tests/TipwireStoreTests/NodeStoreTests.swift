@@ -78,12 +78,20 @@ struct NodeStoreTests {
             #expect(try await !a.beat(report("a")).isSender)
             try server.run(name, "UPDATE tipwire.leases SET until = 0")
             #expect(try await a.beat(report("a")).isSender)
-            // Whoever is about to end doesn't prolong it.
+            // Whoever is about to end keeps it as long as it is there, and takes it no more when it isn't its own.
             var leaving = report("a")
             leaving.isDraining = true
-            #expect(try await a.beat(leaving).isSender)
+            func shorten() throws {
+                try server.run(name, "UPDATE tipwire.leases SET until = until - \(NodeTimes.sendingLease / 2)")
+            }
+            for _ in 1...3 {
+                try shorten()
+                #expect(try await a.beat(leaving).isSender)
+            }
+            #expect(try await !b.beat(report("b")).isSender)
             try server.run(name, "UPDATE tipwire.leases SET until = 0")
             #expect(try await !a.beat(leaving).isSender)
+            #expect(try await b.beat(report("b")).isSender)
         }
     }
 

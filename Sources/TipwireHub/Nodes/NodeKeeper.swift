@@ -99,6 +99,7 @@ public final class NodeKeeper: Service {
             group.addTask { for await news in news { self.take(news) } }
             group.addTask { await self.beat() }
             group.addTask { await self.watchSending() }
+            group.addTask { await self.warnOfNamesakes() }
             try? await gracefulShutdown()
             group.cancelAll()
         }
@@ -149,14 +150,11 @@ public final class NodeKeeper: Service {
     private func beat() async {
         let clock = ContinuousClock()
         var next = clock.now
-        var beats = 0
         while (try? await clock.sleep(until: next)) != nil {
             // From the beginning of the one before: a slow store must not make a living node pass for dead.
             next = clock.now + pace.beat
             do {
                 try await beatOnce()
-                beats += 1
-                if beats == Self.namesakeBeats { await warnOfNamesakes() }
             } catch is CancellationError {
                 return
             } catch {
@@ -165,10 +163,10 @@ public final class NodeKeeper: Service {
         }
     }
 
-    /// Not at once: a node that was killed and started again finds itself, for `NodeTimes.silent`.
-    private static let namesakeBeats = Int(NodeTimes.silent / NodeTimes.beat) + 2
-
+    /// Not at once: a node that was killed and started again would find itself, for `NodeTimes.silent`. Apart from the beats,
+    /// which must not wait for those who read.
     private func warnOfNamesakes() async {
+        guard (try? await Task.sleep(for: pace.beat * Self.namesakeBeats)) != nil else { return }
         let name = await report().name
         guard let nodes = try? await store.nodes() else { return }
         let isShared = nodes.contains { $0.id != store.node && $0.report.name == name && $0.silence < NodeTimes.silent }
@@ -177,6 +175,8 @@ public final class NodeKeeper: Service {
             "another node has this one's name too, and nobody can tell them apart in lists and metrics; give each its own with --node-name",
             metadata: ["name": "\(name)"])
     }
+
+    private static let namesakeBeats = Int(NodeTimes.silent / NodeTimes.beat) + 2
 
     private func take(_ beat: NodeBeat, begunAt began: ContinuousClock.Instant) async {
         let (isReturn, hadFailed, isReplaced) = state.withLock { state in
@@ -217,7 +217,9 @@ public final class NodeKeeper: Service {
         await sendingTurn.take { await turnSending(end) }
     }
 
-    private func turnSending(_ end: ContinuousClock.Instant?) async {
+    private func turnSending(_ given: ContinuousClock.Instant?) async {
+        // A beat may be answered when what it has given is over.
+        let end = given.flatMap { $0 > .now ? $0 : nil }
         let isNews = state.withLock { state in
             defer { state.sendingEnd = end }
             return (state.sendingEnd == nil) != (end == nil)
@@ -229,7 +231,7 @@ public final class NodeKeeper: Service {
     /// Apart from the beats: one that hangs, or fails late, must not prolong what it was to renew.
     private func watchSending() async {
         let clock = ContinuousClock()
-        while (try? await clock.sleep(until: state.withLock(\.sendingEnd) ?? clock.now + pace.beat)) != nil {
+        while (try? await clock.sleep(until: state.withLock(\.sendingEnd) ?? clock.now + pace.beat / 4)) != nil {
             await sendingTurn.take {
                 let isOver = state.withLock { $0.sendingEnd.map { $0 <= .now } ?? false }
                 if isOver { await turnSending(nil) }

@@ -16,7 +16,7 @@ extension PostgresStore: NodeStore {
             try db.script("SET LOCAL synchronous_commit = off")
             let isNew = try Self.keep(report, of: node, directory: channel.taken(.directory), db)
             try Self.forgetTheDead(besides: node, db)
-            let isSender = try report.isDraining ? Self.isSender(node, db) : Self.renewSending(by: node, db)
+            let isSender = try report.isDraining ? Self.keepSending(by: node, db) : Self.renewSending(by: node, db)
             let log = try LogRow.read(db)
             return (
                 NodeBeat(bounds: log.bounds, isSender: isSender, isNew: isNew), try Self.counts(db)
@@ -137,11 +137,15 @@ extension PostgresStore {
         ).isEmpty
     }
 
-    private static func isSender(_ node: String, _ db: PostgresConnection) throws -> Bool {
-        try db.execute(
+    /// Whoever is about to end takes nothing over any more, and keeps what it has until it leaves: what it has begun by then is
+    /// under way for a while.
+    private static func keepSending(by node: String, _ db: PostgresConnection) throws -> Bool {
+        try !db.execute(
             """
-            SELECT EXISTS (SELECT 1 FROM leases WHERE name = '\(sending)' AND node = $1 AND until > \(clock))
-            """, node)[0][0]
+            UPDATE leases SET until = \(clock) + \(NodeTimes.sendingLease)
+            WHERE name = '\(sending)' AND node = $1 AND until > \(clock) RETURNING node
+            """, node
+        ).isEmpty
     }
 
     private static func counts(_ db: PostgresConnection) throws -> [NewsChannel.Subject: Int64] {

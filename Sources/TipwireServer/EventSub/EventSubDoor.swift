@@ -34,13 +34,9 @@ struct EventSubDoor: Sendable {
         let id: String
         let accept: String
         let address: String
-        let came = NIODeadline.now()
         /// When another node was asked for it.
         var asked: Int64?
     }
-
-    /// Who had to wait for so long may have lost its patience.
-    private static let longWait = TimeAmount.milliseconds(500)
 
     private typealias Decision = EventLoopFuture<Result<AcceptedStream, StreamRefusal>>
 
@@ -130,8 +126,7 @@ struct EventSubDoor: Sendable {
                         audience: .page(subscription.page), principal: Principal(key: key),
                         start: .after(claim.position), remoteAddress: request.address, connectedAt: now,
                         eventSub: subscription.id)),
-                opening: WebSocketHandshake.response(accept: request.accept), permit: permit, claim: claim,
-                hasWaited: .now() - request.came > Self.longWait)
+                opening: WebSocketHandshake.response(accept: request.accept), permit: permit, claim: claim)
         }
     }
 

@@ -30,9 +30,7 @@ struct Acceptors: Sendable {
         host: String, port: Int, group: any EventLoopGroup, sendBufferBytes: Int,
         accept: @escaping @Sendable (any Channel, Newcomers) throws -> Void
     ) async throws -> Acceptors {
-        // Sockets that share a port share it with whoever else would, and a second server must not get half of the first
-        // one's clients.
-        if port != 0 { try await probe(host: host, port: port, group: group) }
+        let shared = ChannelOptions.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
         var acceptors: [Acceptor] = []
         var port = port
         do {
@@ -43,7 +41,7 @@ struct Acceptors: Sendable {
                     .serverChannelOption(.backlog, value: backlog)
                     .serverChannelOption(.maxMessagesPerRead, value: UInt(Newcomers.burst))
                     .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                    .serverChannelOption(.socketOption(NIOBSDSocket.Option(rawValue: SO_REUSEPORT)), value: 1)
+                    .serverChannelOption(shared, value: acceptors.isEmpty ? 0 : 1)
                     .serverChannelOption(.socketOption(.so_sndbuf), value: .init(sendBufferBytes))
                     .serverChannelInitializer { channel in
                         channel.eventLoop.makeCompletedFuture {
@@ -64,6 +62,8 @@ struct Acceptors: Sendable {
                     }
                     .bind(host: host, port: port).get()
                 acceptors.append(Acceptor(channel: channel, quiescing: quiescing))
+                // Not before it listens, alone: else a second server could take the same port, and half of the clients.
+                if acceptors.count == 1 { try await channel.setOption(shared, value: 1).get() }
                 port = channel.localAddress?.port ?? port
             }
         } catch {
@@ -71,14 +71,6 @@ struct Acceptors: Sendable {
             throw error
         }
         return Acceptors(acceptors: acceptors, port: port)
-    }
-
-    /// Throws `IOError` when an address can't be had, as by a server that listens there already.
-    static func probe(host: String, port: Int, group: any EventLoopGroup) async throws {
-        let channel = try await ServerBootstrap(group: group)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .bind(host: host, port: port).get()
-        try? await channel.close()
     }
 
     /// Accepts nobody any more, and tells those who are there (`ChannelShouldQuiesceEvent`).

@@ -24,8 +24,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case visiting(Visit)
         /// A stream's request has been recognised; its end is awaited.
         case opening(HTTPRequestHead)
-        /// A stream's right is being looked up.
-        case deciding
+        /// A stream's right is being looked up. With it, since when its client waits.
+        case deciding(NIODeadline)
         /// The connection is another handler's, or closing.
         case done
     }
@@ -352,7 +352,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             answer(FrontAnswer(status: .notFound, message: "There is no stream here."), context: context)
             return
         }
-        state = .deciding
+        state = .deciding(.now())
         newcomers.take {
             guard case .deciding = self.state else { return }
             let decision = streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop)
@@ -363,15 +363,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func decided(_ result: Result<StreamDecision, any Error>, context: ChannelHandlerContext) {
-        guard case .deciding = state, context.channel.isActive else { return }
+        guard case .deciding(let asked) = state, context.channel.isActive else { return }
         if isInputClosed {
             // The end came while an earlier request was being answered; nobody is there to listen.
             context.close(promise: nil)
             return
         }
         switch result {
-        case .success(.accept(let stream)) where !isQuiescing:
+        case .success(.accept(var stream)) where !isQuiescing:
             state = .done
+            stream.hasWaited = stream.claim != nil && .now() - asked > StreamLimits.longWait
             timer?.cancel()
             front.takeOver(stream, context: context, gate: self, hasEncoder: isServing)
         case .success(.answer(let decided)):

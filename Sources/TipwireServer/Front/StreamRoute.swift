@@ -99,7 +99,7 @@ struct AcceptedStream: Sendable {
     let permit: StreamPermit?
     /// The EventSub subscription that it was promised.
     var claim: SocketClaim?
-    /// It took long until that could be promised.
+    /// It took its client long to be let in.
     var hasWaited = false
 
     var subscription: Subscription? { if case .listen(let subscription) = purpose { subscription } else { nil } }
@@ -123,6 +123,8 @@ protocol StreamHandler: ChannelInboundHandler where InboundIn == ByteBuffer, Out
 
 /// Time and bytes that every stream is given.
 enum StreamLimits {
+    /// Who had to wait for so long to be let in may have lost its patience, and be gone unseen.
+    static let longWait = TimeAmount.milliseconds(500)
     /// How long a peer may take to end its side once we have ended ours.
     static let close = TimeAmount.seconds(5)
     /// The same when the server is going down, where everyone waits for the slowest.

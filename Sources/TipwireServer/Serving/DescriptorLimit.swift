@@ -1,10 +1,17 @@
 import Foundation
+import NIOCore
 
 /// Fits `feed.maxConnections` to the descriptors that this process may have.
 enum DescriptorLimit {
     /// Descriptors that aren't listeners: the database and its readers, event loops, logs, and requests in flight. Of a
     /// small limit a quarter, but never less than the server needs to run at all.
-    static func reserve(of descriptors: Int) -> Int { min(256, max(48, descriptors / 4)) }
+    static func reserve(of descriptors: Int, loops: Int) -> Int {
+        let least = least(loops: loops)
+        return min(208 + least, max(least, descriptors / 4))
+    }
+
+    /// Eight event loops, with three descriptors and two listening sockets each, are in the 48.
+    private static func least(loops: Int) -> Int { 48 + max(0, loops - 8) * 5 }
 
     /// Of what is left, the part that webhooks may use: attempts under way, and half as many connections that wait for the
     /// next one.
@@ -24,26 +31,27 @@ enum DescriptorLimit {
 
     /// Raises the soft limit as far as needed and permitted, and lowers the setting to what then fits.
     static func fit(maxConnections wanted: Int, maxAttempts: Int) -> Fitting {
+        let loops = System.coreCount
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         guard getrlimit(resource, &limit) == 0 else {
-            return fit(maxConnections: wanted, maxAttempts: maxAttempts, descriptors: .max)
+            return fit(maxConnections: wanted, maxAttempts: maxAttempts, descriptors: .max, loops: loops)
         }
-        let needed = rlim_t(wanted + reserve(of: .max) + webhookSockets(attempts: maxAttempts, of: .max))
+        let needed = rlim_t(wanted + reserve(of: .max, loops: loops) + webhookSockets(attempts: maxAttempts, of: .max))
         if limit.rlim_cur < needed {
             var raised = limit
             raised.rlim_cur = min(needed, limit.rlim_max)
             if setrlimit(resource, &raised) == 0 { limit = raised }
         }
         return fit(
-            maxConnections: wanted, maxAttempts: maxAttempts, descriptors: Int(clamping: limit.rlim_cur))
+            maxConnections: wanted, maxAttempts: maxAttempts, descriptors: Int(clamping: limit.rlim_cur), loops: loops)
     }
 
-    static func fit(maxConnections wanted: Int, maxAttempts: Int, descriptors: Int) -> Fitting {
+    static func fit(maxConnections wanted: Int, maxAttempts: Int, descriptors: Int, loops: Int) -> Fitting {
         let webhooks = webhookSockets(attempts: maxAttempts, of: descriptors)
         let attempts = min(maxAttempts, max(1, webhooks * 2 / 3))
-        let possible = max(1, descriptors - reserve(of: descriptors) - webhooks)
-        let sockets = max(1, descriptors - min(48, descriptors / 4) - webhooks)
+        let possible = max(1, descriptors - reserve(of: descriptors, loops: loops) - webhooks)
+        let sockets = max(1, descriptors - min(least(loops: loops), descriptors / 4) - webhooks)
         guard possible < wanted else {
             return Fitting(maxSockets: sockets, maxConnections: wanted, maxAttempts: attempts, warning: nil)
         }

@@ -73,7 +73,12 @@ extension Doctor {
     private func port(_ port: Int, option: String, isRunning: Bool) async -> Finding {
         let host = configuration.host
         do {
-            try await Acceptors.probe(host: host, port: port, group: MultiThreadedEventLoopGroup.singleton)
+            let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                // Whoever comes in this moment is for the server, which they find when they come again.
+                .serverChannelOption(.autoRead, value: false)
+                .bind(host: host, port: port).get()
+            try? await channel.close()
         } catch {
             if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
                 return Finding(verdict: .good, text: "port: \(port) is taken, as it must be while the server runs")

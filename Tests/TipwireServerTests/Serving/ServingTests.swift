@@ -10,13 +10,13 @@ import TipwireStore
 struct DescriptorLimitTests {
     @Test("Where all fits nothing is changed and nothing said")
     func fits() {
-        let fitting = DescriptorLimit.fit(maxConnections: 1_000, maxAttempts: 1_000, descriptors: 100_000)
+        let fitting = DescriptorLimit.fit(maxConnections: 1_000, maxAttempts: 1_000, descriptors: 100_000, loops: 2)
         #expect(fitting == .init(maxSockets: 98_452, maxConnections: 1_000, maxAttempts: 1_000, warning: nil))
     }
 
     @Test("The setting is lowered to what fits beside the server's own, with one warning that names all three numbers")
     func lowered() throws {
-        let fitting = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000)
+        let fitting = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 2)
         #expect(fitting.maxConnections == 20_000 - 256 - 1_500)
         let warning = try #require(fitting.warning)
         for part in ["feed.maxConnections", "100000", "18244", "20000", "LimitNOFILE="] {
@@ -28,7 +28,7 @@ struct DescriptorLimitTests {
     @Test(
         "However few there are, something is left for feeds and something for the server", arguments: [0, 1, 64, 256])
     func few(descriptors: Int) {
-        let fitting = DescriptorLimit.fit(maxConnections: 100, maxAttempts: 1_000, descriptors: descriptors)
+        let fitting = DescriptorLimit.fit(maxConnections: 100, maxAttempts: 1_000, descriptors: descriptors, loops: 8)
         #expect((1...100).contains(fitting.maxConnections))
         #expect((1...1_000).contains(fitting.maxAttempts))
         #expect(descriptors < 64 || fitting.maxConnections <= descriptors - 48)
@@ -39,16 +39,25 @@ struct DescriptorLimitTests {
     func sockets(descriptors: Int) {
         for wanted in [10, 100_000] {
             let fitting = DescriptorLimit.fit(
-                maxConnections: wanted, maxAttempts: 1_000, descriptors: descriptors)
+                maxConnections: wanted, maxAttempts: 1_000, descriptors: descriptors, loops: 8)
             #expect(fitting.maxSockets > fitting.maxConnections)
             #expect(fitting.maxSockets + fitting.maxAttempts * 3 / 2 <= descriptors - 48)
         }
     }
 
+    @Test("A machine with many processors needs descriptors for its event loops, beside as many sockets")
+    func loops() {
+        let few = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 8)
+        let many = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 128)
+        #expect(few.maxSockets - many.maxSockets == 600 && few.maxConnections - many.maxConnections == 600)
+    }
+
     @Test("The boundary is exact")
     func boundary() {
-        #expect(DescriptorLimit.fit(maxConnections: 9_594, maxAttempts: 100, descriptors: 10_000).warning == nil)
-        #expect(DescriptorLimit.fit(maxConnections: 9_595, maxAttempts: 100, descriptors: 10_000).warning != nil)
+        #expect(
+            DescriptorLimit.fit(maxConnections: 9_594, maxAttempts: 100, descriptors: 10_000, loops: 2).warning == nil)
+        #expect(
+            DescriptorLimit.fit(maxConnections: 9_595, maxAttempts: 100, descriptors: 10_000, loops: 2).warning != nil)
     }
 }
 
