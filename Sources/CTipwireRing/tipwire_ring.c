@@ -3,32 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-enum { send_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
-
-static int64_t outcome_of(ssize_t sent) { return sent < 0 ? -(int64_t)errno : sent; }
-
-static void set_message(
-    struct msghdr *message, struct iovec pieces[2], const void *first, size_t first_length, const void *second,
-    size_t second_length)
-{
-    pieces[0] = (struct iovec){.iov_base = (void *)first, .iov_len = first_length};
-    pieces[1] = (struct iovec){.iov_base = (void *)second, .iov_len = second_length};
-    *message = (struct msghdr){.msg_iov = pieces, .msg_iovlen = 2};
-}
-
-int64_t tipwire_send_two(
-    int descriptor, const void *first, size_t first_length, const void *second, size_t second_length)
-{
-    struct iovec pieces[2];
-    struct msghdr message;
-    set_message(&message, pieces, first, first_length, second, second_length);
-    return outcome_of(sendmsg(descriptor, &message, send_flags));
-}
 
 #if defined(__linux__) && __has_include(<linux/io_uring.h>)
 
@@ -43,12 +19,6 @@ int64_t tipwire_send_two(
 #ifndef IORING_SETUP_DEFER_TASKRUN
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
-
-// The message of a send of two pieces; the kernel reads it when the send is submitted.
-struct message {
-    struct msghdr header;
-    struct iovec pieces[2];
-};
 
 struct tipwire_ring {
     int descriptor;
@@ -66,7 +36,6 @@ struct tipwire_ring {
 
     void *queues;
     size_t queues_size, submissions_size;
-    struct message *messages;
 };
 
 // One for submissions, one for completions, is what the interface says; all kernels that have the two flags below lay both
@@ -110,16 +79,12 @@ int tipwire_ring_open(uint32_t capacity, tipwire_ring **result)
     int descriptor = (int)syscall(SYS_io_uring_setup, capacity, &params);
     if (descriptor < 0) return errno;
     tipwire_ring *ring = calloc(1, sizeof *ring);
-    struct message *messages = calloc(params.sq_entries, sizeof *messages);
-    if (ring == NULL || messages == NULL) {
+    if (ring == NULL) {
         close(descriptor);
-        free(ring);
-        free(messages);
         return ENOMEM;
     }
     ring->descriptor = descriptor;
     ring->capacity = params.sq_entries;
-    ring->messages = messages;
     if (!(params.features & IORING_FEAT_SINGLE_MMAP) || !map_queues(ring, &params)) {
         int error = params.features & IORING_FEAT_SINGLE_MMAP ? errno : EINVAL;
         tipwire_ring_close(ring);
@@ -134,56 +99,25 @@ void tipwire_ring_close(tipwire_ring *ring)
     if (ring->submissions != NULL) munmap(ring->submissions, ring->submissions_size);
     if (ring->queues != NULL) munmap(ring->queues, ring->queues_size);
     close(ring->descriptor);
-    free(ring->messages);
     free(ring);
-}
-
-// The next free submission, cleared, at the place that `place` is set to; NULL if there is none. Outcomes that nobody took
-// keep their places, so that the completions never overflow.
-static struct io_uring_sqe *next(tipwire_ring *ring, int descriptor, uint64_t token, uint32_t *place)
-{
-    if (ring->waiting + ring->submitted == ring->capacity) return NULL;
-    *place = *ring->submission_tail & ring->submission_mask;
-    struct io_uring_sqe *submission = &ring->submissions[*place];
-    memset(submission, 0, sizeof *submission);
-    submission->fd = descriptor;
-    submission->user_data = token;
-    submission->msg_flags = send_flags;
-    return submission;
-}
-
-static void advance(tipwire_ring *ring)
-{
-    __atomic_store_n(ring->submission_tail, *ring->submission_tail + 1, __ATOMIC_RELEASE);
-    ring->waiting++;
 }
 
 // No send asks that its success go untold (IOSQE_CQE_SKIP_SUCCESS): for the kernel a send that fell short is one, too.
 bool tipwire_ring_add(tipwire_ring *ring, int descriptor, const void *bytes, size_t length, uint64_t token)
 {
-    uint32_t place;
-    struct io_uring_sqe *submission = next(ring, descriptor, token, &place);
-    if (submission == NULL) return false;
-    submission->opcode = IORING_OP_SEND;
-    submission->addr = (uint64_t)(uintptr_t)bytes;
-    submission->len = length > INT32_MAX ? INT32_MAX : (uint32_t)length;
-    advance(ring);
-    return true;
-}
-
-bool tipwire_ring_add_two(
-    tipwire_ring *ring, int descriptor, const void *first, size_t first_length, const void *second,
-    size_t second_length, uint64_t token)
-{
-    uint32_t place;
-    struct io_uring_sqe *submission = next(ring, descriptor, token, &place);
-    if (submission == NULL) return false;
-    struct message *message = &ring->messages[place];
-    set_message(&message->header, message->pieces, first, first_length, second, second_length);
-    submission->opcode = IORING_OP_SENDMSG;
-    submission->addr = (uint64_t)(uintptr_t)&message->header;
-    submission->len = 1;
-    advance(ring);
+    // Outcomes that nobody took keep their places, so that the completions never overflow.
+    if (ring->waiting + ring->submitted == ring->capacity) return false;
+    struct io_uring_sqe *submission = &ring->submissions[*ring->submission_tail & ring->submission_mask];
+    *submission = (struct io_uring_sqe){
+        .opcode = IORING_OP_SEND,
+        .fd = descriptor,
+        .addr = (uint64_t)(uintptr_t)bytes,
+        .len = length > INT32_MAX ? INT32_MAX : (uint32_t)length,
+        .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+        .user_data = token,
+    };
+    __atomic_store_n(ring->submission_tail, *ring->submission_tail + 1, __ATOMIC_RELEASE);
+    ring->waiting++;
     return true;
 }
 
@@ -244,11 +178,6 @@ void tipwire_ring_close(tipwire_ring *ring) { (void)ring; }
 bool tipwire_ring_add(tipwire_ring *r, int d, const void *b, size_t l, uint64_t t)
 {
     (void)r; (void)d; (void)b; (void)l; (void)t;
-    return false;
-}
-bool tipwire_ring_add_two(tipwire_ring *r, int d, const void *a, size_t m, const void *b, size_t n, uint64_t t)
-{
-    (void)r; (void)d; (void)a; (void)m; (void)b; (void)n; (void)t;
     return false;
 }
 int tipwire_ring_submit(tipwire_ring *ring) { (void)ring; return ENOSYS; }

@@ -1,9 +1,9 @@
-import CTipwireRing
 import Foundation
 import NIOCore
 
 /// A system call for each socket, at once.
 public final class CallSender: SocketSender {
+    private let bench = Workbench()
     private var held: [ByteBuffer] = []
     private var shortfalls: [Shortfall] = []
 
@@ -20,15 +20,12 @@ public final class CallSender: SocketSender {
     }
 
     public func send(
-        _ bytes: ByteBuffer, before shared: Parcel?, to descriptor: NIOBSDSocket.Handle, recipient: Int
+        _ size: Int, to descriptor: NIOBSDSocket.Handle, recipient: Int, _ put: (UnsafeMutableRawBufferPointer) -> Void
     ) {
-        let own = Parcel(bytes)
-        defer { withExtendedLifetime(bytes) {} }
-        guard let shared else { return send(own, to: descriptor, recipient: recipient) }
-        let sent = Int(tipwire_send_two(descriptor, own.start, own.count, shared.start, shared.count))
-        if sent != own.count + shared.count {
-            shortfalls.append(Shortfall(recipient: recipient, sent: max(sent, 0)))
-        }
+        let place = bench.place(of: size)
+        put(place)
+        send(Parcel(start: UnsafeRawPointer(place.baseAddress), count: size), to: descriptor, recipient: recipient)
+        bench.clear()
     }
 
     public func finish() -> [Shortfall] {

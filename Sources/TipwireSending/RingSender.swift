@@ -12,9 +12,10 @@ final class RingSender: SocketSender {
     private let onFailure: @Sendable (CInt) -> Void
     /// Takes over when the ring has failed.
     private var fallback: CallSender?
-    /// Until the turn ends, and until the next submission.
+    /// Until the turn ends.
     private var held: [ByteBuffer] = []
-    private var own: [ByteBuffer] = []
+    /// Until the next submission.
+    private let bench = Workbench()
     /// What was added to the ring and not submitted, in order: a send's token is its place.
     private var waiting: [(recipient: Int, count: Int, isSettled: Bool)] = []
     private var shortfalls: [Shortfall] = []
@@ -36,16 +37,15 @@ final class RingSender: SocketSender {
         note(recipient, bytes.count, isAdded: ring.add(bytes, to: descriptor, token: waiting.count))
     }
 
-    func send(_ bytes: ByteBuffer, before shared: Parcel?, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
-        if waiting.count == ring.capacity { submit() }
-        if let fallback { return fallback.send(bytes, before: shared, to: descriptor, recipient: recipient) }
-        own.append(bytes)
-        let parcel = Parcel(bytes)
-        guard let shared else {
-            return note(recipient, parcel.count, isAdded: ring.add(parcel, to: descriptor, token: waiting.count))
-        }
-        let isAdded = ring.add(parcel, shared, to: descriptor, token: waiting.count)
-        note(recipient, parcel.count + shared.count, isAdded: isAdded)
+    func send(
+        _ size: Int, to descriptor: NIOBSDSocket.Handle, recipient: Int, _ put: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
+        if waiting.count == ring.capacity || !bench.hasRoom(for: size) { submit() }
+        if let fallback { return fallback.send(size, to: descriptor, recipient: recipient, put) }
+        let place = bench.place(of: size)
+        put(place)
+        let parcel = Parcel(start: UnsafeRawPointer(place.baseAddress), count: size)
+        note(recipient, size, isAdded: ring.add(parcel, to: descriptor, token: waiting.count))
     }
 
     private func note(_ recipient: Int, _ count: Int, isAdded: Bool) {
@@ -84,6 +84,6 @@ final class RingSender: SocketSender {
             onFailure(failure)
         }
         waiting.removeAll(keepingCapacity: true)
-        own.removeAll(keepingCapacity: true)
+        bench.clear()
     }
 }

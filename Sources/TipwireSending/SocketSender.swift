@@ -15,9 +15,10 @@ public protocol SocketSender: AnyObject {
     ///
     /// - Parameter recipient: what the list of shortfalls calls it.
     func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int)
-    /// Sends what is this socket's alone, and behind it what is not. The own bytes are kept for no longer than it takes: those
-    /// of all listeners together would be the memory of a turn.
-    func send(_ own: ByteBuffer, before shared: Parcel?, to descriptor: NIOBSDSocket.Handle, recipient: Int)
+    /// Sends what is this socket's alone: `size` bytes, which `put` puts together in a place that is lent for that call. They are
+    /// kept for no longer than it takes to send them: those of all listeners together would be the memory of a turn.
+    func send(
+        _ size: Int, to descriptor: NIOBSDSocket.Handle, recipient: Int, _ put: (UnsafeMutableRawBufferPointer) -> Void)
     /// Ends the turn, and tells which sockets did not take all.
     func finish() -> [Shortfall]
 }
@@ -45,7 +46,7 @@ public struct Parcel {
         self = bytes.withUnsafeReadableBytes { Parcel(start: $0.baseAddress, count: $0.count) }
     }
 
-    private init(start: UnsafeRawPointer?, count: Int) {
+    init(start: UnsafeRawPointer?, count: Int) {
         self.start = start
         self.count = count
     }

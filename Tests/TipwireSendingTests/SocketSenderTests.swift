@@ -52,11 +52,11 @@ struct SocketSenderTests {
                     messages[place] = shared
                     sender.send(parcel, to: pairs[place].sending, recipient: place)
                 case let way:
-                    let own = Self.bytes(.random(in: 1...300, using: &random), using: &random)
-                    messages[place] = way == 1 ? own : own + shared
-                    sender.send(
-                        ByteBuffer(bytes: own), before: way == 1 ? nil : parcel, to: pairs[place].sending,
-                        recipient: place)
+                    // Now and then one that has no place among others.
+                    let most = way == 1 ? 9_000 : random.chance(2) ? Workbench.bytes + 9_000 : 300
+                    let own = Self.bytes(.random(in: 1...most, using: &random), using: &random)
+                    messages[place] = own
+                    sender.send(own.count, to: pairs[place].sending, recipient: place) { $0.copyBytes(from: own) }
                 }
             }
             var shortfalls: [Int: Int] = [:]
@@ -115,7 +115,8 @@ struct SocketSenderTests {
         sender.send(parcel, to: good[0].sending, recipient: 0)
         sender.send(parcel, to: gone.sending, recipient: 1)
         sender.send(parcel, to: -1, recipient: 2)
-        sender.send(ByteBuffer(string: "hello"), before: parcel, to: good[1].sending, recipient: 3)
+        sender.send(parcel, to: good[1].sending, recipient: 3)
+        sender.send(5, to: good[1].sending, recipient: 4) { $0.copyBytes(from: "hello".utf8) }
         let shortfalls = sender.finish().sorted { $0.recipient < $1.recipient }
         #expect(shortfalls == [Shortfall(recipient: 1, sent: 0), Shortfall(recipient: 2, sent: 0)])
         for pair in good { pair.read() }

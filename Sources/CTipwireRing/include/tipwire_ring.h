@@ -27,11 +27,6 @@ void tipwire_ring_close(tipwire_ring *ring);
 /// Adds a send of `length` bytes, which have to stay where they are until it is submitted. False if the ring is full.
 bool tipwire_ring_add(tipwire_ring *ring, int descriptor, const void *bytes, size_t length, uint64_t token);
 
-/// The same for two pieces that go out one behind the other.
-bool tipwire_ring_add_two(
-    tipwire_ring *ring, int descriptor, const void *first, size_t first_length, const void *second,
-    size_t second_length, uint64_t token);
-
 /// Hands all that was added to the kernel, and returns when each has its outcome: 0, or an errno, after which the sends that
 /// have no outcome were not made, and never will be.
 int tipwire_ring_submit(tipwire_ring *ring);
@@ -39,9 +34,5 @@ int tipwire_ring_submit(tipwire_ring *ring);
 /// Takes an outcome: the bytes that the socket took, which may be fewer than there were, or a negative errno. False if there
 /// is none left.
 bool tipwire_ring_take(tipwire_ring *ring, uint64_t *token, int32_t *outcome);
-
-/// sendmsg(2) of two pieces, for sockets that can't go by a ring. Returns the bytes taken, or a negative errno.
-int64_t tipwire_send_two(
-    int descriptor, const void *first, size_t first_length, const void *second, size_t second_length);
 
 #endif

@@ -13,6 +13,8 @@ struct DeliveryTurn {
     private struct Offer {
         let group: SubscriberGroup
         let entries: [(sequence: Int64, bytes: ByteBuffer)]
+        /// The bytes alone.
+        let pieces: [ByteBuffer]
         /// The same for all; nil in a dialect in which each listener puts something of its own before every entry.
         let shared: (bytes: ByteBuffer, parcel: Parcel)?
         let size: Int
@@ -59,21 +61,20 @@ struct DeliveryTurn {
     /// - Returns: what that came to.
     mutating func offer(to group: SubscriberGroup) -> ShardStatistics.Share {
         let entries = group.pending
+        let pieces = entries.map(\.bytes)
         var shared: (bytes: ByteBuffer, parcel: Parcel)?
         if group.key.dialect.isShared {
-            let joined = ByteBuffer(joining: entries.map(\.bytes))
+            let joined = ByteBuffer(joining: pieces)
             shared = (joined, sender.hold(joined))
         }
         group.pending.removeAll(keepingCapacity: true)
         let offer = Offer(
-            group: group, entries: entries, shared: shared,
-            size: shared?.bytes.readableBytes ?? entries.reduce(0) { $0 + $1.bytes.readableBytes })
+            group: group, entries: entries, pieces: pieces, shared: shared,
+            size: pieces.reduce(0) { $0 + $1.readableBytes })
         offers.append(offer)
         var share = ShardStatistics.Share()
         let first = entries[0].sequence
         let last = entries[entries.count - 1].sequence
-        // Of a lone entry the bytes go out as they are, behind what each listener puts before them.
-        let lone = shared == nil && entries.count == 1 ? sender.hold(entries[0].bytes) : nil
         let byLane = group.laneCount
         share.deliveries = byLane * entries.count
         share.bytes = byLane * offer.size
@@ -86,7 +87,7 @@ struct DeliveryTurn {
         let lanes = group.lanes
         for (index, subscriber) in group.subscribers.enumerated() {
             if lanes[index] != SubscriberGroup.noLane {
-                if shared == nil, let sink = subscriber.sink { send(offer, lone, to: lanes[index], subscriber, sink) }
+                if shared == nil, let sink = subscriber.sink { send(offer, to: lanes[index], subscriber, sink) }
                 continue
             }
             guard let sink = subscriber.sink else { continue }
@@ -101,7 +102,7 @@ struct DeliveryTurn {
                     rests.append((subscriber, .bytes(bytes(of: offer, for: sink))))
                     continue
                 }
-                send(offer, lone, to: descriptor, subscriber, sink)
+                send(offer, to: descriptor, subscriber, sink)
                 group.openLane(to: descriptor, of: subscriber)
             case .write(let above):
                 rests.append((subscriber, .entries(entries.filter { $0.sequence > above }.map(\.bytes))))
@@ -115,20 +116,20 @@ struct DeliveryTurn {
     }
 
     private func send(
-        _ offer: Offer, _ lone: Parcel?, to descriptor: NIOBSDSocket.Handle, _ subscriber: Subscriber,
-        _ sink: any SubscriberSink
+        _ offer: Offer, to descriptor: NIOBSDSocket.Handle, _ subscriber: Subscriber, _ sink: any SubscriberSink
     ) {
         let recipient = Place(offer: offers.count - 1, index: subscriber.groupIndex).recipient
         if let shared = offer.shared {
             sender.send(shared.parcel, to: descriptor, recipient: recipient)
         } else {
-            let own = lone.map { sink.opening(beforeEntryOf: $0.count) } ?? bytes(of: offer, for: sink)
-            sender.send(own, before: lone, to: descriptor, recipient: recipient)
+            sender.send(sink.size(of: offer.pieces), to: descriptor, recipient: recipient) {
+                sink.put(offer.pieces, into: $0)
+            }
         }
     }
 
     private func bytes(of offer: Offer, for sink: any SubscriberSink) -> ByteBuffer {
-        offer.shared?.bytes ?? sink.message(of: offer.entries.map(\.bytes))
+        offer.shared?.bytes ?? sink.message(of: offer.pieces)
     }
 
     /// Ends the first step.

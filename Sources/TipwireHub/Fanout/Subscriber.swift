@@ -81,8 +81,10 @@ public protocol SubscriberSink: AnyObject {
     func write(_ bytes: ByteBuffer)
     /// Entries of the fan-out as the listener gets them, joined.
     func message(of entries: [ByteBuffer]) -> ByteBuffer
-    /// What a listener puts before an entry of so many bytes, in a dialect in which that is each one's own.
-    func opening(beforeEntryOf count: Int) -> ByteBuffer
+    /// Bytes of such a message.
+    func size(of entries: [ByteBuffer]) -> Int
+    /// Puts such a message together in a place of as many bytes.
+    func put(_ entries: [ByteBuffer], into place: UnsafeMutableRawBufferPointer)
     /// Says where the stream begins. Comes before any event, and only to who asked for a start.
     func resumed(_ resumption: Resumption, epoch: String)
     /// Asks the peer for a sign of life, or where none can come gives it one.
@@ -98,10 +100,23 @@ extension SubscriberSink {
 
     public func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
 
-    public func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
+    public func size(of entries: [ByteBuffer]) -> Int { entries.reduce(0) { $0 + $1.readableBytes } }
+
+    public func put(_ entries: [ByteBuffer], into place: UnsafeMutableRawBufferPointer) {
+        var rest = place[...]
+        for entry in entries { rest = entry.put(into: rest) }
+    }
 }
 
 extension ByteBuffer {
+    /// Copies what is readable to the beginning of a place, and returns the rest of that.
+    public func put(into place: Slice<UnsafeMutableRawBufferPointer>) -> Slice<UnsafeMutableRawBufferPointer> {
+        withUnsafeReadableBytes { bytes in
+            UnsafeMutableRawBufferPointer(rebasing: place).copyMemory(from: bytes)
+            return place.dropFirst(bytes.count)
+        }
+    }
+
     /// The entries as one run of bytes; of a single one its own, uncopied.
     public init(joining entries: [ByteBuffer]) {
         if entries.count == 1 {

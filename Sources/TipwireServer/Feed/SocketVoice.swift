@@ -16,10 +16,8 @@ protocol SocketVoice: Sendable {
     func answer(to text: ByteBuffer) -> SocketAnswer?
     /// What says where the stream begins, to who asked for it.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer?
-    /// Events of the fan-out as this listener gets them, joined.
-    func message(of entries: [ByteBuffer]) -> ByteBuffer
-    /// What goes out before an event of so many bytes; nothing where the fan-out's are whole frames.
-    mutating func opening(beforeEntryOf count: Int) -> ByteBuffer
+    /// What the payload of every event's frame begins with; nil where the fan-out's entries are whole frames already.
+    var beginning: ByteBuffer? { get }
     /// What is said before the close frame.
     func farewell(_ reason: String) -> ByteBuffer?
     /// The socket listens no more. May come twice.
@@ -29,6 +27,8 @@ protocol SocketVoice: Sendable {
 }
 
 extension SocketVoice {
+    var beginning: ByteBuffer? { nil }
+
     func left() {}
 }
 
@@ -48,11 +48,6 @@ struct PallyVoice: SocketVoice {
         PallyResumed.frame(resumption, epoch: epoch)
     }
 
-    /// The fan-out's entries are whole frames already.
-    func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
-
-    func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
-
     func farewell(_ reason: String) -> ByteBuffer? { nil }
 
     var idleAdvice: String { "idle for too long; send ping each 60 seconds" }
@@ -62,40 +57,15 @@ struct PallyVoice: SocketVoice {
 struct EventSubVoice: SocketVoice {
     private static let pong = WebSocketFrame.text(ByteBuffer(string: "PONG"))
 
-    /// What every message of this subscription begins with, behind room for a frame's header: header and beginning go out as
-    /// one piece, and the event behind them as another, which all share.
-    private var beginning: ByteBuffer
+    /// What every message of this subscription begins with.
+    let beginning: ByteBuffer?
 
-    init(beginning: ByteBuffer) {
-        let room = WebSocketFrame.maximumServerHeader
-        self.beginning = ByteBufferAllocator().buffer(capacity: room + beginning.readableBytes)
-        self.beginning.writeRepeatingByte(0, count: room)
-        self.beginning.writeImmutableBuffer(beginning)
-        self.beginning.moveReaderIndex(forwardBy: room)
-    }
+    init(beginning: ByteBuffer) { self.beginning = beginning }
 
     func answer(to text: ByteBuffer) -> SocketAnswer? { EventSubMessage.isPing(text) ? .now(Self.pong) : nil }
 
     /// The dialect has no word for it: where the stream begins is the server's to know.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer? { nil }
-
-    mutating func opening(beforeEntryOf count: Int) -> ByteBuffer {
-        let length = WebSocketFrame.putTextHeader(payloadLength: beginning.readableBytes + count, before: &beginning)
-        defer { beginning.moveReaderIndex(forwardBy: length) }
-        return beginning
-    }
-
-    func message(of entries: [ByteBuffer]) -> ByteBuffer {
-        var frames = ByteBuffer()
-        frames.reserveCapacity(entries.reduce(0) { $0 + $1.readableBytes + beginning.readableBytes + 16 })
-        for entry in entries {
-            let length = beginning.readableBytes + entry.readableBytes
-            WebSocketFrame.writeTextHeader(payloadLength: length, into: &frames)
-            frames.writeImmutableBuffer(beginning)
-            frames.writeImmutableBuffer(entry)
-        }
-        return frames
-    }
 
     func farewell(_ reason: String) -> ByteBuffer? { WebSocketFrame.text(EventSubMessage.disconnect(reason)) }
 

@@ -48,11 +48,6 @@ struct OverlayVoice: SocketVoice {
         OverlayMessage.resumed(resumption, epoch: epoch)
     }
 
-    /// The fan-out's entries are whole frames already.
-    func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
-
-    func opening(beforeEntryOf count: Int) -> ByteBuffer { ByteBuffer() }
-
     func farewell(_ reason: String) -> ByteBuffer? { nil }
 
     func left() { presence.leave() }

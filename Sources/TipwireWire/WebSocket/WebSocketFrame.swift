@@ -30,20 +30,29 @@ public enum WebSocketFrame {
         return frame(.close, payload)
     }
 
-    /// The header of a whole, unmasked text frame: for a payload that is written into the same buffer afterwards.
-    public static func writeTextHeader(payloadLength: Int, into buffer: inout ByteBuffer) {
-        writeHeader(.text, isFinal: true, length: payloadLength, isMasked: false, into: &buffer)
+    /// Bytes of a whole, unmasked text frame.
+    public static func textSize(payloadLength: Int) -> Int {
+        payloadLength + (payloadLength < 126 ? 2 : payloadLength <= 0xFFFF ? 4 : maximumServerHeader)
     }
 
-    /// The same before what a buffer has readable, in the room that there must be for it. The buffer then begins with it.
+    /// Puts the header of such a frame where its bytes are put together; its payload goes behind it.
     ///
     /// - Returns: how many bytes it takes.
-    public static func putTextHeader(payloadLength: Int, before buffer: inout ByteBuffer) -> Int {
-        let length = payloadLength < 126 ? 2 : payloadLength <= 0xFFFF ? 4 : maximumServerHeader
-        let start = buffer.readerIndex - length
-        setHeader(.text, isFinal: true, length: payloadLength, isMasked: false, at: start, in: &buffer)
-        buffer.moveReaderIndex(to: start)
-        return length
+    public static func putTextHeader(payloadLength: Int, into place: UnsafeMutableRawBufferPointer) -> Int {
+        place[0] = WebSocketOpcode.text.rawValue | 0x80
+        switch payloadLength {
+        case 0...125:
+            place[1] = UInt8(payloadLength)
+            return 2
+        case 126...0xFFFF:
+            place[1] = 126
+            place.storeBytes(of: UInt16(payloadLength).bigEndian, toByteOffset: 2, as: UInt16.self)
+            return 4
+        default:
+            place[1] = 127
+            place.storeBytes(of: UInt64(payloadLength).bigEndian, toByteOffset: 2, as: UInt64.self)
+            return maximumServerHeader
+        }
     }
 
     /// A frame as a client sends it. `key` is the masking key, its first byte highest.

@@ -37,9 +37,14 @@ final class KernelDouble: SocketSender {
         take((Self.copy(bytes), descriptor, recipient))
     }
 
-    func send(_ own: ByteBuffer, before shared: Parcel?, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
-        var bytes = own
-        if let shared { bytes.writeImmutableBuffer(Self.copy(shared)) }
+    func send(
+        _ size: Int, to descriptor: NIOBSDSocket.Handle, recipient: Int, _ put: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
+        var bytes = ByteBuffer()
+        bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { place in
+            put(UnsafeMutableRawBufferPointer(rebasing: place[..<size]))
+            return size
+        }
         take((bytes, descriptor, recipient))
     }
 
