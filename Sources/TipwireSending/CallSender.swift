@@ -24,7 +24,7 @@ public final class CallSender: SocketSender {
     ) {
         let place = bench.place(of: size)
         put(place)
-        send(Parcel(start: UnsafeRawPointer(place.baseAddress), count: size), to: descriptor, recipient: recipient)
+        send(Parcel(place), to: descriptor, recipient: recipient)
         bench.clear()
     }
 

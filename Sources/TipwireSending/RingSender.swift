@@ -44,8 +44,7 @@ final class RingSender: SocketSender {
         if let fallback { return fallback.send(size, to: descriptor, recipient: recipient, put) }
         let place = bench.place(of: size)
         put(place)
-        let parcel = Parcel(start: UnsafeRawPointer(place.baseAddress), count: size)
-        note(recipient, size, isAdded: ring.add(parcel, to: descriptor, token: waiting.count))
+        note(recipient, size, isAdded: ring.add(Parcel(place), to: descriptor, token: waiting.count))
     }
 
     private func note(_ recipient: Int, _ count: Int, isAdded: Bool) {

@@ -46,7 +46,12 @@ public struct Parcel {
         self = bytes.withUnsafeReadableBytes { Parcel(start: $0.baseAddress, count: $0.count) }
     }
 
-    init(start: UnsafeRawPointer?, count: Int) {
+    /// Good for as long as the place is lent.
+    init(_ place: UnsafeMutableRawBufferPointer) {
+        self.init(start: UnsafeRawPointer(place.baseAddress), count: place.count)
+    }
+
+    private init(start: UnsafeRawPointer?, count: Int) {
         self.start = start
         self.count = count
     }

@@ -11,6 +11,7 @@ final class Audience {
 
     /// A server that makes no progress for this long has failed, in nanoseconds.
     private static let patience: Int64 = 10_000_000_000
+    /// New connections a second, at most: a reconnect storm that the server is meant to bear, not one that it refuses.
     private static let handshakeRate = 4_000.0
 
     /// - Parameter pages: how many pages they are spread over, evenly.

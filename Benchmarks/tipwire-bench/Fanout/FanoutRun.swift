@@ -15,7 +15,6 @@ struct FanoutLoad {
     /// Events that may be published and not yet everywhere. Several posts are then answered by one commit and several
     /// frames can share a write: what a server does when tips come in a heap.
     var inFlight = 16
-    /// New connections a second, at most: a reconnect storm that the server is meant to bear, not one that it refuses.
 
     /// - Parameter share: how much of the usual amount.
     static func usual(_ form: StreamForm, sockets: Int, share: Double) -> FanoutLoad {

@@ -24,7 +24,7 @@ final class Newcomers {
     static let turn = TimeAmount.microseconds(100)
 
     /// Of those who are waited for together.
-    struct Ticket: Equatable {
+    struct Ticket {
         fileprivate let generation: Int
     }
 
@@ -75,8 +75,7 @@ final class Newcomers {
         guard begun < Self.burst, line.isEmpty, !isDraining else { return line.append(body) }
         if begun == 0 {
             // Runs when all that this turn has brought was seen to.
-            let bound = NIOLoopBound(self, eventLoop: eventLoop)
-            eventLoop.execute { bound.value.endTurn() }
+            eventLoop.assumeIsolated().execute { self.endTurn() }
         }
         begun += 1
         body()

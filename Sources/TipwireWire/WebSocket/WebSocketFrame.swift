@@ -39,20 +39,7 @@ public enum WebSocketFrame {
     ///
     /// - Returns: how many bytes it takes.
     public static func putTextHeader(payloadLength: Int, into place: UnsafeMutableRawBufferPointer) -> Int {
-        place[0] = WebSocketOpcode.text.rawValue | 0x80
-        switch payloadLength {
-        case 0...125:
-            place[1] = UInt8(payloadLength)
-            return 2
-        case 126...0xFFFF:
-            place[1] = 126
-            place.storeBytes(of: UInt16(payloadLength).bigEndian, toByteOffset: 2, as: UInt16.self)
-            return 4
-        default:
-            place[1] = 127
-            place.storeBytes(of: UInt64(payloadLength).bigEndian, toByteOffset: 2, as: UInt64.self)
-            return maximumServerHeader
-        }
+        putHeader(.text, isFinal: true, length: payloadLength, isMasked: false, into: place)
     }
 
     /// A frame as a client sends it. `key` is the masking key, its first byte highest.
@@ -86,28 +73,29 @@ public enum WebSocketFrame {
     private static func writeHeader(
         _ opcode: WebSocketOpcode, isFinal: Bool, length: Int, isMasked: Bool, into buffer: inout ByteBuffer
     ) {
-        let start = buffer.writerIndex
-        let count = setHeader(opcode, isFinal: isFinal, length: length, isMasked: isMasked, at: start, in: &buffer)
-        buffer.moveWriterIndex(forwardBy: count)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: maximumServerHeader) { place in
+            putHeader(opcode, isFinal: isFinal, length: length, isMasked: isMasked, into: place)
+        }
     }
 
     /// - Returns: how many bytes it takes.
-    @discardableResult
-    private static func setHeader(
-        _ opcode: WebSocketOpcode, isFinal: Bool, length: Int, isMasked: Bool, at start: Int,
-        in buffer: inout ByteBuffer
+    private static func putHeader(
+        _ opcode: WebSocketOpcode, isFinal: Bool, length: Int, isMasked: Bool, into place: UnsafeMutableRawBufferPointer
     ) -> Int {
         let maskBit: UInt8 = isMasked ? 0x80 : 0
-        let count = buffer.setInteger(opcode.rawValue | (isFinal ? 0x80 : 0), at: start)
+        place[0] = opcode.rawValue | (isFinal ? 0x80 : 0)
         switch length {
         case 0...125:
-            return count + buffer.setInteger(maskBit | UInt8(length), at: start + 1)
+            place[1] = maskBit | UInt8(length)
+            return 2
         case 126...0xFFFF:
-            buffer.setInteger(maskBit | 126, at: start + 1)
-            return count + 1 + buffer.setInteger(UInt16(length), at: start + 2)
+            place[1] = maskBit | 126
+            place.storeBytes(of: UInt16(length).bigEndian, toByteOffset: 2, as: UInt16.self)
+            return 4
         default:
-            buffer.setInteger(maskBit | 127, at: start + 1)
-            return count + 1 + buffer.setInteger(UInt64(length), at: start + 2)
+            place[1] = maskBit | 127
+            place.storeBytes(of: UInt64(length).bigEndian, toByteOffset: 2, as: UInt64.self)
+            return maximumServerHeader
         }
     }
 

@@ -90,20 +90,18 @@ struct NodeKeeperTests {
 
     @Test("A node whose name another living one has says so; who died under it a moment ago is no other one")
     func namesakes() async throws {
-        func other(name: String, silence: Int64) -> StoredNode {
+        @Sendable func node(_ id: NodeID = .random(), name: String, silence: Int64 = 0) -> StoredNode {
             StoredNode(
-                id: .random(), report: NodeReport(name: name, version: "1", url: "", startedAt: noon), silence: silence,
+                id: id, report: NodeReport(name: name, version: "1", url: "", startedAt: noon), silence: silence,
                 lag: 0, isSender: false)
         }
         for (nodes, isTold) in [
-            ([other(name: "b", silence: 0)], false), ([other(name: "a", silence: NodeTimes.silent)], false),
-            ([other(name: "b", silence: 0), other(name: "a", silence: 5)], true),
+            ([node(name: "b")], false), ([node(name: "a", silence: NodeTimes.silent)], false),
+            ([node(name: "b"), node(name: "a", silence: 5)], true),
         ] {
             let lines = Watched<[String]>([])
             try await withKeeper(logger: Logger(label: "test") { _ in LogDouble(lines: lines) }) { desk in
-                let own = StoredNode(
-                    id: desk.store.node, report: NodeReport(name: "a", version: "1", url: "", startedAt: noon),
-                    silence: 0, lag: 0, isSender: false)
+                let own = node(desk.store.node, name: "a")
                 desk.store.answer.change { $0.nodes = nodes + [own] }
                 try await until { desk.store.told.value.lists > 0 }
             }

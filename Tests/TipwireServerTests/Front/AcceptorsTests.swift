@@ -28,6 +28,12 @@ struct AcceptorsTests {
         try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: acceptors.port).get()
     }
 
+    private func end(_ acceptors: Acceptors, _ clients: [any Channel]) async throws {
+        let end = acceptors.quiesce(on: group.next())
+        for client in clients { try await client.close() }
+        try await end.get()
+    }
+
     private func isRefused(_ times: Int, by acceptors: Acceptors) async -> Bool {
         for _ in 1...times {
             guard let client = try? await connect(to: acceptors) else { continue }
@@ -46,9 +52,7 @@ struct AcceptorsTests {
         let loops = Set(group.makeIterator().map { ObjectIdentifier($0) })
         // That one of up to eight loops has none of them happens once in some millions of runs.
         if loops.count <= 8 { #expect(Set(accepted.value) == loops) }
-        let end = acceptors.quiesce(on: group.next())
-        for client in clients { try await client.close() }
-        try await end.get()
+        try await end(acceptors, clients)
     }
 
     @Test("The port is one server's: who comes second is told that it is taken")
@@ -70,9 +74,7 @@ struct AcceptorsTests {
         }
         let count = clients.count
         try await accepted.wait { $0.count == count }
-        let end = acceptors.quiesce(on: group.next())
-        for client in clients { try await client.close() }
-        try await end.get()
+        try await end(acceptors, clients)
     }
 
     @Test("Nobody is accepted after the end has begun, on any loop, and who is there is waited for")
