@@ -81,7 +81,8 @@ public final class WebhookEngine: Service {
         duty = Mutex(isShared ? .rests : .sends)
         (dutyChanges, dutyChange) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         if !isShared { scheduler.begin() }
-        let wakeUp = wakeUp.listen()
+        // A commit that is none of their business wakes nobody here.
+        let wakeUp = wakeUp.listen { [scheduler] in scheduler.hasEndpoints }
         subscriptions = try await WebhookSubscriptions(
             store: store, directory: directory, position: position, quota: quota, scheduler: scheduler, wakeUp: wakeUp,
             clock: clock, policy: settings.policy, secretOverlap: settings.secretOverlap, isShared: isShared,

@@ -394,6 +394,21 @@ def test_the_text_log_has_one_line_an_entry_whatever_clients_send(make_server):
     assert not [line for line in server.stderr.splitlines() if line.startswith("FORGED")]
 
 
+def test_there_is_an_event_loop_for_each_processor_that_it_may_run_on(make_server, tmp_path):
+    def loops(server):
+        names = [(thread / "comm").read_text() for thread in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()]
+        return sum(name.startswith("NIO-SGLTN-1-#") for name in names)
+
+    mine = os.sched_getaffinity(0)
+    wrapper = tmp_path / "held"
+    wrapper.write_text(f"#!/bin/sh\nexec taskset -c {min(mine)} '{binary()}' \"$@\"\n")
+    wrapper.chmod(0o755)
+    assert loops(make_server(data=tmp_path / "one", program=wrapper)) == 1
+    assert loops(make_server(data=tmp_path / "all")) == len(mine)
+    told = make_server(data=tmp_path / "told", program=wrapper, env={"NIO_SINGLETON_GROUP_LOOP_COUNT": "3"})
+    assert loops(told) == 3
+
+
 def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_server):
     server = make_server("--feed-max-connections", "5000", log_level="info", start=False)
     # A shell lowers the limit, so that this process keeps its own.

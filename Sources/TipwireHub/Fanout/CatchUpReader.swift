@@ -79,6 +79,18 @@ public final class CatchUpReader: Service {
         return ticket
     }
 
+    /// What a listener has missed up to `through`, if it has missed so little that nothing has to be read.
+    func recall(
+        _ recent: RecentEvents, after sequence: Int64, through: Int64, bounds: LogBounds, key: SubscriberGroup.Key
+    ) -> Answer? {
+        // What retention has removed nobody is given any more, and whoever asks is told so by a read.
+        guard sequence >= recent.start, sequence >= bounds.prunedThrough, sequence <= through,
+            let missed = directory.look({ recent.missed(after: sequence, by: key.audience, in: $0) })
+        else { return nil }
+        return Answer(
+            entries: missed.compactMap { $0.bytes(in: key.dialect) }, through: through, bounds: bounds, isWhole: false)
+    }
+
     public func run() async throws {
         await withGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in

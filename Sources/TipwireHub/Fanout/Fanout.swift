@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 import TipwireCore
 import TipwireSending
 
@@ -12,6 +13,8 @@ public final class Fanout: Sendable, AccessEnforcing {
         /// Of server-sent events: the time between two comments, and the longest life of a stream, 0 for no end.
         public let keepaliveSeconds: Int
         public let maxStreamSeconds: Int
+        /// The last events that each loop keeps at hand for those who have missed no more.
+        var recentEvents = RecentEvents.most
 
         public init(
             idleSeconds: Int, probeSeconds: Int, maxLagBytes: Int, maxLagSeconds: Int, keepaliveSeconds: Int,
@@ -45,7 +48,8 @@ public final class Fanout: Sendable, AccessEnforcing {
             idleSeconds: UInt32(settings.idleSeconds), probeSeconds: UInt32(settings.probeSeconds),
             keepaliveSeconds: UInt32(settings.keepaliveSeconds), maxStreamSeconds: UInt32(settings.maxStreamSeconds),
             delivery: Delivery.Limits(
-                lagBytes: settings.maxLagBytes, stallSeconds: UInt32(settings.maxLagSeconds)))
+                lagBytes: settings.maxLagBytes, stallSeconds: UInt32(settings.maxLagSeconds)),
+            recentEvents: settings.recentEvents)
         let count = eventLoops.count
         shards = eventLoops.enumerated().map { index, eventLoop in
             let shard = Shard(
@@ -68,13 +72,27 @@ public final class Fanout: Sendable, AccessEnforcing {
         return shards[index].shard.value
     }
 
-    /// Hands a batch to every shard, and returns when all have offered it to their listeners.
+    /// Hands a batch to every shard.
     ///
-    /// - Parameter committedAt: when the oldest of them was committed, where that is known.
+    /// - Parameters:
+    ///   - committedAt: when the oldest of them was committed, where that is known.
+    ///   - done: called when all have offered it to their listeners, on the loop of the last.
     func deliver(
-        _ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil
-    ) async {
-        await onEach { $0.deliver(events, through: through, committedAt: committedAt) }
+        _ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil,
+        done: @escaping @Sendable () -> Void
+    ) {
+        let left = Countdown(from: shards.count)
+        for (eventLoop, shard) in shards {
+            eventLoop.execute {
+                shard.value.deliver(events, through: through, committedAt: committedAt)
+                if left.isLast() { done() }
+            }
+        }
+    }
+
+    /// Calls back on an event loop, when some time has passed.
+    func call(in time: Duration, _ body: @escaping @Sendable () -> Void) {
+        shards[0].eventLoop.scheduleTask(in: TimeAmount(time), body)
     }
 
     /// Closes every stream that depended on what is lost, before it returns.
@@ -169,4 +187,13 @@ public final class Fanout: Sendable, AccessEnforcing {
         }
         return values
     }
+}
+
+/// Tells the last of several that it is.
+private final class Countdown: Sendable {
+    private let left: Atomic<Int>
+
+    init(from count: Int) { left = Atomic(count) }
+
+    func isLast() -> Bool { left.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 }

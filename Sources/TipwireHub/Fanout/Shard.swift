@@ -10,6 +10,7 @@ public final class Shard {
         let keepaliveSeconds: UInt32
         let maxStreamSeconds: UInt32
         let delivery: Delivery.Limits
+        let recentEvents: Int
     }
 
     public let eventLoop: any EventLoop
@@ -22,6 +23,7 @@ public final class Shard {
     private var groups = SubscriberGroups()
     /// Everything up to here has been offered to this loop's listeners.
     private var position: Int64
+    private var recent: RecentEvents
     private var nextID: Int64
     private let idStride: Int64
     private let makeSender: @Sendable () -> any SocketSender
@@ -45,6 +47,7 @@ public final class Shard {
         self.clock = clock
         self.makeSender = makeSender
         position = log.bounds.head
+        recent = RecentEvents(after: position, capacity: settings.recentEvents)
         nextID = firstID
         self.idStride = idStride
     }
@@ -171,6 +174,7 @@ public final class Shard {
             }
         }
         position = through
+        recent.append(events, through: through)
         // Once for the batch, after the last write: what each delivery took would cost a clock reading for each.
         if let committedAt, !touched.isEmpty { statistics.latency.observe(committedAt.duration(to: .now)) }
     }
@@ -187,6 +191,9 @@ public final class Shard {
     // MARK: Catching up
 
     private func read(_ subscriber: Subscriber, after sequence: Int64) {
+        let recalled = reader.recall(
+            recent, after: sequence, through: position, bounds: log.bounds, key: subscriber.group.key)
+        if let recalled { return readEnded(recalled, for: subscriber, after: sequence) }
         let waiting = NIOLoopBound(subscriber, eventLoop: eventLoop)
         let shard = NIOLoopBound(self, eventLoop: eventLoop)
         let eventLoop = eventLoop
@@ -272,6 +279,7 @@ public final class Shard {
     func restart(after head: Int64) {
         _ = end(.slow("the log was replaced")) { _ in true }
         position = head
+        recent = RecentEvents(after: head, capacity: settings.recentEvents)
     }
 
     var sessions: Set<SecretHash> {

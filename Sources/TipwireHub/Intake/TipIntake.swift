@@ -32,6 +32,10 @@ public final class TipIntake: Service {
         var isRunning = false
         /// Whether a commit is on its way. At its end it takes what has come meanwhile.
         var isCommitting = false
+        /// What that commit holds and nobody has been told of yet, in tips.
+        var committingWeight = 0
+        /// How long the last one took.
+        var lastCommit = Duration.zero
         var isClosed = false
         /// Who waits for the last commit after the end.
         var drained: CheckedContinuation<Void, Never>?
@@ -54,6 +58,7 @@ public final class TipIntake: Service {
             let batch = Array(waiting[..<count])
             waiting.removeFirst(count)
             self.weight -= weight
+            committingWeight = weight
             return batch
         }
     }
@@ -127,6 +132,11 @@ public final class TipIntake: Service {
     /// Tips that wait for their commit.
     public var pending: Int { state.withLock(\.weight) }
 
+    /// When more events will be told of, by what the last commit took; nil if nothing has been taken in that hasn't been told of.
+    public var expectedCommit: Duration? {
+        state.withLock { $0.committingWeight > 0 || !$0.waiting.isEmpty ? $0.lastCommit : nil }
+    }
+
     /// Commits for as long as it runs. After a shutdown, or when its task is cancelled, no further command gets in, and those
     /// that did are answered before this returns.
     public func run() async throws {
@@ -180,15 +190,23 @@ public final class TipIntake: Service {
 
     private func refuse(_ batch: [Waiting], because error: any Error) {
         metrics.commitFailures.add(1)
+        state.withLock { $0.committingWeight = 0 }
+        // Who waits for news of this commit need not wait any longer.
+        wakeUp.nudge()
         tellOfFailure(error, at: clock.now())
         let refusal: IntakeRefusal = error is StoreFull ? .storeFull : .storeFailed
         for waiting in batch { waiting.answer(.failure(refusal)) }
     }
 
     private func answer(_ batch: [Waiting], with commit: Commit, began: ContinuousClock.Instant) {
-        state.withLock { $0.failedAt = nil }
         let committedAt = ContinuousClock.now
-        metrics.commitSeconds.observe(began.duration(to: committedAt))
+        let duration = began.duration(to: committedAt)
+        state.withLock { state in
+            state.failedAt = nil
+            state.committingWeight = 0
+            state.lastCommit = duration
+        }
+        metrics.commitSeconds.observe(duration)
         position.advance(to: commit.bounds)
         // The relay is woken before the callers: their answers and the fan-out then run side by side.
         wakeUp.signal(appended(by: commit), committedAt: committedAt)

@@ -103,11 +103,18 @@ public struct EventEncoder: Sendable {
     /// Leaves out events of pages that have been deleted meanwhile: nobody may see them any more. A page that isn't known may
     /// also have been made by another node a moment ago, and is looked for; throws what the store does.
     public func encode(_ events: [Event]) async throws -> [EncodedEvent] {
-        var view = directory.view
-        if events.contains(where: { view.page($0.page) == nil }) {
-            try await directory.refresh()
-            view = directory.view
-        }
+        if let encoded = encodeIfKnown(events) { return encoded }
+        try await directory.refresh()
+        return encode(events, directory.view)
+    }
+
+    /// The same where all pages are known; else nil.
+    func encodeIfKnown(_ events: [Event]) -> [EncodedEvent]? {
+        let view = directory.view
+        return events.allSatisfy { view.page($0.page) != nil } ? encode(events, view) : nil
+    }
+
+    private func encode(_ events: [Event], _ view: DirectoryView) -> [EncodedEvent] {
         let publicURL = publicURL()
         let epoch = epoch
         return events.compactMap { event in

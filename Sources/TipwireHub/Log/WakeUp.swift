@@ -11,8 +11,11 @@ public final class WakeUp: Sendable {
     public init() {}
 
     /// A reader's own ear; to be had once for each, before it reads for the first time.
-    public func listen() -> Listener {
-        let listener = Listener()
+    ///
+    /// - Parameter isInterested: asked when events are told of. One who says no hears nothing of them, and if it wants them later
+    ///   after all finds them in the log.
+    public func listen(while isInterested: @escaping @Sendable () -> Bool = { true }) -> Listener {
+        let listener = Listener(isInterested)
         listeners.withLock { $0.append(listener) }
         return listener
     }
@@ -23,6 +26,9 @@ public final class WakeUp: Sendable {
     public func signal(_ events: [Event] = [], committedAt: ContinuousClock.Instant? = nil) {
         for listener in listeners.withLock({ $0 }) { listener.signal(events, committedAt: committedAt) }
     }
+
+    /// Has all look at what they were told, without telling them anything.
+    public func nudge() { for listener in listeners.withLock({ $0 }) { listener.nudge() } }
 
     /// What a listener had waiting.
     public struct News: Sendable {
@@ -40,16 +46,29 @@ public final class WakeUp: Sendable {
         static let maximumEvents = 1_024
 
         private let box = Mutex(News())
+        private let ear = Mutex<Ear?>(nil)
         private let continuation: AsyncStream<Void>.Continuation
+        /// A function in a box of its own: one that stands in a generic place as it is gets a wrapping more each time that it is
+        /// read there for writing, as a lock reads.
+        private struct Ear: Sendable {
+            let call: @Sendable () -> Void
+        }
+
+        private let isInterested: @Sendable () -> Bool
         /// One element stands for any number of signals since the last was taken.
         public let signals: AsyncStream<Void>
 
-        fileprivate init() {
+        fileprivate init(_ isInterested: @escaping @Sendable () -> Bool) {
+            self.isInterested = isInterested
             (signals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         }
 
+        /// From here on calls `body` instead, on the thread of whoever signals.
+        public func call(_ body: @escaping @Sendable () -> Void) { ear.withLock { $0 = Ear(call: body) } }
+
         /// Tells this reader alone.
         public func signal(_ events: [Event] = [], committedAt: ContinuousClock.Instant? = nil) {
+            guard events.isEmpty || isInterested() else { return }
             box.withLock { waiting in
                 if !events.isEmpty, waiting.events.count + events.count <= Self.maximumEvents {
                     waiting.events.append(contentsOf: events)
@@ -59,7 +78,12 @@ public final class WakeUp: Sendable {
                 // Commits come in order, so the first is the oldest.
                 waiting.oldestCommit = waiting.oldestCommit ?? committedAt
             }
-            continuation.yield()
+            nudge()
+        }
+
+        /// Has the reader look at what it was told, without telling it anything.
+        public func nudge() {
+            if let ear = ear.withLock({ $0 }) { ear.call() } else { continuation.yield() }
         }
 
         /// The events that came since, if they follow `sequence` without a hole; else none, and the log has them.

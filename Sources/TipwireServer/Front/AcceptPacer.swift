@@ -21,7 +21,7 @@ final class AcceptPacer: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) { newcomers.roomMade = {} }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if accepted == 0 { began = .now() }
+        if accepted == 0 { began = context.eventLoop.now }
         accepted += 1
         context.fireChannelRead(data)
     }
@@ -30,10 +30,10 @@ final class AcceptPacer: ChannelDuplexHandler {
         if accepted >= Newcomers.burst {
             isResting = true
             // A turn later, for those who have asked already are then dealt with, and that is part of what they cost.
-            schedule(in: Newcomers.turn, context) { pacer, context in
-                pacer.schedule(in: Newcomers.rest(since: pacer.began), context) { pacer, context in
-                    pacer.isResting = false
-                    pacer.proceed(context: context)
+            context.eventLoop.assumeIsolated().scheduleTask(in: Newcomers.turn) { [self] in
+                newcomers.rest(since: began) { [self] in
+                    isResting = false
+                    proceed(context: context)
                 }
             }
         }
@@ -43,13 +43,6 @@ final class AcceptPacer: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         if isResting || !newcomers.hasRoom { isReadHeld = true } else { context.read() }
-    }
-
-    private func schedule(
-        in time: TimeAmount, _ context: ChannelHandlerContext,
-        _ body: @escaping (AcceptPacer, ChannelHandlerContext) -> Void
-    ) {
-        context.eventLoop.assumeIsolated().scheduleTask(in: time) { body(self, context) }
     }
 
     private func proceed(context: ChannelHandlerContext) {

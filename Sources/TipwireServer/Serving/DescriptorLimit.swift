@@ -31,7 +31,7 @@ enum DescriptorLimit {
 
     /// Raises the soft limit as far as needed and permitted, and lowers the setting to what then fits.
     static func fit(maxConnections wanted: Int, maxAttempts: Int) -> Fitting {
-        let loops = System.coreCount
+        let loops = NIOSingletons.groupLoopCountSuggestion
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         guard getrlimit(resource, &limit) == 0 else {

@@ -133,7 +133,7 @@ struct Parts: Sendable {
         directory.follow(with: announcer)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
-            metrics: metrics, logger: logger)
+            expectedCommit: { [intake] in intake.expectedCommit }, metrics: metrics, logger: logger)
         retention = Retention(
             store: store, position: position, clock: clock, days: configuration.retention.days,
             bytes: Int64(configuration.retention.bytes), interval: .seconds(configuration.retention.checkSeconds),

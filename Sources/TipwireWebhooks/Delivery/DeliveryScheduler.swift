@@ -73,6 +73,9 @@ final class DeliveryScheduler: Sendable {
 
     var isSending: Bool { state.withLock { $0.sending != nil } }
 
+    /// Whether there is anyone to send to.
+    var hasEndpoints: Bool { state.withLock { !$0.endpoints.isEmpty } }
+
     /// This process sends from here on, to the endpoints that are added from here on.
     @discardableResult
     func begin() -> Term {

@@ -117,7 +117,9 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
             scheduler.add(number, backlog: WebhookBacklog())
             return webhook
         }
-        // What it rests on may have gone while it was made; then nobody else would notice.
+        // Of what was committed while it was made, with nobody here to be told, nobody was.
+        wakeUp.signal()
+        // What it rests on may have gone meanwhile; then nobody else would notice.
         await disableIfUnfounded(webhook.number)
         return self[webhook.number] ?? webhook
     }

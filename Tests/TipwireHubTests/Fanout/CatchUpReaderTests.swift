@@ -69,6 +69,7 @@ struct CatchUpReaderTests {
     func pageMadeMeanwhile() async throws {
         try await withHub { hub in
             let account = try await hub.directory.makeAccount("olivia")
+            try await hub.tip(try await hub.directory.makePage("old", of: account.id))
             let made = Watched<Page?>(nil)
             hub.store.hook {
                 $0.beforeRead = { _, pages in
@@ -85,7 +86,7 @@ struct CatchUpReaderTests {
             let page = try #require(made.value)
             let last = try await hub.tip(page).lastSequence
             try await firehose.received(through: last)
-            #expect(firehose.sequences == [1, 2])
+            #expect(firehose.sequences == [1, 2, 3])
         }
     }
 

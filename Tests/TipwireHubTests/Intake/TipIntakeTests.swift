@@ -295,4 +295,33 @@ struct TipIntakeTests {
             #expect(try await answers.map(\.lastSequence) == [1, 2])
         }
     }
+
+    @Test("While something is committed, or waits for that, news is expected, in the time that the last commit took")
+    func expectedCommit() async throws {
+        try await withIntake { intake, _ in
+            #expect(intake.intake.expectedCommit == nil)
+            _ = try await withHeldCommit(intake) { group in
+                #expect(intake.intake.expectedCommit == .zero, "there was none before")
+                try await intake.queue(2...2, in: &group)
+            }
+            #expect(intake.intake.expectedCommit == nil)
+            _ = try await withHeldCommit(intake) { _ in
+                let expected = try #require(intake.intake.expectedCommit)
+                #expect(expected > .zero && expected < .seconds(30))
+            }
+        }
+    }
+
+    @Test("A commit that fails has whoever waits for it look, and tells them nothing")
+    func failureNudges() async throws {
+        try await withIntake { intake, _ in
+            let calls = Watched(0)
+            intake.listener.call { calls.change { $0 += 1 } }
+            intake.store.hook { $0.beforeCommit = { _ in throw BrokenStore() } }
+            await #expect(throws: IntakeRefusal.storeFailed) { try await intake.submit(1...1) }
+            #expect(calls.value == 1 && intake.intake.expectedCommit == nil)
+            let news = intake.listener.takeAll()
+            #expect(news.events.isEmpty && news.isWhole)
+        }
+    }
 }

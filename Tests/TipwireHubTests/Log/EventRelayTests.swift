@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Testing
 import TipwireCore
@@ -241,5 +242,88 @@ struct EventRelayTests {
             try await back.received(through: 4)
             #expect(back.sequences == [4])
         }
+    }
+
+    /// A listener of a page, behind a fan-out that took a second.
+    private func slowListener(_ hub: Hub) async throws -> (Page, Listener) {
+        let account = try await hub.directory.makeAccount("olivia")
+        let page = try await hub.directory.makePage("page", of: account.id)
+        let listener = try await hub.listen(.page(page.id), as: principal(account))
+        eventLoops[0].execute { Thread.sleep(forTimeInterval: 1) }
+        try await hub.tip(page)
+        try await listener.received(through: 1)
+        return (page, listener)
+    }
+
+    @Test("Where a fan-out takes longer than a commit, it waits while tips are on their way, and a burst is one write")
+    func company() async throws {
+        let isMoreComing = Watched(false)
+        try await withHub(expectedCommit: { isMoreComing.value ? .milliseconds(1) : nil }) { hub in
+            let (page, listener) = try await slowListener(hub)
+            isMoreComing.change { $0 = true }
+            for _ in 2...4 { try await hub.tip(page) }
+            // The last of them has been committed; whoever has told of it has the relay look.
+            isMoreComing.change { $0 = false }
+            hub.wakeUp.nudge()
+            try await listener.received(through: 4)
+            #expect(listener.sink.heard.value.writes == [[1], [2, 3, 4]])
+        }
+    }
+
+    @Test("It waits for no longer than a fan-out takes, whatever becomes of the commit")
+    func patience() async throws {
+        let isMoreComing = Watched(false)
+        try await withHub(expectedCommit: { isMoreComing.value ? .milliseconds(1) : nil }) { hub in
+            let (page, listener) = try await slowListener(hub)
+            isMoreComing.change { $0 = true }
+            let began = ContinuousClock.now
+            try await hub.tip(page)
+            try await listener.received(through: 2)
+            #expect(listener.sink.heard.value.writes == [[1], [2]])
+            #expect(began.duration(to: .now) > .milliseconds(500))
+        }
+    }
+
+    @Test("A commit that would take longer than the fan-out isn't waited for")
+    func slowCommit() async throws {
+        let isMoreComing = Watched(false)
+        try await withHub(expectedCommit: { isMoreComing.value ? .seconds(3_600) : nil }) { hub in
+            let (page, listener) = try await slowListener(hub)
+            isMoreComing.change { $0 = true }
+            try await hub.tip(page)
+            try await listener.received(through: 2)
+            try await hub.tip(page)
+            try await listener.received(through: 3)
+            #expect(listener.sink.heard.value.writes == [[1], [2], [3]])
+        }
+    }
+
+    @Test("What waits for company when the server ends is fanned out before the relay has ended")
+    func companyAtTheEnd() async throws {
+        let isMoreComing = Watched(false)
+        let kept = Watched<Listener?>(nil)
+        try await withHub(expectedCommit: { isMoreComing.value ? .milliseconds(1) : nil }) { hub in
+            let (page, listener) = try await slowListener(hub)
+            kept.change { $0 = listener }
+            isMoreComing.change { $0 = true }
+            try await hub.tip(page)
+        }
+        #expect(kept.value?.sequences == [1, 2])
+    }
+
+    @Test("The advice is to wait while more is on its way, in all for as long as a fan-out takes")
+    func advice() {
+        var company = Company()
+        let now = ContinuousClock.now
+        #expect(company.advice(for: .zero, at: now) == .goAlone, "nothing has been fanned out yet")
+        company.lastFanout = .milliseconds(10)
+        #expect(company.advice(for: nil, at: now) == .goAlone)
+        #expect(company.advice(for: .milliseconds(10), at: now) == .goAlone)
+        #expect(company.advice(for: .milliseconds(2), at: now) == .wait(limit: .milliseconds(10)))
+        #expect(company.advice(for: .milliseconds(2), at: now + .milliseconds(7)) == .wait(limit: nil))
+        #expect(company.advice(for: .milliseconds(2), at: now + .milliseconds(8)) == .goAlone, "it would be too late")
+        #expect(company.advice(for: .milliseconds(2), at: now + .milliseconds(9)) == .wait(limit: .milliseconds(10)))
+        #expect(company.advice(for: nil, at: now + .milliseconds(10)) == .goAlone)
+        #expect(company.advice(for: .milliseconds(2), at: now + .milliseconds(20)) == .wait(limit: .milliseconds(10)))
     }
 }

@@ -1,5 +1,6 @@
 import Testing
 import TipwireCore
+import TipwireTestSupport
 
 @testable import TipwireHub
 
@@ -125,5 +126,37 @@ struct WakeUpTests {
         var looks = 0
         for await _ in listener.signals { looks += 1 }
         #expect(looks == 1)
+    }
+
+    @Test("Who isn't interested hears of no events, and finds them missing when it is again")
+    func interest() throws {
+        let wakeUp = WakeUp()
+        let isInterested = Watched(false)
+        let calls = Watched(0)
+        let listener = wakeUp.listen { isInterested.value }
+        listener.call { calls.change { $0 += 1 } }
+        wakeUp.signal(try events(1...2))
+        #expect(calls.value == 0 && listener.take(after: 0).isEmpty)
+        wakeUp.signal()
+        #expect(calls.value == 1)
+        _ = listener.takeAll()
+        isInterested.change { $0 = true }
+        wakeUp.signal(try events(3...3))
+        #expect(calls.value == 2 && !listener.takeNews(after: 0).isWhole)
+    }
+
+    @Test("Who is called is called for each signal and each nudge, of which a nudge tells nothing")
+    func calls() throws {
+        let wakeUp = WakeUp()
+        let calls = Watched(0)
+        let listener = wakeUp.listen()
+        listener.call { calls.change { $0 += 1 } }
+        for _ in 0..<3 { wakeUp.signal(try events(1...1)) }
+        wakeUp.nudge()
+        #expect(calls.value == 4)
+        _ = listener.takeAll()
+        wakeUp.nudge()
+        let news = listener.takeAll()
+        #expect(news.events.isEmpty && news.isWhole && news.oldestCommit == nil)
     }
 }

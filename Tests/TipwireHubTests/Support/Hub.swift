@@ -26,7 +26,8 @@ struct Hub: Sendable {
     let relay: EventRelay
 
     init(
-        store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero
+        store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero,
+        expectedCommit: (@Sendable () -> Duration?)? = nil
     ) async throws {
         self.store = store
         clock = TestClock()
@@ -43,8 +44,8 @@ struct Hub: Sendable {
             makeSender: { KernelDouble() })
         directory.enforce(with: fanout)
         relay = EventRelay(
-            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder, metrics: metrics,
-            logger: silence)
+            store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
+            expectedCommit: expectedCommit ?? { [intake] in intake.expectedCommit }, metrics: metrics, logger: silence)
     }
 
     /// Submits one tip.
@@ -85,24 +86,27 @@ struct Hub: Sendable {
 }
 
 extension Fanout.Settings {
-    /// Limits that no test reaches unless it means to.
+    /// Limits that no test reaches unless it means to, and a log that is read by all who are behind.
     static func test(
         idleSeconds: Int = 3_600, probeSeconds: Int = 3_600, maxLagBytes: Int = 1 << 30, maxLagSeconds: Int = 3_600,
-        keepaliveSeconds: Int = 3_600, maxStreamSeconds: Int = 0
+        keepaliveSeconds: Int = 3_600, maxStreamSeconds: Int = 0, recentEvents: Int = 0
     ) -> Fanout.Settings {
-        Fanout.Settings(
+        var settings = Fanout.Settings(
             idleSeconds: idleSeconds, probeSeconds: probeSeconds, maxLagBytes: maxLagBytes,
             maxLagSeconds: maxLagSeconds, keepaliveSeconds: keepaliveSeconds, maxStreamSeconds: maxStreamSeconds)
+        settings.recentEvents = recentEvents
+        return settings
     }
 }
 
 /// Runs a hub with its services while `body` lasts.
 func withHub(
     _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, sharing: Duration = .zero,
-    _ body: @Sendable (Hub) async throws -> Void
+    expectedCommit: (@Sendable () -> Duration?)? = nil, _ body: @Sendable (Hub) async throws -> Void
 ) async throws {
     try await withStore { store in
-        let hub = try await Hub(store: store, settings: settings, maxPending: maxPending, sharing: sharing)
+        let hub = try await Hub(
+            store: store, settings: settings, maxPending: maxPending, sharing: sharing, expectedCommit: expectedCommit)
         defer { hub.fanout.stop() }
         try await withServices([hub.reader, hub.relay, hub.intake]) { _ in try await body(hub) }
     }

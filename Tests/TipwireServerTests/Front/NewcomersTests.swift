@@ -14,21 +14,65 @@ struct NewcomersTests {
     private final class Record {
         var done: [Int] = []
         var timesTold = 0
+        /// What others have taken of the time.
+        var spent = TimeAmount.zero
     }
 
     @Test("As many as a burst are dealt with at once, the others in their order and not in the same turn")
     func line() {
         let record = Record()
-        for number in 0..<30 { newcomers.take { record.done.append(number) } }
+        for number in 0..<50 { newcomers.take { record.done.append(number) } }
         #expect(record.done == Array(0..<Newcomers.burst))
         loop.run()
         #expect(record.done.count == Newcomers.burst, "the end of the turn is no new turn")
         loop.advanceTime(by: Newcomers.turn)
         #expect(record.done == Array(0..<(2 * Newcomers.burst)))
         // Behind those who wait, though there would be room in this turn.
-        newcomers.take { record.done.append(30) }
-        for _ in 0..<3 { loop.advanceTime(by: Newcomers.longestRest) }
-        #expect(record.done == Array(0...30))
+        newcomers.take { record.done.append(50) }
+        for _ in 0..<4 { loop.advanceTime(by: Newcomers.longestRest) }
+        #expect(record.done == Array(0...50))
+    }
+
+    @Test("A burst ends when it has taken its time, and the loop is then everybody else's for half as long")
+    func time() {
+        let record = Record()
+        let newcomers = Newcomers(eventLoop: loop) { [loop] in loop.now + record.spent }
+        for number in 0..<7 {
+            newcomers.take {
+                record.done.append(number)
+                record.spent = record.spent + .microseconds(400)
+            }
+        }
+        #expect(record.done == [0, 1, 2], "three take more than a burst may")
+        loop.run()
+        loop.advanceTime(by: Newcomers.turn)
+        #expect(record.done == [0, 1, 2, 3, 4, 5])
+        loop.advanceTime(by: .microseconds(599))
+        #expect(record.done.count == 6)
+        loop.advanceTime(by: .microseconds(1))
+        #expect(record.done.count == 7)
+    }
+
+    @Test("A loop that has other work after a burst is left to it, but not for ever")
+    func busy() {
+        let record = Record()
+        let newcomers = Newcomers(eventLoop: loop) { [loop] in loop.now + record.spent }
+        var isOver = false
+        let began = loop.now
+        record.spent = .microseconds(400)
+        newcomers.rest(since: began) { isOver = true }
+        // Each time it comes to what is due it is late; three times what the burst took is the most.
+        var rests = 0
+        while !isOver {
+            record.spent = record.spent + .microseconds(150)
+            loop.advanceTime(by: .microseconds(200))
+            rests += 1
+        }
+        #expect(rests == 4)
+        var isEarly = false
+        newcomers.rest(since: loop.now + record.spent + .microseconds(-400)) { isEarly = true }
+        loop.advanceTime(by: .microseconds(200))
+        #expect(isEarly)
     }
 
     @Test("Who comes alone is dealt with at once, turn after turn")

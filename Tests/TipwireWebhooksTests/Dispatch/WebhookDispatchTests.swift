@@ -100,6 +100,9 @@ struct WebhookDispatchTests {
             let writes = life.store.dispatches.value
             let kept = life.engine.subscriptions.keptLevel
             try await life.tip(1_000)
+            // Nor is anybody woken; how far the log goes is looked at each second.
+            try await eventually { life.clock.sleepers >= 3 }
+            life.clock.advance(milliseconds: WebhookDispatcher.pollInterval)
             try await eventually { life.engine.subscriptions.roster.level == life.position.bounds.head }
             #expect(life.store.dispatches.value == writes && life.engine.subscriptions.keptLevel == kept)
             // It isn't forgotten for all that.

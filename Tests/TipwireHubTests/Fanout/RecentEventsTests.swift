@@ -1,0 +1,140 @@
+import NIOCore
+import Testing
+import TipwireCore
+import TipwireStore
+import TipwireTestSupport
+
+@testable import TipwireHub
+
+@Suite("Recent events", .timeLimit(.minutes(1)))
+struct RecentEventsTests {
+    private func withPage(
+        recentEvents: Int, _ body: @Sendable (Hub, Page, Principal) async throws -> Void
+    ) async throws {
+        try await withHub(.test(recentEvents: recentEvents)) { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            try await body(hub, page, principal(account))
+        }
+    }
+
+    private func position(_ hub: Hub, _ sequence: Int64) -> Subscription.Start {
+        .position("\(hub.position.epoch)-\(sequence)")
+    }
+
+    /// Returns when all of the log has been fanned out.
+    private func fannedOut(_ hub: Hub) async throws {
+        while await hub.fanout.statistics().relayed < hub.position.bounds.head {}
+    }
+
+    @Test("Who has missed no more than the last events gets them at once, the same bytes, without a read of the log")
+    func recalled() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            let live = try await hub.listen(.page(page.id), as: principal)
+            try await hub.tips(page, 10)
+            try await live.received(through: 10)
+            try await fannedOut(hub)
+            for loop in 0...1 {
+                let head = 10 + Int64(loop)
+                let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, 4), loop: loop)
+                #expect(try await back.begun() == Resumption(status: .resumed, start: 4))
+                #expect(back.sequences == Array(5...head))
+                #expect(back.sink.heard.value.frames == Array(live.sink.heard.value.frames[4...]))
+                #expect(back.sink.heard.value.eventsBeforeResumption == 0)
+                try await hub.tip(page)
+                for listener in [live, back] { try await listener.received(through: head + 1) }
+                #expect(back.sequences == Array(5...head + 1))
+                try await fannedOut(hub)
+            }
+            #expect(hub.metrics.catchUpReads.value == 0)
+        }
+    }
+
+    @Test("Who has missed more than is at hand reads the log, to the event")
+    func boundary() async throws {
+        try await withPage(recentEvents: 4) { hub, page, principal in
+            for _ in 1...10 { try await hub.tip(page) }
+            try await fannedOut(hub)
+            for (after, reads) in [(Int64(6), 0), (5, 1), (9, 1), (10, 1), (0, 2)] {
+                let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, after))
+                if after < 10 { try await back.received(through: 10) }
+                #expect(back.sequences == (after < 10 ? Array(after + 1...10) : []))
+                #expect(hub.metrics.catchUpReads.value == reads, "after \(after)")
+            }
+        }
+    }
+
+    @Test("Only what is its audience's is recalled")
+    func audience() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            let other = try await hub.directory.makePage("other", of: page.owner)
+            let stranger = try await hub.directory.makeAccount("petra")
+            let foreign = try await hub.directory.makePage("foreign", of: stranger.id)
+            for page in [page, other, foreign, page] { try await hub.tip(page) }
+            try await fannedOut(hub)
+            let audiences: [(Audience, [Int64])] = [
+                (.page(page.id), [1, 4]), (.owner(page.owner, limit: nil), [1, 2, 4]),
+                (.owner(page.owner, limit: [other.id]), [2]), (.owner(stranger.id, limit: nil), [3]),
+            ]
+            for (audience, sequences) in audiences {
+                let back = try await hub.listen(audience, as: principal, from: position(hub, 0))
+                #expect(try await back.begun()?.status == .resumed)
+                #expect(back.sequences == sequences)
+            }
+            #expect(hub.metrics.catchUpReads.value == 0)
+        }
+    }
+
+    @Test("Events of a page that has been deleted are recalled for nobody, and those of a changed one as it is now")
+    func changedPages() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            let gone = try await hub.directory.makePage("gone", of: page.owner)
+            for page in [page, gone, page] { try await hub.tip(page) }
+            try await fannedOut(hub)
+            try await hub.directory.deletePage(gone.id)
+            let everything = Audience.owner(page.owner, limit: nil)
+            let back = try await hub.listen(everything, as: principal, from: position(hub, 0))
+            #expect(try await back.begun()?.status == .resumed)
+            #expect(back.sequences == [1, 3])
+            #expect(hub.metrics.catchUpReads.value == 0)
+            _ = try await hub.directory.updatePage(page.id) { $0.title = "Renamed" }
+            let late = try await hub.listen(everything, as: principal, from: position(hub, 0))
+            try await late.received(through: 3)
+            #expect(late.sequences == [1, 3])
+            #expect(hub.metrics.catchUpReads.value == 1)
+        }
+    }
+
+    @Test("What retention has removed is recalled for nobody: who asks for it is told of the gap")
+    func pruned() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            for _ in 1...5 { try await hub.tip(page) }
+            try await fannedOut(hub)
+            _ = try await hub.store.prune(
+                olderThan: noon.advanced(milliseconds: 1_000_000), keepingBytes: 1 << 30, limit: 3)
+            hub.position.advance(to: try await hub.store.bounds())
+            let prunedThrough = hub.position.bounds.prunedThrough
+            #expect(prunedThrough == 3)
+            let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, 1))
+            #expect(try await back.begun() == Resumption(status: .gap, start: 3))
+            try await back.received(through: 5)
+            #expect(back.sequences == [4, 5])
+        }
+    }
+
+    @Test("Of a log that another one has taken the place of nothing is recalled")
+    func replaced() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            for _ in 1...5 { try await hub.tip(page) }
+            try await fannedOut(hub)
+            let old = position(hub, 2)
+            let witness = try await hub.listen(.page(page.id), as: principal)
+            hub.position.replace(with: LogBounds(epoch: "other", head: 5, prunedThrough: 0))
+            hub.wakeUp.signal()
+            try await until { witness.sink.heard.value.end != nil }
+            let back = try await hub.listen(.page(page.id), as: principal, from: old)
+            #expect(try await back.begun()?.status == .reset)
+            #expect(back.sequences == [])
+        }
+    }
+}
