@@ -9,7 +9,6 @@ final class AcceptPacer: ChannelDuplexHandler {
     private let newcomers: Newcomers
     private var accepted = 0
     private var began = NIODeadline.distantPast
-    private var isResting = false
     private var isReadHeld = false
 
     init(_ newcomers: Newcomers) { self.newcomers = newcomers }
@@ -27,26 +26,17 @@ final class AcceptPacer: ChannelDuplexHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if accepted >= Newcomers.burst {
-            isResting = true
-            // A turn later, for those who have asked already are then dealt with, and that is part of what they cost.
-            context.eventLoop.assumeIsolated().scheduleTask(in: Newcomers.turn) { [self] in
-                newcomers.rest(since: began) { [self] in
-                    isResting = false
-                    proceed(context: context)
-                }
-            }
-        }
+        if accepted >= Newcomers.burst { newcomers.rest(since: began) }
         accepted = 0
         context.fireChannelReadComplete()
     }
 
     func read(context: ChannelHandlerContext) {
-        if isResting || !newcomers.hasRoom { isReadHeld = true } else { context.read() }
+        if !newcomers.hasRoom { isReadHeld = true } else { context.read() }
     }
 
     private func proceed(context: ChannelHandlerContext) {
-        guard isReadHeld, !isResting, newcomers.hasRoom, context.channel.isActive else { return }
+        guard isReadHeld, newcomers.hasRoom, context.channel.isActive else { return }
         isReadHeld = false
         context.read()
     }

@@ -4,9 +4,9 @@ import NIOCore
 ///
 /// When thousands come back at once, a turn of the loop could be as long as all of their handshakes, and a tip waits for two
 /// turns. So no more are accepted than the loop deals with in a moment, what they ask for waits in a line when many ask at
-/// once, and after each burst of either the loop is everybody else's: for half as long as that took, in which its processor is
-/// free for threads that write and sync, and longer, up to `restFactor` times, while there is other work. Who comes alone is never
-/// held up.
+/// once, and after each burst of either there is a rest from both, in which the loop is everybody else's, and its processor free
+/// for threads that write and sync: as long as the burst took, and longer, up to `restFactor` times, while there is other
+/// work. Who comes alone is never held up.
 ///
 /// Belongs to its event loop.
 final class Newcomers {
@@ -34,10 +34,11 @@ final class Newcomers {
     private let now: () -> NIODeadline
     private var generation = 0
     private var silent = 0
-    private var begun = 0
-    private var turnBegan = NIODeadline.distantPast
+    /// Handshakes of this burst, and when it began.
+    private var count = 0
+    private var began = NIODeadline.distantPast
     private var line = CircularBuffer<() -> Void>()
-    private var isDraining = false
+    private var isResting = false
     /// Called when there is room again after `hasRoom` was false.
     var roomMade: () -> Void = {}
 
@@ -48,7 +49,7 @@ final class Newcomers {
     }
 
     /// Whether one more may be accepted.
-    var hasRoom: Bool { silent < Self.maxSilent && line.isEmpty }
+    var hasRoom: Bool { silent < Self.maxSilent && line.isEmpty && !isResting }
 
     // MARK: Accepted
 
@@ -78,60 +79,51 @@ final class Newcomers {
 
     // MARK: Handshakes
 
-    /// Calls `body`: at once, or in the order of the line when many have asked in this turn of the loop.
+    /// Calls `body`: at once, or in the order of the line when many have asked.
     func take(_ body: @escaping () -> Void) {
-        guard line.isEmpty, !isDraining, begun == 0 || hasTime(since: turnBegan, for: begun) else {
-            return line.append(body)
-        }
-        if begun == 0 {
-            turnBegan = now()
+        guard line.isEmpty, !isResting, hasTime else { return line.append(body) }
+        if count == 0 {
             // Runs when all that this turn has brought was seen to.
-            eventLoop.assumeIsolated().execute { self.endTurn() }
+            eventLoop.assumeIsolated().execute {
+                if self.line.isEmpty { self.count = 0 } else { self.rest(since: self.began) }
+            }
         }
-        begun += 1
+        begin(body)
+    }
+
+    /// Whether one more may begin in this burst.
+    private var hasTime: Bool { count == 0 || count < Self.burst && now() - began < Self.burstTime }
+
+    private func begin(_ body: () -> Void) {
+        if count == 0 { began = now() }
+        count += 1
         body()
     }
 
-    private func hasTime(since began: NIODeadline, for begun: Int) -> Bool {
-        begun < Self.burst && now() - began < Self.burstTime
-    }
-
-    private func endTurn() {
-        begun = 0
-        guard !line.isEmpty, !isDraining else { return }
-        isDraining = true
-        schedule(in: Self.turn) { $0.drain() }
-    }
-
     private func drain() {
-        let began = now()
-        var begun = 0
-        repeat {
-            guard let body = line.popFirst() else { break }
-            body()
-            begun += 1
-        } while hasTime(since: began, for: begun)
-        rest(since: began) {
-            guard self.line.isEmpty else { return self.drain() }
-            self.isDraining = false
-            self.tellOfRoom()
-        }
+        while hasTime, let body = line.popFirst() { begin(body) }
+        rest(since: began)
     }
 
     // MARK: Rest
 
-    /// Calls `body` when the loop has been everybody else's for long enough after a burst.
-    func rest(since began: NIODeadline, then body: @escaping () -> Void) {
+    /// A burst is over: nobody is accepted or let in for a while.
+    func rest(since began: NIODeadline) {
+        guard !isResting else { return }
+        isResting = true
         let cost = min(now() - began, Self.longestRest)
-        rest(max(.nanoseconds(cost.nanoseconds / 2), Self.turn), until: now() + cost * Self.restFactor, then: body)
+        rest(max(cost, Self.turn), until: now() + cost * Self.restFactor)
     }
 
-    private func rest(_ time: TimeAmount, until end: NIODeadline, then body: @escaping () -> Void) {
+    private func rest(_ time: TimeAmount, until end: NIODeadline) {
         let due = now() + time
-        eventLoop.assumeIsolated().scheduleTask(in: time) {
-            let now = self.now()
+        schedule(in: time) { newcomers in
+            let now = newcomers.now()
             // Who comes so late to what was due has had something else to do.
-            if now - due >= Self.turn, now < end { self.rest(time, until: end, then: body) } else { body() }
+            if now - due >= Self.turn, now < end { return newcomers.rest(time, until: end) }
+            newcomers.isResting = false
+            newcomers.count = 0
+            if newcomers.line.isEmpty { newcomers.tellOfRoom() } else { newcomers.drain() }
         }
     }
 
