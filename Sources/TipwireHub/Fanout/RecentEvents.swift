@@ -10,15 +10,18 @@ struct RecentEvents {
     /// Most of them; with the limit on an event's size, at most a few MiB. As many as a stretch of the log that is read.
     static let most = CatchUpReader.stretchEvents
 
+    /// Of the log that they are of.
+    let epoch: String
     private let capacity: Int
     private var events: CircularBuffer<EncodedEvent>
     /// Every event after this one is here, up to the last that was offered.
     private(set) var start: Int64
 
     /// - Parameter capacity: 0 for none at all.
-    init(after head: Int64, capacity: Int = most) {
+    init(after log: LogBounds, capacity: Int = most) {
         self.capacity = capacity
-        start = head
+        epoch = log.epoch
+        start = log.head
         events = CircularBuffer(initialCapacity: capacity)
     }
 

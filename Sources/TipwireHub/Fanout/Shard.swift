@@ -24,6 +24,8 @@ public final class Shard {
     /// Everything up to here has been offered to this loop's listeners.
     private var position: Int64
     private var recent: RecentEvents
+    /// A batch is being offered. In the middle of that handlers are called, and `position` isn't true.
+    private var isDelivering = false
     private var nextID: Int64
     private let idStride: Int64
     private let makeSender: @Sendable () -> any SocketSender
@@ -47,7 +49,7 @@ public final class Shard {
         self.clock = clock
         self.makeSender = makeSender
         position = log.bounds.head
-        recent = RecentEvents(after: position, capacity: settings.recentEvents)
+        recent = RecentEvents(after: log.bounds, capacity: settings.recentEvents)
         nextID = firstID
         self.idStride = idStride
     }
@@ -86,7 +88,11 @@ public final class Shard {
             guard case .live(let head) = subscriber.delivery.state else { return }
             subscriber.sink?.resumed(Resumption(status: .resumed, start: head), epoch: log.epoch)
         case .position, .after:
-            guard case .behind(let lag) = subscriber.delivery.state else { return }
+            guard case .behind(let lag) = subscriber.delivery.state else {
+                // What it may have to catch up with later begins where it is by then.
+                subscriber.hasBegun = true
+                return
+            }
             read(subscriber, after: lag.through)
         }
     }
@@ -160,6 +166,8 @@ public final class Shard {
 
     /// Offers a batch to every listener that it concerns: one write each, whatever the batch holds.
     func deliver(_ events: [EncodedEvent], through: Int64, committedAt: ContinuousClock.Instant? = nil) {
+        isDelivering = true
+        defer { isDelivering = false }
         let touched = groups.sort(events)
         var turn = DeliveryTurn(sender: sender, now: now, limits: settings.delivery)
         for group in touched {
@@ -191,9 +199,12 @@ public final class Shard {
     // MARK: Catching up
 
     private func read(_ subscriber: Subscriber, after sequence: Int64) {
-        let recalled = reader.recall(
-            recent, after: sequence, through: position, bounds: log.bounds, key: subscriber.group.key)
-        if let recalled { return readEnded(recalled, for: subscriber, after: sequence) }
+        // In the middle of a batch what is at hand ends before it, though it has been offered; what is read comes after it.
+        if !isDelivering {
+            let recalled = reader.recall(
+                recent, after: sequence, through: position, bounds: log.bounds, key: subscriber.group.key)
+            if let recalled { return readEnded(recalled, for: subscriber, after: sequence) }
+        }
         let waiting = NIOLoopBound(subscriber, eventLoop: eventLoop)
         let shard = NIOLoopBound(self, eventLoop: eventLoop)
         let eventLoop = eventLoop
@@ -277,9 +288,10 @@ public final class Shard {
 
     /// The log is another one, of which nothing was offered yet behind `head`.
     func restart(after head: Int64) {
-        _ = end(.slow("the log was replaced")) { _ in true }
+        // Before anybody is ended: what those are told to have been given is of the new log.
         position = head
-        recent = RecentEvents(after: head, capacity: settings.recentEvents)
+        recent = RecentEvents(after: log.bounds, capacity: settings.recentEvents)
+        _ = end(.slow("the log was replaced")) { _ in true }
     }
 
     var sessions: Set<SecretHash> {

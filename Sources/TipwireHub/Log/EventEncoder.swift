@@ -58,7 +58,11 @@ public final class EncodedEvent: Sendable {
 
     /// The bytes for one dialect, nil if it leaves this event out.
     public func bytes(in dialect: Dialect) -> ByteBuffer? {
-        encoded.withLock { encoded in
+        // What a subscription asks of an event changes none of its bytes.
+        if case .eventSub(let type, let condition?) = dialect {
+            return condition.admits(event.body) ? bytes(in: .eventSub(type, nil)) : nil
+        }
+        return encoded.withLock { encoded in
             if let known = encoded[dialect] { return known }
             let bytes = encode(in: dialect)
             encoded[dialect] = .some(bytes)
@@ -74,8 +78,7 @@ public final class EncodedEvent: Sendable {
             guard let json = EventHookMessage.json(for: event.body) else { return nil }
             let id = hasIDs ? Cursor(epoch: epoch, sequence: event.sequence).description : nil
             return framing.frame(ServerSentEvent.message(json, id: id))
-        case .eventSub(let type, let condition):
-            guard condition?.admits(event.body) ?? true else { return nil }
+        case .eventSub(let type, _):
             let id = Cursor(epoch: epoch, sequence: event.sequence).description
             return EventSubMessage.rest(event.body, of: type, page: page, id: id)
         case .overlay:

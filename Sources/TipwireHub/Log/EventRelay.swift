@@ -35,7 +35,7 @@ public final class EventRelay: Service {
         var relayed: Int64
         /// Of the log that this is a position in.
         var epoch: String
-        var company = Company()
+        var company: Company
         /// The log has to be read, whatever is told.
         var mustRead = false
         /// Whether someone sees to it; until `run` nobody does, and nobody may begin.
@@ -58,10 +58,13 @@ public final class EventRelay: Service {
     private let logger: Logger
     private let state: Mutex<State>
 
-    /// - Parameter expectedCommit: in what time more events will be told of; nil if none are under way.
+    /// - Parameters:
+    ///   - expectedCommit: in what time more events will be told of; nil if none are under way.
+    ///   - longestWait: for those.
     public init(
         store: any LogStore, position: LogPosition, wakeUp: WakeUp, fanout: Fanout, encoder: EventEncoder,
-        expectedCommit: @escaping @Sendable () -> Duration?, metrics: HubMetrics, logger: Logger
+        expectedCommit: @escaping @Sendable () -> Duration?, longestWait: Duration = Company.longest,
+        metrics: HubMetrics, logger: Logger
     ) {
         self.store = store
         self.position = position
@@ -71,7 +74,8 @@ public final class EventRelay: Service {
         self.expectedCommit = expectedCommit
         self.metrics = metrics
         self.logger = logger
-        state = Mutex(State(relayed: fanout.start, epoch: position.epoch))
+        state = Mutex(
+            State(relayed: fanout.start, epoch: position.epoch, company: Company(longest: longestWait)))
         self.wakeUp.call { [weak self] in self?.proceedUnlessUnderWay() }
     }
 
@@ -163,7 +167,7 @@ public final class EventRelay: Service {
         fanout.deliver(events, through: through, committedAt: committedAt) {
             let duration = began.duration(to: .now)
             let isCalled = self.state.withLock { state in
-                state.company.lastFanout = duration
+                state.company.fannedOut(in: duration)
                 state.relayed = through
                 return state.isCalled
             }
@@ -178,6 +182,7 @@ public final class EventRelay: Service {
             if try await readAndDeliver(news) { return }
         } catch {
             // Nothing is lost: the position stands, and the next signal, at most a second away, reads again.
+            state.withLock { $0.mustRead = false }
             logger.error("the log can't be read; listeners wait", metadata: ["error": "\(error)"])
         }
         proceed()
@@ -223,16 +228,24 @@ public final class EventRelay: Service {
 /// A burst of tips is rarely one commit: the first tip begins one at once, and the others share the next. Fanned out by
 /// itself it would cost every listener a write more, and the others would wait until it has gone out. So where a fan-out takes
 /// longer than a commit, it waits while tips are on their way, but no longer than the fan-out itself would take.
-struct Company {
+public struct Company {
     enum Advice: Equatable {
         case goAlone
         /// Until there is news, or until `limit` is over; nil for who has that limit from before.
         case wait(limit: Duration?)
     }
 
+    /// The longest wait, however long the last fan-out took: a machine that slept in the middle of it says nothing.
+    public static let longest = Duration.milliseconds(50)
+
+    private let longest: Duration
     /// How long the last fan-out took.
-    var lastFanout = Duration.zero
+    private var lastFanout = Duration.zero
     private var since: ContinuousClock.Instant?
+
+    init(longest: Duration = longest) { self.longest = longest }
+
+    mutating func fannedOut(in time: Duration) { lastFanout = min(time, longest) }
 
     /// - Parameter commit: in what time more will be there; nil if nothing is on its way.
     mutating func advice(for commit: Duration?, at now: ContinuousClock.Instant = .now) -> Advice {

@@ -137,6 +137,8 @@ extension EventExchange {
             }
             link.send(news.events, epoch: epoch)
         }
+        // Nothing came of what was awaited.
+        if news.events.isEmpty, news.isWhole { shared.nudge() }
         // Some didn't fit, or whoever signalled had none.
         if !news.isWhole { shared.signal(committedAt: news.oldestCommit) }
     }

@@ -137,4 +137,46 @@ struct RecentEventsTests {
             #expect(back.sequences == [])
         }
     }
+
+    @Test("Who subscribes in the middle of a fan-out, behind its batch, gets the batch")
+    func amidFanout() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            let first = try await hub.listen(.page(page.id), as: principal)
+            let (second, kept) = (ListenerDouble(), Watched<NIOLoopBound<Subscriber>?>(nil))
+            first.sink.onWrite.change { onWrite in
+                onWrite = {
+                    guard kept.value == nil else { return }
+                    let shard = hub.fanout.shard(on: eventLoops[0])
+                    let subscriber = shard.subscribe(
+                        Subscription(
+                            dialect: .pally, audience: .page(page.id), principal: principal, start: .after(0),
+                            remoteAddress: "192.0.2.1", connectedAt: noon), sink: second)
+                    let bound = NIOLoopBound(subscriber, eventLoop: eventLoops[0])
+                    kept.change { $0 = bound }
+                    shard.start(subscriber)
+                }
+            }
+            try await hub.tip(page)
+            try await second.heard.wait { $0.sequences.last == 1 }
+            try await hub.tip(page)
+            try await second.heard.wait { $0.sequences.last == 2 }
+            #expect(second.heard.value.sequences == [1, 2])
+        }
+    }
+
+    @Test("Before it is known that the log was replaced nothing of the old one is recalled")
+    func replacedUnseen() async throws {
+        try await withPage(recentEvents: 256) { hub, page, principal in
+            for _ in 1...5 { try await hub.tip(page) }
+            try await fannedOut(hub)
+            // Nobody has told the relay.
+            hub.position.replace(with: LogBounds(epoch: "other", head: 3, prunedThrough: 0))
+            let gate = Gate()
+            hub.store.hook { $0.beforeRead = { _, pages in if pages != .all { try await gate.pass() } } }
+            let back = try await hub.listen(.page(page.id), as: principal, from: .after(2))
+            try await gate.arrived()
+            #expect(back.sequences == [])
+            gate.open()
+        }
+    }
 }

@@ -27,7 +27,7 @@ struct Hub: Sendable {
 
     init(
         store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero,
-        expectedCommit: (@Sendable () -> Duration?)? = nil
+        expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = Company.longest
     ) async throws {
         self.store = store
         clock = TestClock()
@@ -45,7 +45,8 @@ struct Hub: Sendable {
         directory.enforce(with: fanout)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
-            expectedCommit: expectedCommit ?? { [intake] in intake.expectedCommit }, metrics: metrics, logger: silence)
+            expectedCommit: expectedCommit ?? { [intake] in intake.expectedCommit }, longestWait: longestWait,
+            metrics: metrics, logger: silence)
     }
 
     /// Submits one tip.
@@ -102,11 +103,13 @@ extension Fanout.Settings {
 /// Runs a hub with its services while `body` lasts.
 func withHub(
     _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, sharing: Duration = .zero,
-    expectedCommit: (@Sendable () -> Duration?)? = nil, _ body: @Sendable (Hub) async throws -> Void
+    expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = Company.longest,
+    _ body: @Sendable (Hub) async throws -> Void
 ) async throws {
     try await withStore { store in
         let hub = try await Hub(
-            store: store, settings: settings, maxPending: maxPending, sharing: sharing, expectedCommit: expectedCommit)
+            store: store, settings: settings, maxPending: maxPending, sharing: sharing, expectedCommit: expectedCommit,
+            longestWait: longestWait)
         defer { hub.fanout.stop() }
         try await withServices([hub.reader, hub.relay, hub.intake]) { _ in try await body(hub) }
     }

@@ -60,7 +60,11 @@ final class ListenerDouble: SubscriberSink, Sendable {
     /// Says to the fan-out that the channel is given bytes; set when it is connected.
     let onHeld = Watched<(@Sendable () -> Void)?>(nil)
 
+    /// Called in the middle of a write, as a channel calls its handlers.
+    let onWrite = Watched<(@Sendable () -> Void)?>(nil)
+
     func write(_ bytes: ByteBuffer) {
+        onWrite.value?()
         // What the socket had no room for is the channel's.
         if heard.value.hasRestComing { onHeld.value?() }
         take(bytes)
