@@ -21,6 +21,8 @@ public final class EventRelay: Service {
     /// Between two fan-outs: a loop that was handed one after another would never look at its sockets, which may bring what
     /// could go out with the next.
     static let breath = Duration.microseconds(50)
+    /// For company, however long the last fan-out took: a machine that slept in the middle of it says nothing.
+    public static let longestWait = Duration.milliseconds(50)
 
     /// What is to be done next.
     private enum Step {
@@ -63,7 +65,7 @@ public final class EventRelay: Service {
     ///   - longestWait: for those.
     public init(
         store: any LogStore, position: LogPosition, wakeUp: WakeUp, fanout: Fanout, encoder: EventEncoder,
-        expectedCommit: @escaping @Sendable () -> Duration?, longestWait: Duration = Company.longest,
+        expectedCommit: @escaping @Sendable () -> Duration?, longestWait: Duration = longestWait,
         metrics: HubMetrics, logger: Logger
     ) {
         self.store = store
@@ -228,22 +230,20 @@ public final class EventRelay: Service {
 /// A burst of tips is rarely one commit: the first tip begins one at once, and the others share the next. Fanned out by
 /// itself it would cost every listener a write more, and the others would wait until it has gone out. So where a fan-out takes
 /// longer than a commit, it waits while tips are on their way, but no longer than the fan-out itself would take.
-public struct Company {
+struct Company {
     enum Advice: Equatable {
         case goAlone
         /// Until there is news, or until `limit` is over; nil for who has that limit from before.
         case wait(limit: Duration?)
     }
 
-    /// The longest wait, however long the last fan-out took: a machine that slept in the middle of it says nothing.
-    public static let longest = Duration.milliseconds(50)
-
     private let longest: Duration
     /// How long the last fan-out took.
     private var lastFanout = Duration.zero
     private var since: ContinuousClock.Instant?
 
-    init(longest: Duration = longest) { self.longest = longest }
+    /// - Parameter longest: the longest wait, however long a fan-out took.
+    init(longest: Duration) { self.longest = longest }
 
     mutating func fannedOut(in time: Duration) { lastFanout = min(time, longest) }
 

@@ -27,7 +27,7 @@ struct Hub: Sendable {
 
     init(
         store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero,
-        expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = Company.longest
+        expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = EventRelay.longestWait
     ) async throws {
         self.store = store
         clock = TestClock()
@@ -103,7 +103,7 @@ extension Fanout.Settings {
 /// Runs a hub with its services while `body` lasts.
 func withHub(
     _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, sharing: Duration = .zero,
-    expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = Company.longest,
+    expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = EventRelay.longestWait,
     _ body: @Sendable (Hub) async throws -> Void
 ) async throws {
     try await withStore { store in
