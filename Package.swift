@@ -60,16 +60,17 @@ let package = Package(
             dependencies: [
                 "TipwireCore", "TipwireWire", "TipwireStore", .product(name: "NIOCore", package: "swift-nio"),
             ]),
-        // The kernel's io_uring, of which only sending is needed; a library for it would be larger than this use.
-        .target(name: "CTipwireRing"),
-        // How bytes that are ready get into sockets.
+        // What the kernel has for sockets and Swift has no name for: epoll, and of io_uring sending alone, for which a library would be
+        // larger than this use.
+        .target(name: "CTipwireSockets"),
+        // How bytes that are ready get into sockets, and the sockets that need no channel.
         .target(
-            name: "TipwireSending",
-            dependencies: ["CTipwireRing", .product(name: "NIOCore", package: "swift-nio")]),
+            name: "TipwireSockets",
+            dependencies: ["CTipwireSockets", .product(name: "NIOCore", package: "swift-nio")]),
         .target(
             name: "TipwireHub",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSockets",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -101,7 +102,7 @@ let package = Package(
         .target(
             name: "TipwireServer",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireSending", "TipwireHub",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireSockets", "TipwireHub",
                 "TipwireWebhooks", "TipwireNATS",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -109,7 +110,6 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
-                .product(name: "NIOExtras", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP2", package: "swift-nio-extras"),
@@ -146,7 +146,7 @@ let package = Package(
         .executableTarget(
             name: "tipwire-bench",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireSending", .product(name: "NIOCore", package: "swift-nio"),
+                "TipwireCore", "TipwireWire", "TipwireSockets", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/tipwire-bench"),
@@ -170,16 +170,17 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         .testTarget(
-            name: "TipwireSendingTests",
+            name: "TipwireSocketsTests",
             dependencies: [
-                "TipwireSending", "TipwireTestSupport",
+                "TipwireSockets", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(
             name: "TipwireHubTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireTestSupport",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSockets", "TipwireHub", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -210,7 +211,7 @@ let package = Package(
         .testTarget(
             name: "TipwireServerTests",
             dependencies: [
-                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSending", "TipwireHub", "TipwireWebhooks",
+                "TipwireCore", "TipwireWire", "TipwireStore", "TipwireSockets", "TipwireHub", "TipwireWebhooks",
                 "TipwireServer", "TipwireTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -11,7 +11,7 @@ import pytest
 
 from support import http as web
 from support.proxies import needed
-from support.rawsocket import RawSocket, upgrade_request
+from support.rawsocket import RawSocket, RawWebSocket, upgrade_request
 from support.server import wait_until_closed
 from support.waiting import eventually
 
@@ -20,6 +20,27 @@ SECONDS = float(os.environ.get("TIPWIRE_FLOOD_SECONDS", "12"))
 # What one of them may cost on average beyond what a quiet server holds, in bytes: a head that never ends is at most
 # 32 KiB, and what waits for a socket that takes nothing is in the log, not in memory.
 PER_CONNECTION = 24 * 1024
+
+
+def idle_bytes(server, count):
+    """Resident bytes of each of so many feeds that wait for what comes."""
+    query = web.query(auth=server.admin, channel="firehose")
+    with contextlib.ExitStack() as everything:
+        # Tables and pools have their first size by then.
+        for _ in range(500):
+            everything.enter_context(RawWebSocket(server.port, query))
+        before = server.resident()
+        for _ in range(count):
+            everything.enter_context(RawWebSocket(server.port, query))
+        eventually(lambda: server.samples()['tipwire_connections{kind="feed"}'] == count + 500, "all of them")
+        return (server.resident() - before) / count
+
+
+def test_a_feed_that_waits_has_no_channel_and_costs_next_to_nothing(make_server):
+    server = make_server()
+    baseline = server.sockets()
+    assert idle_bytes(server, 3_000) < 2_048
+    wait_until_closed(server, baseline)
 
 
 def slow_heads(server):

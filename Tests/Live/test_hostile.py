@@ -12,7 +12,7 @@ import pytest
 
 from support import http as web
 from support.rawsocket import (
-    BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, RawWebSocket, close_frame, frame, tip_head,
+    ODD_HEADER, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, RawWebSocket, close_frame, frame, tip_head,
     upgrade_request)
 from support.server import Server, wait_until_closed
 from support.waiting import eventually
@@ -593,6 +593,37 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
             client.reset()
     assert most - before < 48 << 20, f"{(most - before) >> 20} MiB more"
     wait_until_closed(server, baseline)
+
+
+@pytest.mark.parametrize("behind", [b"", frame(TEXT, b"ping")], ids=["nothing", "a word"])
+@pytest.mark.parametrize("more", ["", ODD_HEADER], ids=["bare", "channel"])
+def test_a_request_with_the_end_right_behind_it_leaves_nothing_open(make_server, more, behind):
+    server = make_server()
+    baseline = server.sockets()
+    query = web.query(auth=server.admin, channel="firehose")
+    for _ in range(50):
+        with RawSocket(server.port) as client:
+            client.send(upgrade_request(query, more=more) + behind)
+            client.half_close()
+            assert client.rest()[:12] in (b"", b"HTTP/1.1 101")
+    wait_until_closed(server, baseline, slack=0, seconds=5)
+    assert server.samples()['tipwire_connections{kind="feed"}'] == 0
+
+
+def test_who_is_silent_at_first_is_heard_all_the_same(make_server):
+    server = make_server()
+    slug = server.page()
+    query = web.query(auth=server.admin, channel="activity-feed", room=slug)
+    # Less and more than the time after which a connection that says nothing is a channel.
+    clients = [RawSocket(server.port) for _ in range(3)]
+    for client, pause in zip(clients, [0, 0.5, 1.0]):
+        time.sleep(pause)
+        client.send(upgrade_request(query))
+        assert client.head()[0] == 101
+    server.tip(slug, message="to all")
+    for client in clients:
+        assert b"to all" in client.until(b"to all")
+        client.close()
 
 
 def test_ten_thousand_empty_fragments_are_one_message(server):

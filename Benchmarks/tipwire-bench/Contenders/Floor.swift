@@ -1,5 +1,5 @@
 import Foundation
-import TipwireSending
+import TipwireSockets
 
 /// The least a server can do: this tool's own epoll and send() loop, as a process of its own.
 ///

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
 import NIOCore
-import TipwireSending
+import TipwireSockets
 
 /// The floor itself, started by `Floor`.
 struct FloorServerCommand: ParsableCommand {

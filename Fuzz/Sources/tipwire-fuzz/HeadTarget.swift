@@ -3,7 +3,7 @@ import NIOEmbedded
 import NIOHTTP1
 import TipwireWire
 
-/// The request decoder, and what is checked of each head behind it.
+/// The request decoder, and what is checked of each head behind it. And the heads that are read without it: in the same way.
 enum HeadTarget {
     static func run(_ input: ByteBuffer) {
         let channel = EmbeddedChannel(handler: ByteToMessageHandler(RequestDecoder()))
@@ -16,10 +16,22 @@ enum HeadTarget {
         } catch {
             // The decoder is given bytes that it has refused; nothing can come of them.
         }
+        var plain = input.withUnsafeReadableBytes { PlainHead.read($0) }?.head
         while let part = try? channel.readInbound(as: HTTPServerRequestPart.self) {
+            if let read = plain {
+                guard case .head(let head) = part else { preconditionFailure("something comes before the head") }
+                precondition(read.uri == head.uri && read.method == head.method && read.version == head.version)
+                precondition(
+                    read.headers.elementsEqual(head.headers) { $0.name == $1.name && $0.value == $1.value },
+                    "other headers than the decoder's")
+                precondition(
+                    (try? channel.readInbound(as: HTTPServerRequestPart.self)).flatMap { $0 } == .end(nil), "a body")
+                plain = nil
+            }
             guard case .head(var head) = part, HeadCheck.refusal(of: &head) == nil else { continue }
             check(head)
         }
+        precondition(plain == nil, "a head that the decoder doesn't take")
     }
 
     /// What whoever stands behind this may rely on.

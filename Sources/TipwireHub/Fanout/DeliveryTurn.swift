@@ -1,5 +1,5 @@
 import NIOCore
-import TipwireSending
+import TipwireSockets
 
 /// One batch on its way to the listeners of one event loop: in two steps, so that no socket can close in the middle of a
 /// sender's turn.

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 import TipwireCore
-import TipwireSending
+import TipwireSockets
 
 /// Every listener of this process: one shard for each event loop, one hop per batch to each.
 public final class Fanout: Sendable, AccessEnforcing {

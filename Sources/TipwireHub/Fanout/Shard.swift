@@ -1,6 +1,6 @@
 import NIOCore
 import TipwireCore
-import TipwireSending
+import TipwireSockets
 
 /// The listeners of one event loop. Touched on that loop only.
 public final class Shard {

@@ -93,7 +93,10 @@ private final class EchoDoor: ChannelInboundHandler, RemovableChannelHandler {
     private func becomeEcho(_ accept: String, context: ChannelHandlerContext) {
         let pipeline = context.pipeline.syncOperations
         do {
-            try pipeline.addHandler(EchoHandler(), position: .before(self))
+            let handler = EchoHandler()
+            let transport = ChannelTransport(handler)
+            handler.attach(to: transport)
+            try pipeline.addHandler(transport, position: .before(self))
             context.writeAndFlush(wrapOutboundOut(WebSocketHandshake.response(accept: accept)), promise: nil)
             pipeline.removeHandler(context: context, promise: nil)
             // The decoder hands bytes that followed the request on as it goes.

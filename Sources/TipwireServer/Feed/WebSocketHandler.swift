@@ -1,7 +1,7 @@
 import NIOCore
 import TipwireCore
 import TipwireHub
-import TipwireSending
+import TipwireSockets
 import TipwireWire
 
 /// A socket that listens: a WebSocket connection in the fan-out.
@@ -37,11 +37,10 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     }
 
     /// Subscribes, then answers the handshake: an event committed after the answer was read can't be missed.
-    func begin(_ stream: AcceptedStream, through outlet: Outlet) {
-        self.outlet = outlet
+    func begin(_ stream: AcceptedStream, on transport: any StreamTransport) {
+        attach(to: transport)
         permit = stream.permit
         claim = stream.claim
-        guard let context else { preconditionFailure("a socket begins in its pipeline") }
         guard case .listen(let subscription) = stream.purpose else {
             if case .farewell(let reason) = stream.purpose {
                 send(stream.opening)
@@ -52,7 +51,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         let subscriber = shard.subscribe(subscription, sink: self)
         self.subscriber = subscriber
         // Before anything is sent: a peer that is gone already ends this in the middle of the send.
-        let holder = SocketConnection(handler: NIOLoopBound(self, eventLoop: context.eventLoop))
+        let holder = SocketConnection(handler: NIOLoopBound(self, eventLoop: shard.eventLoop))
         let isWanted = claim?.connect(holder) ?? true
         send(stream.opening)
         if stream.hasWaited {
@@ -66,8 +65,6 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
             return
         }
         shard.start(subscriber)
-        // The gate may have held a read back while an earlier request of this connection was answered.
-        context.read()
     }
 
     // MARK: Inbound
@@ -76,8 +73,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         switch voice.answer(to: text) {
         case .now(let answer): send(answer)
         case .later(let answer):
-            guard let context else { return }
-            let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+            let handler = NIOLoopBound(self, eventLoop: shard.eventLoop)
             answer.whenSuccess { answer in
                 // It may have ended meanwhile.
                 if handler.value.subscriber != nil { handler.value.send(answer) }
@@ -109,9 +105,9 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
 
     /// Until its turn has come a feed gets its events as ever.
     override func shutDown() {
-        guard let context, !isClosing else { return }
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: drain.turn()) {
+        guard transport != nil, !isClosing else { return }
+        let handler = NIOLoopBound(self, eventLoop: shard.eventLoop)
+        shard.eventLoop.scheduleTask(in: drain.turn()) {
             let handler = handler.value
             handler.leaveFanout()
             handler.close(
@@ -124,7 +120,7 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     // MARK: Outbound
 
     var openDescriptor: NIOBSDSocket.Handle? {
-        let descriptor = context.flatMap { outlet.openDescriptor($0) }
+        let descriptor = transport?.openDescriptor
         wasLeftUnsent = descriptor == nil
         return descriptor
     }
@@ -174,8 +170,8 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
     }
 
     var hasUnsent: Bool {
-        guard let context, !isUnproven else { return true }
-        return !isWritable || outlet.isHolding(context)
+        guard let transport, !isUnproven else { return true }
+        return !transport.isWritable || transport.hasUnsent
     }
 
     func probe() {
@@ -234,13 +230,13 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
 
     /// Whether the peer shows a sign of life within `limit`. If not, the connection is closed and its subscription free.
     fileprivate func challenge(within limit: TimeAmount) -> EventLoopFuture<Bool> {
-        guard let context, subscriber != nil else { return shard.eventLoop.makeSucceededFuture(false) }
+        guard subscriber != nil else { return shard.eventLoop.makeSucceededFuture(false) }
         if let sign { return sign.promise.futureResult }
-        let promise = context.eventLoop.makePromise(of: Bool.self)
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let timer = context.eventLoop.scheduleTask(in: limit) {
+        let promise = shard.eventLoop.makePromise(of: Bool.self)
+        let handler = NIOLoopBound(self, eventLoop: shard.eventLoop)
+        let timer = shard.eventLoop.scheduleTask(in: limit) {
             handler.value.leaveFanout(.dead)
-            handler.value.context?.close(promise: nil)
+            handler.value.transport?.close()
         }
         sign = (promise, timer)
         ping()

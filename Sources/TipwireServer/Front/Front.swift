@@ -35,12 +35,11 @@ struct Front: Service {
         // Unbounded, but at most one element for each open connection.
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
         let context = makeContext(continuation).speaking(plainly: certificate == nil)
-        let acceptors = try await Acceptors.bind(
-            host: host, port: port, group: group, sendBufferBytes: sendBufferBytes
-        ) { channel, newcomers in
-            guard let permit = quota.take() else { throw ChannelError.ioOnClosedChannel }
-            channel.closeFuture.whenComplete { _ in withExtendedLifetime(permit) {} }
-            guard let certificate else { return try context.speakHTTP(on: channel, newcomers) }
+        let initialize: @Sendable (any Channel, Newcomers, RequestGate.Entrance) throws -> Void = {
+            channel, newcomers, entrance in
+            guard let certificate else {
+                return try context.speakHTTP(on: channel, newcomers, as: entrance)
+            }
             let handshake = HandshakeGate(limit: context.limits.head) { negotiated, channel in
                 if negotiated == ServerCertificate.http2 {
                     try context.speakHTTP2(on: channel)
@@ -50,6 +49,11 @@ struct Front: Service {
             }
             try channel.pipeline.syncOperations.addHandlers(
                 [NIOSSLServerHandler(context: certificate.context), handshake])
+        }
+        let acceptors = try await Acceptors.bind(
+            host: host, port: port, group: group, sendBufferBytes: sendBufferBytes
+        ) { poll in
+            Reception(poll: poll, front: context, quota: quota, initialize: initialize)
         }
         return Front(
             acceptors: acceptors, eventLoop: group.next(), context: context, served: served, drainLimit: drainLimit,

@@ -8,12 +8,12 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOHTTPTypesHTTP2
 import TipwireHub
-import TipwireSending
+import TipwireSockets
 
 /// What the gates of all connections share.
 struct FrontContext: Sendable {
     struct Limits: Sendable {
-        /// From the accept, or the first byte of a later request, to the end of the head.
+        /// From the accept (a second after it for who says nothing), or the first byte of a later request, to the end of the head.
         let head: TimeAmount
         /// From there to the end of its body.
         let body: TimeAmount
@@ -45,9 +45,11 @@ struct FrontContext: Sendable {
     }
 
     /// Puts HTTP/1.1 into a connection's pipeline.
-    func speakHTTP(on channel: any Channel, _ newcomers: Newcomers) throws {
+    func speakHTTP(
+        on channel: any Channel, _ newcomers: Newcomers, as entrance: RequestGate.Entrance = .newcomer
+    ) throws {
         try channel.pipeline.syncOperations.addHandlers(
-            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, newcomers))
+            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, newcomers, as: entrance))
     }
 
     /// Puts HTTP/2 into a connection's pipeline.
@@ -82,16 +84,19 @@ struct FrontContext: Sendable {
             let handler = handler(of: stream, on: context.eventLoop)
             let head = HTTPResponse(status: .ok, headerFields: HTTPFields(stream.headers, splitCookie: false))
             context.writeAndFlush(NIOAny(HTTPResponsePart.head(head)), promise: nil)
-            try pipeline.addHandlers([EventStreamBody(), handler], position: .before(gate))
+            let transport = ChannelTransport(handler)
+            try pipeline.addHandlers([EventStreamBody(), transport], position: .before(gate))
             pipeline.removeHandler(context: context, promise: nil)
-            handler.begin(stream, through: Outlet())
+            handler.begin(stream, on: transport)
+            transport.readOn()
         } catch {
             logger.error("a stream could not take its channel over", metadata: ["error": "\(error)"])
             context.close(promise: nil)
         }
     }
 
-    private func handler(of stream: AcceptedStream, on eventLoop: any EventLoop) -> any StreamHandler {
+    /// What speaks on a stream's connection.
+    func handler(of stream: AcceptedStream, on eventLoop: any EventLoop) -> any StreamHandler {
         stream.handler(on: fanout.shard(on: eventLoop), maxMessageBytes: maxMessageBytes, drain: drain)
     }
 
@@ -114,7 +119,8 @@ struct FrontContext: Sendable {
         let pipeline = context.pipeline.syncOperations
         do {
             let handler = handler(of: stream, on: context.eventLoop)
-            try pipeline.addHandler(handler, position: .before(gate))
+            let transport = ChannelTransport(handler)
+            try pipeline.addHandler(transport, position: .before(gate))
             if hasEncoder {
                 pipeline.removeHandler(
                     context: try pipeline.context(handlerType: HTTPResponseEncoder.self), promise: nil)
@@ -125,7 +131,10 @@ struct FrontContext: Sendable {
             pipeline.removeHandler(context: decoder, promise: nil)
             try context.channel.syncOptions?.setOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))
-            handler.begin(stream, through: isPlain ? Outlet(direct: context) : Outlet())
+            if isPlain { transport.sendDirectly() }
+            handler.begin(stream, on: transport)
+            // The gate may have held a read back while an earlier request of this connection was answered.
+            transport.readOn()
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])
             context.close(promise: nil)

@@ -13,6 +13,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
+    /// What has been seen of a connection before it became a channel.
+    enum Entrance {
+        /// Nothing, or something that is still unread.
+        case newcomer
+        /// Nobody waits any more for what it will say.
+        case silent
+        /// A stream's request that has been read, and has this answer.
+        case answered(FrontAnswer)
+    }
+
     private enum State {
         /// Nothing has been asked yet; the pipeline holds the decoder and this.
         case fresh
@@ -68,10 +78,24 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// What the channel held unsent when the progress of an answer was last looked at.
     private var unsent = 0
 
-    init(front: FrontContext, _ newcomers: Newcomers) {
+    /// The answer that a connection begins with.
+    private let early: FrontAnswer?
+
+    init(front: FrontContext, _ newcomers: Newcomers, as entrance: Entrance = .newcomer) {
         self.front = front
         self.newcomers = newcomers
-        ticket = newcomers.accepted()
+        switch entrance {
+        case .newcomer:
+            early = nil
+            ticket = newcomers.accepted()
+        case .silent: early = nil
+        case .answered(let answer): early = answer
+        }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        if let early { answer(early, isStreams: true, context: context) }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {

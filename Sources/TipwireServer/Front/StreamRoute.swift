@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import TipwireHub
-import TipwireSending
+import TipwireSockets
 import TipwireWire
 
 /// Tells the requests that become streams from those that don't.
@@ -104,7 +104,9 @@ struct AcceptedStream: Sendable {
 
     var subscription: Subscription? { if case .listen(let subscription) = purpose { subscription } else { nil } }
 
-    func handler(on shard: Shard, maxMessageBytes: Int, drain: DrainPlan) -> any StreamHandler {
+    func handler(
+        on shard: Shard, maxMessageBytes: Int, drain: DrainPlan
+    ) -> any StreamHandler & SubscriberSink {
         switch form {
         case .webSocket(let voice):
             WebSocketHandler(voice: voice, shard: shard, maxMessageBytes: maxMessageBytes, drain: drain)
@@ -114,11 +116,11 @@ struct AcceptedStream: Sendable {
     }
 }
 
-/// What a connection becomes when it is a stream: the one handler that is left in its pipeline.
-protocol StreamHandler: ChannelInboundHandler where InboundIn == ByteBuffer, OutboundOut == ByteBuffer {
-    /// Subscribes and answers the request; called once, in the pipeline. Of the request nothing is kept but what the stream
-    /// needs for as long as it lives.
-    func begin(_ stream: AcceptedStream, through outlet: Outlet)
+/// What a connection is given to when it is a stream.
+protocol StreamHandler: StreamTransportDelegate {
+    /// Subscribes and answers the request; called once, with a transport whose delegate this is. Of the request nothing is kept but
+    /// what the stream needs for as long as it lives.
+    func begin(_ stream: AcceptedStream, on transport: any StreamTransport)
 }
 
 /// Time and bytes that every stream is given.

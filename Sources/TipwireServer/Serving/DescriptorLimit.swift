@@ -10,8 +10,8 @@ enum DescriptorLimit {
         return min(208 + least, max(least, descriptors / 4))
     }
 
-    /// Eight event loops, with three descriptors and two listening sockets each, are in the 48.
-    private static func least(loops: Int) -> Int { 48 + max(0, loops - 8) * 5 }
+    /// Four event loops are in the 48. Each has three descriptors, a ring, and on two ports a socket that listens and a poll.
+    private static func least(loops: Int) -> Int { 48 + max(0, loops - 4) * 8 }
 
     /// Of what is left, the part that webhooks may use: attempts under way, and half as many connections that wait for the
     /// next one.

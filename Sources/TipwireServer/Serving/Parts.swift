@@ -7,7 +7,7 @@ import NIOPosix
 import TipwireCore
 import TipwireHub
 import TipwireNATS
-import TipwireSending
+import TipwireSockets
 import TipwireStore
 import TipwireWebhooks
 import TipwireWire

@@ -114,6 +114,10 @@ class RawSocket:
         return status, headers, self.take(int(headers.get("content-length", "0")))
 
 
+# Beyond ASCII. A request with such a header becomes a stream over a channel, others without one.
+ODD_HEADER = "X-Name: Zo\u00eb\r\n"
+
+
 def upgrade_request(query, path="/", more=""):
     return (
         f"GET {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -130,9 +134,9 @@ def tip_head(server, slug, body):
 class RawWebSocket(RawSocket):
     """A WebSocket whose every frame is the test's own doing. It answers nothing by itself."""
 
-    def __init__(self, port, query, timeout=10.0, receive_buffer=None):
+    def __init__(self, port, query, timeout=10.0, receive_buffer=None, more=""):
         super().__init__(port, timeout, receive_buffer)
-        self.send(upgrade_request(query))
+        self.send(upgrade_request(query, more=more))
         status, headers = self.head()
         assert status == 101, f"{status} {headers} {self.buffer[:300]!r}"
         # The sample of RFC 6455, section 1.3.

@@ -2,7 +2,7 @@ import NIOCore
 import Synchronization
 import TipwireTestSupport
 
-@testable import TipwireSending
+@testable import TipwireSockets
 
 /// A kernel without sockets: it takes of each message what chance wants, all, a part or nothing, at once or at the end of the
 /// turn, and gives it to the listener whose descriptor it is.

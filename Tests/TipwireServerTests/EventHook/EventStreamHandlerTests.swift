@@ -80,7 +80,7 @@ struct EventStreamHandlerTests {
     func keepalive() throws {
         try onStream { bench throws in
             _ = try bench.written()
-            let sink = try bench.channel.pipeline.syncOperations.handler(type: EventStreamHandler.self)
+            let sink = bench.sink
             sink.probe()
             #expect(try text(bench) == chunk(": keepalive\n\n"))
             bench.setWritable(false)

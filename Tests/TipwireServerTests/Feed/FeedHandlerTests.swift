@@ -109,8 +109,8 @@ struct FeedHandlerTests {
 
     @Test("A probe is a control ping, and none is sent to who takes nothing")
     func probe() throws {
-        try onFeed { bench in
-            let sink = try bench.channel.pipeline.syncOperations.handler(type: WebSocketHandler.self)
+        try onFeed { bench throws in
+            let sink = bench.sink
             sink.probe()
             #expect(try bench.written() == ByteBuffer(bytes: [0x89, 0]))
             bench.setWritable(false)

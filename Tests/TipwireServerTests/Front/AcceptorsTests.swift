@@ -10,17 +10,21 @@ import TipwireTestSupport
 struct AcceptorsTests {
     private let group = MultiThreadedEventLoopGroup.singleton
     private let accepted = Watched<[ObjectIdentifier]>([])
+    private let quota = StreamQuota(maximum: 10_000)
 
     private func bind(
         port: Int = 0, accept: @escaping @Sendable (Newcomers) -> Void = { _ in }
     ) async throws -> Acceptors {
-        try await Acceptors.bind(host: "127.0.0.1", port: port, group: group, sendBufferBytes: 65_536) {
-            [accepted] channel, newcomers in
-            // Nobody is there to see the client's end, and close ours.
-            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
-            accept(newcomers)
-            let loop = ObjectIdentifier(channel.eventLoop)
-            accepted.change { $0.append(loop) }
+        let quota = quota
+        return try await Acceptors.bind(host: "127.0.0.1", port: port, group: group, sendBufferBytes: 65_536) {
+            [accepted] poll in
+            Reception(poll: poll, front: nil, quota: quota) { channel, newcomers, _ in
+                // Nobody is there to see the client's end, and close ours.
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
+                accept(newcomers)
+                let loop = ObjectIdentifier(channel.eventLoop)
+                accepted.change { $0.append(loop) }
+            }
         }
     }
 

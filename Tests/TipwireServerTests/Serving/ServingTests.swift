@@ -49,7 +49,7 @@ struct DescriptorLimitTests {
     func loops() {
         let few = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 8)
         let many = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 128)
-        #expect(few.maxSockets - many.maxSockets == 600 && few.maxConnections - many.maxConnections == 600)
+        #expect(few.maxSockets - many.maxSockets == 960 && few.maxConnections - many.maxConnections == 960)
     }
 
     @Test("The boundary is exact")

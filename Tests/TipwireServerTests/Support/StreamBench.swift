@@ -1,7 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import TipwireCore
-import TipwireSending
+import TipwireSockets
 import TipwireWire
 
 @testable import TipwireHub
@@ -14,6 +14,8 @@ final class StreamBench {
     static let epoch = "0badcafe"
 
     let channel = EmbeddedChannel()
+    /// What listens on it.
+    let sink: any SubscriberSink & StreamHandler
     let quota = StreamQuota(maximum: 1)
     private let ends = Ends()
     private let fanout: Fanout
@@ -59,12 +61,13 @@ final class StreamBench {
                     dialect: dialect, audience: .page(world.main.id), principal: principal, start: start,
                     remoteAddress: "198.51.100.7", connectedAt: world.clock.now)),
             opening: ByteBuffer(string: "HANDSHAKE"), permit: quota.take()!)
-        let handler = stream.handler(
+        sink = stream.handler(
             on: fanout.shard(on: channel.eventLoop), maxMessageBytes: maxMessageBytes,
             drain: DrainPlan(quota: quota, seconds: 30))
-        try channel.pipeline.syncOperations.addHandlers(ends, handler)
+        let transport = ChannelTransport(sink)
+        try channel.pipeline.syncOperations.addHandlers(ends, transport)
         try channel.connect(to: SocketAddress(ipAddress: "198.51.100.7", port: 1)).wait()
-        handler.begin(stream, through: Outlet())
+        sink.begin(stream, on: transport)
     }
 
     var shard: Shard { fanout.shard(on: channel.eventLoop) }

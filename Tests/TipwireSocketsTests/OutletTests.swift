@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 import TipwireTestSupport
 
-@testable import TipwireSending
+@testable import TipwireSockets
 
 @Suite("Outlet")
 struct OutletTests {

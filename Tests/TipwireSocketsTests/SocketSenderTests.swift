@@ -3,7 +3,7 @@ import NIOCore
 import Testing
 import TipwireTestSupport
 
-@testable import TipwireSending
+@testable import TipwireSockets
 
 /// Whether this machine lets us use io_uring; many containers don't.
 let hasRing = SendingWay.ringObstacle() == nil

@@ -1,4 +1,4 @@
-import CTipwireRing
+import CTipwireSockets
 import Foundation
 import NIOCore
 

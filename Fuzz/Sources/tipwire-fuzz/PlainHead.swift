@@ -1,0 +1,1 @@
+../../../Sources/TipwireServer/Front/PlainHead.swift
