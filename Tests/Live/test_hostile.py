@@ -595,6 +595,43 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
     wait_until_closed(server, baseline)
 
 
+@pytest.mark.parametrize("word", [frame(PONG), frame(PING), frame(TEXT, b"ping")], ids=["pongs", "pings", "texts"])
+def test_a_few_who_talk_without_a_pause_keep_nobody_else_waiting(make_server, word):
+    server = make_server()
+    stop = threading.Event()
+
+    def talk(client):
+        client.socket.settimeout(0.2)
+        while not stop.is_set():
+            try:
+                client.socket.sendall(word * 20_000)
+            except OSError:
+                pass  # It has answers to read first.
+            try:
+                client.socket.recv(1 << 20)
+            except OSError:
+                pass
+
+    clients = [websocket(server) for _ in range(6)]
+    threads = [threading.Thread(target=talk, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        asked, slowest, end = 0, 0.0, time.monotonic() + 2
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert server.get("/health", key=None).status == 200
+            asked, slowest = asked + 1, max(slowest, time.monotonic() - began)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.reset()
+    # These threads and the server share the processors; it isn't about milliseconds.
+    assert asked >= 5 and slowest < 1, (asked, slowest)
+
+
 @pytest.mark.parametrize("behind", [b"", frame(TEXT, b"ping")], ids=["nothing", "a word"])
 @pytest.mark.parametrize("more", ["", ODD_HEADER], ids=["bare", "channel"])
 def test_a_request_with_the_end_right_behind_it_leaves_nothing_open(make_server, more, behind):

@@ -614,16 +614,13 @@ def test_when_the_node_that_sends_is_killed_another_does_within_seconds(nodes, r
     first = sender.tip(cast.slug)["cursor"]
     assert endpoint.ids(1) == [first]
     other = Webhook(nodes.others(sender)[0], made.data)
-
-    def is_settled():
-        return other.shown()["pending"] == 0
     # What it was killed before could keep would be sent again.
-    eventually(is_settled, "the delivery to be kept")
+    other.idle(first)
     sender.kill()
     wanted = [node.tip(cast.slug)["cursor"] for node in nodes.up()]
     assert endpoint.ids(2, HANDOVER) == wanted
     assert nodes.sender() is not sender
-    eventually(is_settled, "what was delivered to be seen by all", SOON)
+    other.idle(*wanted)
 
 
 # Faults

@@ -84,8 +84,7 @@ public final class CatchUpReader: Service {
         _ recent: RecentEvents, after sequence: Int64, through: Int64, bounds: LogBounds, key: SubscriberGroup.Key
     ) -> Answer? {
         // What retention has removed nobody is given any more, and whoever asks is told so by a read.
-        guard recent.epoch == bounds.epoch, sequence >= recent.start, sequence >= bounds.prunedThrough,
-            sequence <= through,
+        guard recent.epoch == bounds.epoch, sequence >= bounds.prunedThrough, sequence <= through,
             let missed = directory.look({ recent.missed(after: sequence, by: key.audience, in: $0) })
         else { return nil }
         return Answer(

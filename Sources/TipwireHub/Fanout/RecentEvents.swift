@@ -15,7 +15,7 @@ struct RecentEvents {
     private let capacity: Int
     private var events: CircularBuffer<EncodedEvent>
     /// Every event after this one is here, up to the last that was offered.
-    private(set) var start: Int64
+    private var start: Int64
 
     /// - Parameter capacity: 0 for none at all.
     init(after log: LogBounds, capacity: Int = most) {

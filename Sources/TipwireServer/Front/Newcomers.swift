@@ -17,7 +17,7 @@ final class Newcomers {
     /// Those who were accepted and have asked for nothing yet. Each may ask in the same moment.
     static let maxSilent = 128
     /// After so long whoever still asks for nothing isn't waited for: silence must keep nobody out.
-    static let patience = TimeAmount.milliseconds(100)
+    static let patience = TimeAmount.milliseconds(20)
     /// How much longer than a burst the rest after it may be: what newcomers have missed is read and sent in that time.
     static let restFactor = 3
     /// The longest rest: what kept the loop so long was something else.
@@ -112,15 +112,15 @@ final class Newcomers {
         guard !isResting else { return }
         isResting = true
         let cost = min(now() - began, Self.longestRest)
-        rest(max(cost, Self.turn), until: now() + cost * Self.restFactor)
+        pause(for: max(cost, Self.turn), until: now() + cost * Self.restFactor)
     }
 
-    private func rest(_ time: TimeAmount, until end: NIODeadline) {
+    private func pause(for time: TimeAmount, until end: NIODeadline) {
         let due = now() + time
         schedule(in: time) { newcomers in
             let now = newcomers.now()
             // Who comes so late to what was due has had something else to do.
-            if now - due >= Self.turn, now < end { return newcomers.rest(time, until: end) }
+            if now - due >= Self.turn, now < end { return newcomers.pause(for: time, until: end) }
             newcomers.isResting = false
             newcomers.count = 0
             if newcomers.line.isEmpty { newcomers.tellOfRoom() } else { newcomers.drain() }

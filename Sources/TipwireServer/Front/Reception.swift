@@ -9,6 +9,8 @@ import TipwireSockets
 final class Reception {
     /// Who has said nothing for so long is given a channel, which has limits of its own for that.
     private static let patience = TimeAmount.seconds(1)
+    /// After so long a request that had been sent when the server began to go down has been read.
+    private static let grace = TimeAmount.milliseconds(100)
     /// When the process can open no more, those who come are looked at again after so long.
     private static let pause = TimeAmount.milliseconds(100)
 
@@ -152,6 +154,12 @@ final class Reception {
     private func opened(_ channel: any Channel, keeping companion: AnyObject?) {
         let id = ObjectIdentifier(channel)
         channels[id] = channel
+        if isQuiescing {
+            // It has sent something, which the channel reads first.
+            channel.eventLoop.assumeIsolated().scheduleTask(in: Self.grace) {
+                channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            }
+        }
         channel.closeFuture.assumeIsolated().whenComplete { _ in
             withExtendedLifetime(companion) {}
             self.channels[id] = nil
@@ -173,7 +181,10 @@ final class Reception {
             self.listener = nil
             _ = listener.release()
         }
-        for channel in channels.values { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+        let told = channels.values
+        // What has come by now is seen to: a request that was sent before is answered.
+        poll.look()
+        for channel in told { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
         for socket in poll.sockets {
             switch socket {
             case let arrival as Arrival: if arrival.isSilent { arrival.end() }

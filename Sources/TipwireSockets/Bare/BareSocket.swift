@@ -12,10 +12,8 @@ import NIOCore
 public final class BareSocket: PolledSocket, StreamTransport {
     /// With more bytes kept than this, nothing should be sent, until there are fewer than half of them. As a channel's.
     public static let highWaterMark = 65_536
-    /// Reads of one turn of the loop. Who says more waits for the others.
-    private static let readsPerTurn = 4
-    /// From one such turn to the next.
-    private static let pause = TimeAmount.microseconds(100)
+    /// Bytes that are read of one socket in one turn of the loop. Who says more waits for the others: this may be a thousand frames.
+    public static let readBytes = 4_096
 
     public var delegate: (any StreamTransportDelegate)?
     /// What is not sent yet; nil for nothing.
@@ -137,14 +135,16 @@ public final class BareSocket: PolledSocket, StreamTransport {
             restOfRead = rest || toTheEnd
             return
         }
-        for _ in 0..<Self.readsPerTurn {
+        let place = UnsafeMutableRawBufferPointer(rebasing: poll.scratch[..<Self.readBytes])
+        // Once, and behind the last of what came once more for the end.
+        for _ in 0..<2 {
             guard isOpen, isReading || toTheEnd else { return }
-            let place = poll.scratch
             let count = recv(descriptor, place.baseAddress, place.count, CInt(MSG_DONTWAIT))
             if count > 0 {
                 delegate?.received(ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: place[..<count])))
+                if count == place.count { break }
                 // An edge tells of what comes after this.
-                if count < place.count, !toTheEnd {
+                if !toTheEnd {
                     isHeard = false
                     return
                 }
@@ -160,13 +160,16 @@ public final class BareSocket: PolledSocket, StreamTransport {
                 return
             }
         }
-        // Not at once: the loop does all that it is given before it looks at its channels again.
+        guard isOpen else { return }
         restOfRead = toTheEnd
-        poll.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
-            guard let rest = self.restOfRead else { return }
-            self.restOfRead = nil
-            self.read(toTheEnd: rest)
-        }
+        poll.readLater(self)
+    }
+
+    /// The turn has come of what was left unread.
+    func readOn() {
+        guard let rest = restOfRead else { return }
+        restOfRead = nil
+        read(toTheEnd: rest)
     }
 
     public func setReading(_ isReading: Bool) {

@@ -42,6 +42,11 @@ public final class SocketPoll {
     private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: batch)
     /// Where every socket reads into: what they say is short, and what is kept of it is copied.
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: readBytes, alignment: 64)
+    /// Those who have said more than is read in one turn.
+    private var unread: [BareSocket] = []
+    private var isReadingLater = false
+    /// The least time between two turns of theirs.
+    private static let pause = TimeAmount.microseconds(100)
     /// Called when the last socket has gone.
     public var emptied: () -> Void = {}
 
@@ -63,8 +68,8 @@ public final class SocketPoll {
     /// All sockets that are here now.
     public var sockets: [PolledSocket] { slots.compactMap(\.socket) }
 
-    /// Tells each socket of which there is something what it is. Called on the event loop.
-    func look() {
+    /// Tells each socket of which there is something what it is. Called on the event loop, by itself.
+    public func look() {
         let count = epoll_wait(descriptor, events, CInt(Self.batch), 0)
         guard count > 0 else { return }
         for event in UnsafeBufferPointer(start: events, count: Int(count)) {
@@ -81,6 +86,27 @@ public final class SocketPoll {
     }
 
     // MARK: For sockets
+
+    /// Has a socket read on after the loop has seen to everybody else.
+    ///
+    /// All who wait for that have one turn together, and as long as it took, nothing: a loop does all that is due before it looks at its
+    /// channels again, so what is due at once keeps it from them for ever.
+    func readLater(_ socket: BareSocket) {
+        unread.append(socket)
+        if !isReadingLater { readUnread(in: Self.pause) }
+    }
+
+    private func readUnread(in time: TimeAmount) {
+        isReadingLater = true
+        eventLoop.assumeIsolated().scheduleTask(in: time) {
+            let began = self.eventLoop.now
+            let sockets = self.unread
+            self.unread = []
+            for socket in sockets { socket.readOn() }
+            self.isReadingLater = false
+            if !self.unread.isEmpty { self.readUnread(in: max(self.eventLoop.now - began, Self.pause)) }
+        }
+    }
 
     /// Edges rather than levels: a socket is told once, of everything, and the kernel never has to be told what one waits for
     /// at the moment. Whoever is told reads until there is nothing more.
