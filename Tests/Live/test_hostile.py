@@ -1,6 +1,7 @@
 """Connections that are slow, silent, half-closed, broken or greedy: each ends in bounded time and memory, and the others
 don't notice."""
 
+import contextlib
 import json
 import os
 import socket
@@ -552,6 +553,23 @@ def test_a_slow_clients_backlog_is_not_kept_in_memory(make_server):
 # Clients that send and never read
 
 
+@contextlib.contextmanager
+def all_at_once(clients, send):
+    """Has each client do `send(client, stop)` on a thread of its own until this ends, and resets them then."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=send, args=(client, stop)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.reset()
+
+
 @pytest.mark.parametrize("kind", ["echoes", "control pings", "text pings", "requests"])
 def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
     server = make_server("--feed-max-lag-bytes", "300000", "--feed-max-lag-seconds", "5", log_level="info")
@@ -563,9 +581,8 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
         "requests": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 12_000,
     }[kind]
     baseline, before = server.sockets(), server.resident()
-    stop = threading.Event()
 
-    def pour(client):
+    def pour(client, stop):
         client.socket.settimeout(1.0)
         try:
             while not stop.is_set():
@@ -576,21 +593,12 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
     clients = [
         RawSocket(server.port, receive_buffer=4096) if kind == "requests" else websocket(server, receive_buffer=4096)
         for _ in range(6)]
-    threads = [threading.Thread(target=pour, args=(client,)) for client in clients]
-    for thread in threads:
-        thread.start()
     most = 0
-    try:
+    with all_at_once(clients, pour):
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
             most = max(most, server.resident())
             assert server.is_prompt(server.admin, slug, 3.0)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        for client in clients:
-            client.reset()
     assert most - before < 48 << 20, f"{(most - before) >> 20} MiB more"
     wait_until_closed(server, baseline)
 
@@ -598,9 +606,8 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
 @pytest.mark.parametrize("word", [frame(PONG), frame(PING), frame(TEXT, b"ping")], ids=["pongs", "pings", "texts"])
 def test_a_few_who_talk_without_a_pause_keep_nobody_else_waiting(make_server, word):
     server = make_server()
-    stop = threading.Event()
 
-    def talk(client):
+    def talk(client, stop):
         client.socket.settimeout(0.2)
         while not stop.is_set():
             try:
@@ -613,21 +620,12 @@ def test_a_few_who_talk_without_a_pause_keep_nobody_else_waiting(make_server, wo
                 pass
 
     clients = [websocket(server) for _ in range(6)]
-    threads = [threading.Thread(target=talk, args=(client,)) for client in clients]
-    for thread in threads:
-        thread.start()
-    try:
+    with all_at_once(clients, talk):
         asked, slowest, end = 0, 0.0, time.monotonic() + 2
         while time.monotonic() < end:
             began = time.monotonic()
             assert server.get("/health", key=None).status == 200
             asked, slowest = asked + 1, max(slowest, time.monotonic() - began)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        for client in clients:
-            client.reset()
     # These threads and the server share the processors; it isn't about milliseconds.
     assert asked >= 5 and slowest < 1, (asked, slowest)
 

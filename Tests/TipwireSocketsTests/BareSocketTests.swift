@@ -194,7 +194,7 @@ struct BareSocketTests {
     @Test("Who says more than a turn's worth waits for the others, and is asked once")
     func flood() throws {
         let (socket, record, peer) = try open()
-        let text = String(repeating: "x", count: 5 * BareSocket.readBytes)
+        let text = String(repeating: "x", count: 5 * SocketPoll.readBytes)
         var room = CInt(1 << 20)
         setsockopt(peer, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<CInt>.size))
         #expect(send(peer, text, text.utf8.count, CInt(MSG_DONTWAIT)) == text.utf8.count)
@@ -202,7 +202,7 @@ struct BareSocketTests {
             record.takeNews().reduce(0) { if case .received(let piece) = $1 { $0 + piece.utf8.count } else { $0 } }
         }
         turn()
-        #expect(received() == BareSocket.readBytes)
+        #expect(received() == SocketPoll.readBytes)
         // More news changes nothing about when it is read.
         send(peer, "y", 1, CInt(MSG_DONTWAIT))
         shutdown(peer, CInt(SHUT_WR))
@@ -210,7 +210,7 @@ struct BareSocketTests {
         #expect(received() == 0)
         for _ in 1..<5 {
             loop.advanceTime(by: .microseconds(100))
-            #expect(received() == BareSocket.readBytes)
+            #expect(received() == SocketPoll.readBytes)
         }
         loop.advanceTime(by: .microseconds(100))
         #expect(record.news == [.received("y"), .inputEnded])
@@ -221,7 +221,7 @@ struct BareSocketTests {
     @Test("Those who say much have their turns together, and the loop has as long for the others")
     func floods() throws {
         let talkers = try (0..<3).map { _ in try open() }
-        let text = String(repeating: "x", count: 3 * BareSocket.readBytes)
+        let text = String(repeating: "x", count: 3 * SocketPoll.readBytes)
         for talker in talkers {
             var room = CInt(1 << 20)
             setsockopt(talker.peer, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<CInt>.size))

@@ -9,7 +9,7 @@ enum PlainHead {
     /// Bytes of a head. A browser's handshake with its cookies fits.
     static let maxBytes = 4_096
 
-    /// Which headers say something about the request that isn't for who reads no bodies.
+    /// Headers that say something about the request that isn't for who reads no bodies.
     private static let others = ["content-length", "transfer-encoding", "expect", "trailer"]
 
     /// The head of a GET at the beginning of `bytes`, and how many of them it is; nil for anything else.
@@ -23,10 +23,15 @@ enum PlainHead {
         fields.reserveCapacity(16)
         while let line = takeLine(&rest) {
             if line.isEmpty {
-                let head = HTTPRequestHead(
-                    version: .http1_1, method: .GET, uri: String(decoding: target, as: UTF8.self),
-                    headers: HTTPHeaders(fields))
-                return (head, rest.startIndex)
+                let headers = HTTPHeaders(fields)
+                // Another protocol than the one that becomes a stream is the decoder's, too.
+                guard !others.contains(where: { headers.contains(name: $0) }),
+                    headers["upgrade"].allSatisfy({ $0.lowercased() == "websocket" })
+                else { return nil }
+                let uri = String(decoding: target, as: UTF8.self)
+                return (
+                    HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: headers), rest.startIndex
+                )
             }
             guard fields.count < RequestDecoder.maxFields, let field = field(line) else { return nil }
             fields.append(field)
@@ -50,12 +55,7 @@ enum PlainHead {
         // White space at the end is none of the value's (RFC 9112, 5.1), and the decoder leaves it there.
         if value.last == 0x20 || value.last == 0x09 { return nil }
         guard value.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
-        let text = String(decoding: name, as: UTF8.self)
-        let lower = text.utf8.count >= 6 ? text.lowercased() : text
-        guard !others.contains(lower) else { return nil }
-        // Another protocol than the one that becomes a stream.
-        if lower == "upgrade", !value.lazy.map({ $0 | 0x20 }).elementsEqual("websocket".utf8) { return nil }
-        return (text, String(decoding: value, as: UTF8.self))
+        return (String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
     }
 
     /// Of a token (RFC 9110, 5.6.2), those that names are made of.

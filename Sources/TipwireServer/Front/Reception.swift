@@ -110,7 +110,7 @@ final class Reception {
     }
 
     private func watchSilence() {
-        while let first = silent.first, !first.isOpen || !first.isSilent { silent.removeFirst() }
+        while let first = silent.first, !first.isSilent { silent.removeFirst() }
         guard let first = silent.first, !isWatchingSilence else { return }
         isWatchingSilence = true
         let due = first.accepted + Self.patience
@@ -119,7 +119,7 @@ final class Reception {
             let now = NIODeadline.now()
             while let first = self.silent.first, first.accepted + Self.patience <= now {
                 self.silent.removeFirst()
-                if first.isOpen, first.isSilent { first.becomeChannel(as: .silent) }
+                if first.isSilent { first.becomeChannel(as: .silent) }
             }
             self.watchSilence()
         }

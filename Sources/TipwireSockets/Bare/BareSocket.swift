@@ -12,16 +12,12 @@ import NIOCore
 public final class BareSocket: PolledSocket, StreamTransport {
     /// With more bytes kept than this, nothing should be sent, until there are fewer than half of them. As a channel's.
     public static let highWaterMark = 65_536
-    /// Bytes that are read of one socket in one turn of the loop. Who says more waits for the others: this may be a thousand frames.
-    public static let readBytes = 4_096
 
     public var delegate: (any StreamTransportDelegate)?
     /// What is not sent yet; nil for nothing.
     private var backlog: Backlog?
     private var isFull = false
     private var isReading = true
-    /// Something came while nothing was read.
-    private var isHeard = false
     private var isOutputEnded = false
     /// The kernel has refused a send for good.
     private var hasFailed = false
@@ -117,7 +113,6 @@ public final class BareSocket: PolledSocket, StreamTransport {
         // The delegate is about to be told.
         if hasFailed { return }
         if readiness.contains(.readable) || !readiness.isDisjoint(with: .ending) {
-            isHeard = true
             // Before anything is sent: who sends to a broken connection takes the reason away from who reads.
             read(toTheEnd: !readiness.isDisjoint(with: .ending))
         }
@@ -125,17 +120,14 @@ public final class BareSocket: PolledSocket, StreamTransport {
     }
 
     /// Reads what there is, of which somebody else was told: the end, too.
-    public func readNow() {
-        isHeard = true
-        read(toTheEnd: true)
-    }
+    public func readNow() { read(toTheEnd: true) }
 
     private func read(toTheEnd: Bool) {
         if let rest = restOfRead {
             restOfRead = rest || toTheEnd
             return
         }
-        let place = UnsafeMutableRawBufferPointer(rebasing: poll.scratch[..<Self.readBytes])
+        let place = poll.scratch
         // Once, and behind the last of what came once more for the end.
         for _ in 0..<2 {
             guard isOpen, isReading || toTheEnd else { return }
@@ -144,16 +136,11 @@ public final class BareSocket: PolledSocket, StreamTransport {
                 delegate?.received(ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: place[..<count])))
                 if count == place.count { break }
                 // An edge tells of what comes after this.
-                if !toTheEnd {
-                    isHeard = false
-                    return
-                }
+                if !toTheEnd { return }
             } else if count == 0 {
-                isHeard = false
                 delegate?.inputEnded()
                 return
             } else if errno == EAGAIN {
-                isHeard = false
                 return
             } else if errno != EINTR {
                 fail(errno)
@@ -175,8 +162,8 @@ public final class BareSocket: PolledSocket, StreamTransport {
     public func setReading(_ isReading: Bool) {
         guard isReading != self.isReading else { return }
         self.isReading = isReading
-        // Not now: whoever asks may be in the middle of what was read.
-        if isReading, isHeard { poll.eventLoop.assumeIsolated().execute { self.read(toTheEnd: false) } }
+        // What came meanwhile is told by no edge. Not now: whoever asks may be in the middle of what was read.
+        if isReading { poll.eventLoop.assumeIsolated().execute { self.read(toTheEnd: false) } }
     }
 
     // MARK: Ends

@@ -9,16 +9,12 @@ import Synchronization
 /// go out without anybody waiting. When many are heard at once, one hand-over serves all of them: a poll that has told is
 /// not waited for until the loop has looked.
 public final class PollThread: Sendable {
-    private struct Poll {
-        let descriptor: CInt
-        let look: @Sendable () -> Void
-    }
-
     private static let stop = UInt64.max
 
     private let master: CInt
     private let bell: CInt
-    private let polls = Mutex<[UInt64: Poll]>([:])
+    /// By their descriptors: has the loop look.
+    private let polls = Mutex<[CInt: @Sendable () -> Void]>([:])
 
     /// - Throws: `IOError` where the process may open no more.
     public init() throws {
@@ -45,25 +41,26 @@ public final class PollThread: Sendable {
     ///
     /// - Throws: `IOError` where the system has no room for it.
     public func add(_ poll: SocketPoll) throws {
-        let token = UInt64(poll.descriptor)
         let bound = NIOLoopBound(poll, eventLoop: poll.eventLoop)
         let descriptor = poll.descriptor
         polls.withLock { polls in
-            polls[token] = Poll(descriptor: descriptor) { [weak self] in
+            polls[descriptor] = { [weak self] in
                 bound.eventLoop.execute { [weak self] in
                     bound.value.look()
-                    self?.wait(for: descriptor, token: token)
+                    self?.wait(for: descriptor)
                 }
             }
         }
-        guard Self.control(EPOLL_CTL_ADD, poll.descriptor, of: master, token: token) else {
-            throw IOError(errnoCode: errno, reason: "epoll_ctl")
+        guard Self.control(EPOLL_CTL_ADD, descriptor, of: master, token: UInt64(descriptor)) else {
+            let code = errno
+            remove(poll)
+            throw IOError(errnoCode: code, reason: "epoll_ctl")
         }
     }
 
     /// Waits for a poll no more; called on its event loop.
     public func remove(_ poll: SocketPoll) {
-        polls.withLock { _ = $0.removeValue(forKey: UInt64(poll.descriptor)) }
+        polls.withLock { _ = $0.removeValue(forKey: poll.descriptor) }
         epoll_ctl(master, EPOLL_CTL_DEL, poll.descriptor, nil)
     }
 
@@ -73,10 +70,10 @@ public final class PollThread: Sendable {
         write(bell, &one, MemoryLayout.size(ofValue: one))
     }
 
-    private func wait(for descriptor: CInt, token: UInt64) {
+    private func wait(for descriptor: CInt) {
         // It may have been removed by what was seen in it.
-        guard polls.withLock({ $0[token] != nil }) else { return }
-        _ = Self.control(EPOLL_CTL_MOD, descriptor, of: master, token: token)
+        guard polls.withLock({ $0[descriptor] != nil }) else { return }
+        _ = Self.control(EPOLL_CTL_MOD, descriptor, of: master, token: UInt64(descriptor))
     }
 
     private func run() {
@@ -85,7 +82,7 @@ public final class PollThread: Sendable {
             let count = epoll_wait(master, &events, CInt(events.count), -1)
             for event in events.prefix(Int(max(count, 0))) {
                 if event.data.u64 == Self.stop { return }
-                polls.withLock { $0[event.data.u64] }?.look()
+                polls.withLock { $0[CInt(event.data.u64)] }?()
             }
         }
     }
