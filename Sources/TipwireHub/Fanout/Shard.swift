@@ -220,15 +220,17 @@ public final class Shard {
             subscriber.delivery.readFailed()
             return
         }
-        log.advance(to: result.bounds)
+        log.advance(prunedAsIn: result.bounds)
         var through = result.through
         var entries = result.entries
         if case .position(let text) = subscriber.subscription.start, !subscriber.hasBegun {
             subscriber.hasBegun = true
-            // The stretch may have been read for someone else a while ago: what it lacks at its end follows, but the head is
-            // where the log ends now.
+            // The stretch may have been read for someone else a while ago, or show more than this node was told of yet: the head
+            // is the further one.
+            let known = log.bounds
             let bounds = LogBounds(
-                epoch: log.epoch, head: log.bounds.head, prunedThrough: result.bounds.prunedThrough)
+                epoch: known.epoch, head: max(known.head, result.bounds.head),
+                prunedThrough: result.bounds.prunedThrough)
             let resumption = Resumption(position: text, log: bounds)
             subscriber.delivery.begin(at: resumption.start)
             subscriber.sink?.resumed(resumption, epoch: log.epoch)

@@ -17,6 +17,7 @@ public final class LogPosition: Sendable {
     /// The log is another one from here on; what was read of the old one moves this no more.
     func replace(with bounds: LogBounds) { state.withLock { $0 = bounds } }
 
+    /// For those who also tell the relay how far the log goes.
     public func advance(to bounds: LogBounds) {
         state.withLock { known in
             guard known.epoch == bounds.epoch else { return }
@@ -24,5 +25,12 @@ public final class LogPosition: Sendable {
                 epoch: known.epoch, head: max(known.head, bounds.head),
                 prunedThrough: max(known.prunedThrough, bounds.prunedThrough))
         }
+    }
+
+    /// For those who have read for themselves: what one of them was told of retention, nobody is told otherwise after it. The head
+    /// stays. Were it moved by a read that saw another node's commit first, the news of that commit would be none any more, and nobody
+    /// would tell the relay.
+    public func advance(prunedAsIn bounds: LogBounds) {
+        advance(to: LogBounds(epoch: bounds.epoch, head: 0, prunedThrough: bounds.prunedThrough))
     }
 }

@@ -8,6 +8,28 @@ import TipwireTestSupport
 
 @Suite("CatchUpReader", .timeLimit(.minutes(1)))
 struct CatchUpReaderTests {
+    @Test("Who resumes behind what another node has just committed has missed nothing, nor makes it old news")
+    func ahead() async throws {
+        try await withStore { store in
+            let hub = try await Hub(store: store, settings: .test(), maxPending: 10)
+            defer { hub.fanout.stop() }
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            try await withServices([hub.reader]) { _ in
+                _ = try await store.commit(
+                    [.receive(page: page.id, drafts: [draft(1), draft(2)], idempotencyKey: nil)], at: noon)
+                for (after, sequences) in [(Int64(1), [Int64(2)]), (2, [])] {
+                    let back = try await hub.listen(
+                        .page(page.id), as: principal(account), from: .position("\(hub.position.epoch)-\(after)"))
+                    #expect(try await back.begun() == Resumption(status: .resumed, start: after))
+                    if after < 2 { try await back.received(through: 2) }
+                    #expect(back.sequences == sequences)
+                }
+                #expect(hub.position.bounds.head == 0)
+            }
+        }
+    }
+
     @Test("However many come back at once, a few read the log at a time, and all are served")
     func workers() async throws {
         try await withHub { hub in

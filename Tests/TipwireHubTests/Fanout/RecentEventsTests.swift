@@ -112,7 +112,7 @@ struct RecentEventsTests {
             try await fannedOut(hub)
             _ = try await hub.store.prune(
                 olderThan: noon.advanced(milliseconds: 1_000_000), keepingBytes: 1 << 30, limit: 3)
-            hub.position.advance(to: try await hub.store.bounds())
+            hub.position.advance(prunedAsIn: try await hub.store.bounds())
             let prunedThrough = hub.position.bounds.prunedThrough
             #expect(prunedThrough == 3)
             let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, 1))

@@ -14,6 +14,15 @@ struct LogPositionTests {
         #expect(position.bounds == LogBounds(epoch: "e", head: 12, prunedThrough: 5))
     }
 
+    @Test("Who has read moves the beginning of the log, never its head")
+    func read() {
+        let position = LogPosition(LogBounds(epoch: "e", head: 10, prunedThrough: 3))
+        position.advance(prunedAsIn: LogBounds(epoch: "e", head: 12, prunedThrough: 5))
+        #expect(position.bounds == LogBounds(epoch: "e", head: 10, prunedThrough: 5))
+        position.advance(prunedAsIn: LogBounds(epoch: "f", head: 12, prunedThrough: 7))
+        #expect(position.bounds == LogBounds(epoch: "e", head: 10, prunedThrough: 5))
+    }
+
     @Test("The epoch is that of the start")
     func epoch() {
         let position = LogPosition(LogBounds(epoch: "e", head: 0, prunedThrough: 0))
