@@ -68,6 +68,50 @@ import TipwireCore
         }
     }
 
+    @Test func `few commits make the write-ahead log longer, and none once it is as long as it gets`() async throws {
+        try await withSQLite { store, path in
+            let scene = try await Scene(store)
+            func lengths(_ commits: Int) async throws -> Set<UInt64> {
+                var lengths: Set<UInt64> = []
+                for _ in 0..<commits {
+                    try await scene.receive([draft()])
+                    // Room is made behind the answer, before the writer does anything else.
+                    try await store.pool.writeWithoutTransaction { _ in }
+                    lengths.insert(try walBytes(path))
+                }
+                return lengths
+            }
+            let first = try await lengths(100)
+            #expect(first.count <= 8, "\(first.sorted())")
+            let pages = try #require(first.max()) / 4_120
+            #expect(pages > 600)
+            let whole = try await lengths(800)
+            #expect(whole.max() == UInt64(WriteAheadRoom.limit), "\(whole.sorted())")
+            #expect(try await lengths(20).count == 1)
+            #expect(try await scene.events(limit: 2_000).count == 920)
+        }
+    }
+
+    @Test func `what was written after the log began anew survives a kill`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("live.db").path
+            let store = try SQLiteStore.open(at: path)
+            let scene = try await Scene(store)
+            try await scene.receive((0..<50).map { _ in draft() })
+            try await store.pool.writeWithoutTransaction { db in _ = try db.checkpoint(.restart) }
+            try await scene.receive([draft()])
+            let copied = folder.appendingPathComponent("killed.db").path
+            for suffix in ["", "-wal"] {
+                try FileManager.default.copyItem(atPath: path + suffix, toPath: copied + suffix)
+            }
+            let reopened = try SQLiteStore.open(at: copied)
+            #expect(try await reopened.bounds() == store.bounds())
+            #expect(try await reopened.events(after: 0, pages: .all, limit: 100).events.count == 51)
+            try await reopened.close()
+            try await store.close()
+        }
+    }
+
     @Test func `the write-ahead log is folded in by close`() async throws {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("tipwire.db").path

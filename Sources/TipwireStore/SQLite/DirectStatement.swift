@@ -23,18 +23,22 @@ struct DirectStatement {
         _ = try step(fill)
     }
 
-    /// The first row's first column, of a statement that answers an integer.
-    func integer(_ fill: (inout Places) -> Void) throws -> Int64? {
+    /// What `read` makes of the first row; nil if there is none.
+    func first<Value>(_ fill: (inout Places) -> Void = { _ in }, _ read: (Columns) throws -> Value) throws -> Value? {
         defer { sqlite3_reset(handle) }
-        return try step(fill) ? sqlite3_column_int64(handle, 0) : nil
+        return try step(fill) ? try read(Columns(handle: handle)) : nil
     }
 
-    /// The same of one that answers text.
-    func text(_ fill: (inout Places) -> Void) throws -> String? {
+    /// What it makes of each row.
+    func all<Value>(_ fill: (inout Places) -> Void = { _ in }, _ read: (Columns) throws -> Value) throws -> [Value] {
         defer { sqlite3_reset(handle) }
-        guard try step(fill), let start = sqlite3_column_text(handle, 0) else { return nil }
-        let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, 0)))
-        return String(decoding: bytes, as: UTF8.self)
+        var values: [Value] = []
+        var isRow = try step(fill)
+        while isRow {
+            values.append(try read(Columns(handle: handle)))
+            isRow = try step()
+        }
+        return values
     }
 
     /// - Returns: whether there is a row.
@@ -42,16 +46,35 @@ struct DirectStatement {
         var places = Places(handle: handle)
         fill(&places)
         precondition(places.filled == sqlite3_bind_parameter_count(handle), "a place of the statement was left empty")
-        if places.status == SQLITE_OK {
-            switch sqlite3_step(handle) {
-            case SQLITE_ROW: return true
-            case SQLITE_DONE: return false
-            case let status: places.status = status
-            }
+        guard places.status == SQLITE_OK else { throw failure(places.status) }
+        return try step()
+    }
+
+    private func step() throws -> Bool {
+        switch sqlite3_step(handle) {
+        case SQLITE_ROW: true
+        case SQLITE_DONE: false
+        case let status: throw failure(status)
         }
-        throw DatabaseError(
-            resultCode: ResultCode(rawValue: places.status),
+    }
+
+    private func failure(_ status: CInt) -> DatabaseError {
+        DatabaseError(
+            resultCode: ResultCode(rawValue: status),
             message: String(cString: sqlite3_errmsg(sqlite3_db_handle(handle))), sql: statement.sql)
+    }
+
+    /// The values of a row, from 0 on, none of which may be NULL.
+    struct Columns {
+        fileprivate let handle: SQLiteStatement
+
+        func integer(_ column: CInt) -> Int64 { sqlite3_column_int64(handle, column) }
+
+        func text(_ column: CInt) -> String {
+            guard let start = sqlite3_column_text(handle, column) else { return "" }
+            let bytes = UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column)))
+            return String(decoding: bytes, as: UTF8.self)
+        }
     }
 
     /// The statement's `?`, one after the other.

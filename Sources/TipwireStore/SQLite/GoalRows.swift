@@ -7,30 +7,36 @@ enum GoalRows: String {
     case pruned = "pruned_goals"
 
     func read(_ db: Database, page: Page.ID) throws -> GoalQueue {
-        let statement = try db.cachedStatement(
-            sql: "SELECT id, description, amount, progress FROM \(rawValue) WHERE page_id = ? ORDER BY position")
-        let rows = try Row.fetchCursor(statement, arguments: [page.rawValue])
-        var goals: [Goal] = []
-        while let row = try rows.next() {
-            let progress: Int = row[3]
-            // The schema holds the progress between 0 and the amount.
-            goals.append(Goal(id: row[0], description: row[1], amountInCents: row[2], progressInCents: progress))
-        }
-        return GoalQueue(goals)
+        let statement = try DirectStatement(
+            db, sql: "SELECT id, description, amount, progress FROM \(rawValue) WHERE page_id = ? ORDER BY position")
+        return GoalQueue(
+            try statement.all {
+                $0.put(page.rawValue)
+            } _: { row in
+                // The schema holds the progress between 0 and the amount.
+                Goal(
+                    id: row.text(0), description: row.text(1), amountInCents: Int(row.integer(2)),
+                    progressInCents: Int(row.integer(3)))
+            })
     }
 
     /// Makes the table say what `queue` says, and touches only what differs from `before`: most changes are a tip's, which
     /// moves one number.
     func write(_ queue: GoalQueue, over before: GoalQueue, _ db: Database, page: Page.ID) throws {
         if queue.goals.map(\.id) == before.goals.map(\.id) {
-            let update = try db.cachedStatement(
+            let update = try DirectStatement(
+                db,
                 sql: """
                     UPDATE \(rawValue) SET description = ?, amount = ?, progress = ? WHERE page_id = ? AND id = ?
                     """)
             for (goal, old) in zip(queue.goals, before.goals) where goal != old {
-                try update.execute(arguments: [
-                    goal.description, goal.amountInCents, goal.progressInCents, page.rawValue, goal.id,
-                ])
+                try update.run {
+                    $0.put(goal.description)
+                    $0.put(goal.amountInCents)
+                    $0.put(goal.progressInCents)
+                    $0.put(page.rawValue)
+                    $0.put(goal.id)
+                }
             }
             return
         }

@@ -3,17 +3,26 @@ import TipwireCore
 
 extension LogRow {
     static func read(_ db: Database) throws -> LogRow {
-        let statement = try db.cachedStatement(
-            sql: "SELECT epoch, head, pruned_through, committed_at, events, bytes FROM log")
-        guard let row = try Row.fetchOne(statement) else { throw DamagedRow(table: "log", problem: "it is empty") }
-        return LogRow(
-            epoch: row[0], head: row[1], prunedThrough: row[2], committedAt: Timestamp(milliseconds: row[3]),
-            events: row[4], bytes: row[5])
+        let statement = try DirectStatement(
+            db, sql: "SELECT epoch, head, pruned_through, committed_at, events, bytes FROM log")
+        let found = try statement.first { row in
+            LogRow(
+                epoch: row.text(0), head: row.integer(1), prunedThrough: row.integer(2),
+                committedAt: Timestamp(milliseconds: row.integer(3)), events: row.integer(4), bytes: row.integer(5))
+        }
+        guard let found else { throw DamagedRow(table: "log", problem: "it is empty") }
+        return found
     }
 
     func write(_ db: Database) throws {
-        try db.cachedStatement(
-            sql: "UPDATE log SET head = ?, pruned_through = ?, committed_at = ?, events = ?, bytes = ?"
-        ).execute(arguments: [head, prunedThrough, committedAt.milliseconds, events, bytes])
+        try DirectStatement(
+            db, sql: "UPDATE log SET head = ?, pruned_through = ?, committed_at = ?, events = ?, bytes = ?"
+        ).run {
+            $0.put(head)
+            $0.put(prunedThrough)
+            $0.put(committedAt.milliseconds)
+            $0.put(events)
+            $0.put(bytes)
+        }
     }
 }

@@ -39,7 +39,7 @@ extension SQLiteLogTables {
     func readLog() throws -> LogRow { try LogRow.read(db) }
 
     func page(_ id: Page.ID) throws -> (label: PageLabel, goals: GoalQueue)? {
-        guard let text = try findPage.text({ $0.put(id.rawValue) }) else { return nil }
+        guard let text = try findPage.first({ $0.put(id.rawValue) }, { $0.text(0) }) else { return nil }
         // The schema holds a currency's code to three letters.
         guard let currency = Currency(code: String(text.dropFirst().prefix(3))),
             let slug = Slug(String(text.dropFirst(4)))
@@ -49,9 +49,11 @@ extension SQLiteLogTables {
     }
 
     func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        let found = try findTip.integer {
+        let found = try findTip.first {
             $0.put(page.rawValue)
             $0.put(id.text)
+        } _: {
+            $0.integer(0)
         }
         guard let sequence = found else { return nil }
         let statement = try db.cachedStatement(sql: "SELECT \(TipRow.columns) FROM tips WHERE last_sequence = ?")
@@ -59,9 +61,11 @@ extension SQLiteLogTables {
     }
 
     func tip(key: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        let id = try findKey.text {
+        let id = try findKey.first {
             $0.put(page.rawValue)
             $0.put(key.text)
+        } _: {
+            $0.text(0)
         }
         return try id.flatMap(TipIdentifier.init).flatMap { try tip($0, of: page) }
     }
