@@ -3,8 +3,9 @@ public enum PublicID {
     /// 24 characters of `[a-z0-9]`, the first a letter: the shape of a tip's id. 123 random bits.
     public static func random() -> String {
         String(unsafeUninitializedCapacity: length) { bytes in
-            bytes[0] = UInt8(ascii: "a") + UInt8.random(in: 0..<26)
-            fill(bytes[1..<length])
+            var chance = Chance(draws: 4)
+            bytes[0] = UInt8(ascii: "a") + UInt8.random(in: 0..<26, using: &chance)
+            fill(bytes[1..<length], by: &chance)
             return length
         }
     }
@@ -13,15 +14,18 @@ public enum PublicID {
     ///
     /// An index takes such ones in at its end. Random ones go each into another of its pages, and every page that a commit
     /// changes is written whole.
-    public static func ordered(at time: Timestamp) -> String {
+    public static func ordered(at time: Timestamp, by chance: inout Chance) -> String {
         String(unsafeUninitializedCapacity: length) { bytes in
             bytes[0] = UInt8(ascii: "t")
             var rest = UInt64(max(0, time.milliseconds))
             for index in (1...8).reversed() { bytes[index] = digit(&rest) }
-            fill(bytes[9..<length])
+            fill(bytes[9..<length], by: &chance)
             return length
         }
     }
+
+    /// Draws of chance that an ordered one takes.
+    public static let orderedDraws = 2
 
     private static let length = 24
 
@@ -32,13 +36,13 @@ public enum PublicID {
         return digits.utf8Start[Int(number % 36)]
     }
 
-    private static func fill(_ bytes: Slice<UnsafeMutableBufferPointer<UInt8>>) {
+    private static func fill(_ bytes: Slice<UnsafeMutableBufferPointer<UInt8>>, by chance: inout Chance) {
         var bytes = bytes
-        // Eight characters of one draw: a draw is a system call, and 36 to the 8th is so far below 2 to the 64th that
-        // no character is noticeably likelier than another.
+        // Eight characters of one draw: 36 to the 8th is so far below 2 to the 64th that no character is noticeably likelier than
+        // another.
         var rest: UInt64 = 0
         for (count, index) in bytes.indices.enumerated() {
-            if count % 8 == 0 { rest = .random(in: 0...UInt64.max) }
+            if count % 8 == 0 { rest = chance.next() }
             bytes[index] = digit(&rest)
         }
     }

@@ -24,34 +24,42 @@ extension Timestamp: CustomStringConvertible {
     /// `2024-03-13T18:02:33.743Z`: RFC 3339, UTC, always three fraction digits. What lies outside the years that four digits can
     /// write is told as the first or last of them.
     public var description: String {
+        String(unsafeUninitializedCapacity: Self.textBytes) { bytes in
+            write(to: bytes.baseAddress!)
+            return Self.textBytes
+        }
+    }
+
+    /// Bytes of a description.
+    public static let textBytes = 24
+
+    /// Writes a description's `textBytes`.
+    public func write(to bytes: UnsafeMutablePointer<UInt8>) {
         let milliseconds = min(max(self, Self.firstOfYear0), Self.lastOfYear9999).milliseconds
         let days = milliseconds.flooredQuotient(86_400_000)
         let inDay = Int(milliseconds - days * 86_400_000)
         let date = CivilDate(daysSinceEpoch: days)
-        return String(unsafeUninitializedCapacity: 24) { bytes in
-            func digits(_ value: Int, at offset: Int, count: Int) {
-                var rest = value
-                for index in stride(from: offset + count - 1, through: offset, by: -1) {
-                    bytes[index] = UInt8(ascii: "0") + UInt8(rest % 10)
-                    rest /= 10
-                }
+        func digits(_ value: Int, at offset: Int, count: Int) {
+            var rest = value
+            for index in stride(from: offset + count - 1, through: offset, by: -1) {
+                bytes[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
             }
-            digits(date.year, at: 0, count: 4)
-            bytes[4] = UInt8(ascii: "-")
-            digits(date.month, at: 5, count: 2)
-            bytes[7] = UInt8(ascii: "-")
-            digits(date.day, at: 8, count: 2)
-            bytes[10] = UInt8(ascii: "T")
-            digits(inDay / 3_600_000, at: 11, count: 2)
-            bytes[13] = UInt8(ascii: ":")
-            digits(inDay / 60_000 % 60, at: 14, count: 2)
-            bytes[16] = UInt8(ascii: ":")
-            digits(inDay / 1_000 % 60, at: 17, count: 2)
-            bytes[19] = UInt8(ascii: ".")
-            digits(inDay % 1_000, at: 20, count: 3)
-            bytes[23] = UInt8(ascii: "Z")
-            return 24
         }
+        digits(date.year, at: 0, count: 4)
+        bytes[4] = UInt8(ascii: "-")
+        digits(date.month, at: 5, count: 2)
+        bytes[7] = UInt8(ascii: "-")
+        digits(date.day, at: 8, count: 2)
+        bytes[10] = UInt8(ascii: "T")
+        digits(inDay / 3_600_000, at: 11, count: 2)
+        bytes[13] = UInt8(ascii: ":")
+        digits(inDay / 60_000 % 60, at: 14, count: 2)
+        bytes[16] = UInt8(ascii: ":")
+        digits(inDay / 1_000 % 60, at: 17, count: 2)
+        bytes[19] = UInt8(ascii: ".")
+        digits(inDay % 1_000, at: 20, count: 3)
+        bytes[23] = UInt8(ascii: "Z")
     }
 }
 

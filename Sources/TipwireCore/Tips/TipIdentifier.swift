@@ -20,7 +20,15 @@ public struct TipIdentifier: Hashable, Sendable, CustomStringConvertible {
     public static func random() -> TipIdentifier { TipIdentifier(PublicID.random())! }
 
     /// For a tip that came without one.
-    public static func new(at time: Timestamp) -> TipIdentifier { TipIdentifier(PublicID.ordered(at: time))! }
+    public static func new(at time: Timestamp) -> TipIdentifier {
+        var chance = Chance(draws: PublicID.orderedDraws)
+        return new(at: time, by: &chance)
+    }
+
+    /// The same for one of many.
+    public static func new(at time: Timestamp, by chance: inout Chance) -> TipIdentifier {
+        TipIdentifier(PublicID.ordered(at: time, by: &chance))!
+    }
 
     public var description: String { text }
 

@@ -57,7 +57,7 @@ struct AccountsController: Sendable {
         return Answer.json(.created) { writer in
             writer.beginObject()
             writer.member("url", link.url)
-            writer.member("expiresAt", link.expiresAt.description)
+            writer.member("expiresAt", link.expiresAt)
             writer.endObject()
         }
     }

@@ -88,7 +88,7 @@ enum DirectoryObject {
         writer.beginArray()
         for name in page.members.compactMap({ view.account($0)?.name.text }).sorted() { writer.value(name) }
         writer.endArray()
-        writer.member("createdAt", page.createdAt.description)
+        writer.member("createdAt", page.createdAt)
         writer.endObject()
     }
 
@@ -96,7 +96,7 @@ enum DirectoryObject {
         writer.beginObject()
         writer.member("id", account.publicID)
         writer.member("name", account.name.text)
-        writer.member("createdAt", account.createdAt.description)
+        writer.member("createdAt", account.createdAt)
         writer.endObject()
     }
 
@@ -123,9 +123,9 @@ enum DirectoryObject {
             writer.null()
         }
         writer.member("account", view.account(key.account)?.name.text)
-        writer.member("createdAt", key.createdAt.description)
-        writer.member("expiresAt", key.expiresAt?.description)
-        if plaintext == nil { writer.member("lastUsedAt", lastUsedAt?.description) }
+        writer.member("createdAt", key.createdAt)
+        writer.member("expiresAt", key.expiresAt)
+        if plaintext == nil { writer.member("lastUsedAt", lastUsedAt) }
         writer.endObject()
     }
 }

@@ -73,7 +73,7 @@ struct ConnectionsController: Sendable {
             writer.member("keyName", String?.none)
         }
         writer.member("remoteAddress", connection.remoteAddress)
-        writer.member("connectedAt", connection.connectedAt.description)
+        writer.member("connectedAt", connection.connectedAt)
         writer.member("deliveries", connection.deliveries)
         writer.member("lagEvents", connection.lagEvents)
         writer.member("lagBytes", connection.lagBytes)

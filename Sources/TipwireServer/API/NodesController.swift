@@ -20,7 +20,7 @@ struct NodesController: Sendable {
         writer.member("name", report.name)
         writer.member("version", report.version)
         writer.member("url", report.url)
-        writer.member("startedAt", report.startedAt.description)
+        writer.member("startedAt", report.startedAt)
         writer.member("isDraining", report.isDraining)
         writer.member("sendsWebhooks", node.isSender)
         writer.key("connections")

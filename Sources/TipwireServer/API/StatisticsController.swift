@@ -74,7 +74,7 @@ struct StatisticsController: Sendable {
                 writer.member("id", completed.completion.goal)
                 writer.member("description", completed.completion.name)
                 writer.member("amountInCents", completed.completion.targetInCents)
-                writer.member("completedAt", completed.time.description)
+                writer.member("completedAt", completed.time)
                 writer.endObject()
             }
             writer.endArray()

@@ -196,7 +196,7 @@ struct TipsController: Sendable {
                     writer.member("callback", delivery.callback)
                     writer.member("state", delivery.state)
                     writer.member("attempts", delivery.attempts)
-                    writer.member("createdAt", delivery.createdAt.description)
+                    writer.member("createdAt", delivery.createdAt)
                     writer.endObject()
                 }
                 writer.endArray()

@@ -37,8 +37,8 @@ struct OverlaysController: Sendable {
             writer.member("key", key?.name)
             writer.member("isConnected", present[screen.place] != nil)
             writer.member("connectedAt", present[screen.place]?.description)
-            writer.member("lastSeenAt", screen.lastSeenAt.description)
-            writer.member("lastShownAt", screen.lastShownAt?.description)
+            writer.member("lastSeenAt", screen.lastSeenAt)
+            writer.member("lastShownAt", screen.lastShownAt)
             writer.endObject()
         }
     }
@@ -124,8 +124,8 @@ enum ReceiptObject {
             writer.beginObject()
             writer.member("screen", receipt.screen.text)
             writer.member("kind", receipt.kind.rawValue)
-            writer.member("receivedAt", receipt.receivedAt.description)
-            writer.member("shownAt", receipt.shownAt?.description)
+            writer.member("receivedAt", receipt.receivedAt)
+            writer.member("shownAt", receipt.shownAt)
             writer.endObject()
         }
         writer.endArray()

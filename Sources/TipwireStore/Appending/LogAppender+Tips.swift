@@ -52,9 +52,10 @@ extension LogAppender {
         var decisions: [Decision] = []
         decisions.reserveCapacity(drafts.count)
         var firsts: [TipIdentifier: Int] = [:]
+        var chance = Chance(draws: drafts.count * PublicID.orderedDraws)
         for (index, draft) in drafts.enumerated() {
             guard let id = draft.id else {
-                decisions.append(.add(.new(at: time)))
+                decisions.append(.add(.new(at: time, by: &chance)))
                 continue
             }
             if let first = firsts[id] {

@@ -14,7 +14,7 @@ public enum EventHookMessage {
                 writer.member("message", tip.message.isEmpty ? nil : tip.message)
                 writer.member("isAnonymous", tip.isAnonymous)
                 GoalEventMembers.write(standing, to: &writer)
-                writer.member("timestamp", tip.processedAt.description)
+                writer.member("timestamp", tip.processedAt)
             }
         case .goalCompleted(let completion):
             return message("tip:goal-completed") { GoalEventMembers.write(completion, to: &$0) }

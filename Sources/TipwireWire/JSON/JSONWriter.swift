@@ -1,4 +1,5 @@
 import NIOCore
+import TipwireCore
 
 /// Writes one JSON text, front to back, into a buffer that can go out as it is.
 ///
@@ -14,10 +15,12 @@ import NIOCore
 ///     json.endArray()
 ///     json.endObject()
 ///     let bytes = json.finish()
-public struct JSONWriter: Sendable {
-    /// What has been written so far. An array, because a text is made of many small pieces and an array takes those at a third
-    /// of what a `ByteBuffer` does; the one copy at the end costs less than that.
-    private var bytes: [UInt8] = []
+public struct JSONWriter: ~Copyable {
+    /// What has been written so far. Memory of its own, because a text is made of many small pieces: for each an array looks whether
+    /// it is the only holder of its bytes, and a `ByteBuffer` at more than that. The one copy at the end costs less.
+    private var bytes: UnsafeMutablePointer<UInt8>
+    private var count = 0
+    private var capacity: Int
 
     /// A comma stands between a value and what follows it in the same container; after an opening bracket or a
     /// name there is none. So the last thing written decides alone, and nesting needs no stack.
@@ -27,33 +30,63 @@ public struct JSONWriter: Sendable {
     private var depth = 0
 
     public init(capacity: Int) {
-        bytes.reserveCapacity(capacity)
+        self.capacity = max(capacity, 16)
+        bytes = .allocate(capacity: self.capacity)
     }
+
+    deinit { bytes.deallocate() }
 
     /// The text, complete. To leave a container open is a mistake in the program.
     public consuming func finish() -> ByteBuffer {
         precondition(depth == 0, "a JSON container was left open")
-        return ByteBuffer(bytes: bytes)
+        var buffer = ByteBufferAllocator().buffer(capacity: count)
+        buffer.writeBytes(UnsafeRawBufferPointer(start: bytes, count: count))
+        return buffer
     }
+
+    /// Where the next `length` bytes go. Whoever asks writes at most these, and adds to `count` what it wrote.
+    @inline(__always)
+    private mutating func place(_ length: Int) -> UnsafeMutablePointer<UInt8> {
+        if capacity - count < length { grow(by: length) }
+        return bytes + count
+    }
+
+    @inline(never)
+    private mutating func grow(by length: Int) {
+        capacity = max(2 * capacity, count + length)
+        let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        moved.update(from: bytes, count: count)
+        bytes.deallocate()
+        bytes = moved
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        place(1).pointee = byte
+        count += 1
+    }
+
+    private mutating func append(_ text: UnsafeBufferPointer<UInt8>) {
+        guard let start = text.baseAddress else { return }
+        place(text.count).update(from: start, count: text.count)
+        count += text.count
+    }
+
+    private mutating func append(_ text: StaticString) { text.withUTF8Buffer { append($0) } }
 
     private mutating func separate() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        if needsComma { append(UInt8(ascii: ",")) }
         needsComma = true
-    }
-
-    private mutating func append(_ text: StaticString) {
-        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
     private mutating func begin(_ bracket: UInt8) {
         separate()
-        bytes.append(bracket)
+        append(bracket)
         needsComma = false
         depth += 1
     }
 
     private mutating func end(_ bracket: UInt8) {
-        bytes.append(bracket)
+        append(bracket)
         needsComma = true
         depth -= 1
     }
@@ -73,10 +106,20 @@ extension JSONWriter {
         assert(
             name.withUTF8Buffer { Self.firstEscape(in: $0, from: 0) } == name.utf8CodeUnitCount,
             "write this name with key(String)")
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        append(name)
-        append("\":")
+        name.withUTF8Buffer { name in
+            // In one go: there is one before nearly every value.
+            var end = place(name.count + 4)
+            if needsComma {
+                end.pointee = UInt8(ascii: ",")
+                end += 1
+            }
+            end.pointee = UInt8(ascii: "\"")
+            if let start = name.baseAddress { (end + 1).update(from: start, count: name.count) }
+            end += name.count + 1
+            end[0] = UInt8(ascii: "\"")
+            end[1] = UInt8(ascii: ":")
+            count = end + 2 - bytes
+        }
         needsComma = false
     }
 
@@ -84,7 +127,7 @@ extension JSONWriter {
     @_disfavoredOverload
     public mutating func key(_ name: String) {
         writeQuoted(name)
-        bytes.append(UInt8(ascii: ":"))
+        append(UInt8(ascii: ":"))
         needsComma = false
     }
 }
@@ -111,18 +154,31 @@ extension JSONWriter {
     }
 
     private mutating func appendDigits(of integer: Int64) {
-        if integer < 0 { bytes.append(UInt8(ascii: "-")) }
         var rest = integer.magnitude
         // Twenty digits are the most that 64 bits have; they come from behind.
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-            var start = 20
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
+            var start = 21
             repeat {
                 start -= 1
                 digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
                 rest /= 10
             } while rest > 0
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[start...]))
+            if integer < 0 {
+                start -= 1
+                digits[start] = UInt8(ascii: "-")
+            }
+            append(UnsafeBufferPointer(rebasing: digits[start...]))
         }
+    }
+
+    /// As its description.
+    public mutating func value(_ time: Timestamp) {
+        separate()
+        let end = place(Timestamp.textBytes + 2)
+        end[0] = UInt8(ascii: "\"")
+        time.write(to: end + 1)
+        end[Timestamp.textBytes + 1] = UInt8(ascii: "\"")
+        count += Timestamp.textBytes + 2
     }
 
     public mutating func value(_ bool: Bool) {
@@ -138,19 +194,20 @@ extension JSONWriter {
     /// A value that is JSON already. It is not looked at.
     public mutating func raw(_ json: ByteBuffer) {
         separate()
-        json.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
+        json.withUnsafeReadableBytes { append($0.assumingMemoryBound(to: UInt8.self)) }
     }
 
     /// A value that is JSON already. It is not looked at.
     public mutating func raw(_ json: [UInt8]) {
         separate()
-        bytes.append(contentsOf: json)
+        json.withUnsafeBufferPointer { append($0) }
     }
 
     /// A value that is JSON already. It is not looked at.
     public mutating func raw(_ json: String) {
         separate()
-        bytes.append(contentsOf: json.utf8)
+        var json = json
+        json.withUTF8 { append($0) }
     }
 }
 
@@ -193,6 +250,17 @@ extension JSONWriter {
         key(name)
         self.value(value)
     }
+
+    public mutating func member(_ name: StaticString, _ time: Timestamp) {
+        key(name)
+        value(time)
+    }
+
+    /// The member is there in any case; without a time it is `null`.
+    public mutating func member(_ name: StaticString, _ time: Timestamp?) {
+        key(name)
+        if let time { value(time) } else { null() }
+    }
 }
 
 // MARK: - Escapes
@@ -200,18 +268,18 @@ extension JSONWriter {
 extension JSONWriter {
     private mutating func writeQuoted(_ string: String) {
         separate()
-        bytes.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
         var string = string
         string.withUTF8 { utf8 in
             var start = 0
             while start < utf8.count {
                 let end = Self.firstEscape(in: utf8, from: start)
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[start..<end]))
+                append(UnsafeBufferPointer(rebasing: utf8[start..<end]))
                 guard end < utf8.count else { return }
                 start = end + writeEscape(of: utf8, at: end)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
     }
 
     /// Where the next character stands that may not stand for itself, or the end.
@@ -246,7 +314,7 @@ extension JSONWriter {
         case let control:
             append(control < 0x10 ? "\\u000" : "\\u001")
             let digit = control & 0x0F
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
         }
         return 1
     }

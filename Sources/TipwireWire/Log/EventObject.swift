@@ -7,7 +7,7 @@ public enum EventObject {
         writer.member("cursor", Cursor(epoch: epoch, sequence: event.sequence).description)
         writer.member("type", event.body.kind.rawValue)
         writer.member("page", page.slug.text)
-        writer.member("time", event.time.description)
+        writer.member("time", event.time)
         writer.key("data")
         EventData.write(event.body, page: page, to: &writer)
         writer.endObject()

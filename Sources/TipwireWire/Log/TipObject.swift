@@ -25,8 +25,8 @@ public enum TipObject {
         writer.member("netAmountInCents", tip.netAmountInCents)
         writer.member("currency", page.currency.code)
         writer.member("isAnonymous", tip.isAnonymous)
-        writer.member("createdAt", tip.createdAt.description)
-        writer.member("processedAt", tip.processedAt.description)
-        writer.member("refundedAt", tip.refundedAt?.description)
+        writer.member("createdAt", tip.createdAt)
+        writer.member("processedAt", tip.processedAt)
+        writer.member("refundedAt", tip.refundedAt)
     }
 }

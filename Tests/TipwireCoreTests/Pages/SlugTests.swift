@@ -52,7 +52,8 @@ struct PublicIDTests {
     func ordered() {
         let times = [0, 35, 36, 1_772_366_400_000, 1_772_366_400_001, 2_821_109_907_455].map(
             Timestamp.init(milliseconds:))
-        let ids = times.map { time in (0..<50).map { _ in PublicID.ordered(at: time) } }
+        var chance = Chance(draws: 7)
+        let ids = times.map { time in (0..<50).map { _ in PublicID.ordered(at: time, by: &chance) } }
         for id in ids.joined() { #expect(id.wholeMatch(of: /t[a-z0-9]{23}/) != nil, "\(id)") }
         for (earlier, later) in zip(ids, ids.dropFirst()) { #expect(earlier.max()! < later.min()!) }
         #expect(Set(ids.joined()).count == 300)

@@ -1,5 +1,6 @@
 import NIOCore
 import Testing
+import TipwireCore
 import TipwireTestSupport
 
 @testable import TipwireWire
@@ -20,6 +21,8 @@ import TipwireTestSupport
             json.member("int", -5)
             json.member("long", Int64.min)
             json.member("yes", true)
+            json.member("then", Timestamp(milliseconds: 1_710_352_953_743))
+            json.member("never", nil as Timestamp?)
             json.key("list")
             json.beginArray()
             json.value(1)
@@ -39,6 +42,7 @@ import TipwireTestSupport
         }
         #expect(
             text == #"{"type":"x","none":null,"some":"y","int":-5,"long":-9223372036854775808,"yes":true,"#
+                + #""then":"2024-03-13T18:02:33.743Z","never":null,"#
                 + #""list":[1,null,{},[],false,1.50],"na\"me":{},"bytes":[ ]}"#)
     }
 
