@@ -75,16 +75,14 @@ import TipwireCore
                 var lengths: Set<UInt64> = []
                 for _ in 0..<commits {
                     try await scene.receive([draft()])
-                    // Room is made behind the answer, before the writer does anything else.
-                    try await store.pool.writeWithoutTransaction { _ in }
                     lengths.insert(try walBytes(path))
                 }
                 return lengths
             }
             let first = try await lengths(100)
-            #expect(first.count <= 8, "\(first.sorted())")
-            let pages = try #require(first.max()) / 4_120
-            #expect(pages > 600)
+            // One that finds no room makes the file longer, and the next one makes room.
+            #expect(first.count <= 16, "\(first.sorted())")
+            #expect(try #require(first.max()) > 500 * 4_120)
             let whole = try await lengths(800)
             #expect(whole.max() == UInt64(WriteAheadRoom.limit), "\(whole.sorted())")
             #expect(try await lengths(20).count == 1)

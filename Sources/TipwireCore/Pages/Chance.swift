@@ -1,7 +1,9 @@
 import Glibc
 
 /// The system's own chance, which nobody can guess, fetched for several draws at once: each time is a system call.
-public struct Chance: RandomNumberGenerator {
+///
+/// Can't be copied: a copy would draw the same once more.
+public struct Chance: ~Copyable {
     /// Draws of one fetch at most: the system gives 256 bytes at a time.
     private static let most = 32
 
@@ -11,11 +13,12 @@ public struct Chance: RandomNumberGenerator {
     /// - Parameter draws: how many there will be, as far as one knows.
     public init(draws: Int) { self.draws = min(max(draws, 1), Self.most) }
 
-    public mutating func next() -> UInt64 {
+    public mutating func draw() -> UInt64 {
         if let draw = waiting.popLast() { return draw }
-        waiting = Array(unsafeUninitializedCapacity: draws) { buffer, count in
-            let bytes = UnsafeMutableRawBufferPointer(buffer)
-            precondition(getentropy(bytes.baseAddress!, bytes.count) == 0, "the system has no chance to give")
+        waiting = Array(unsafeUninitializedCapacity: draws) { [draws] buffer, count in
+            guard getentropy(buffer.baseAddress!, draws * MemoryLayout<UInt64>.size) == 0 else {
+                fatalError("the system has no chance to give")
+            }
             count = draws
         }
         return waiting.removeLast()

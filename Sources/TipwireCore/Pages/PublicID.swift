@@ -4,7 +4,7 @@ public enum PublicID {
     public static func random() -> String {
         String(unsafeUninitializedCapacity: length) { bytes in
             var chance = Chance(draws: 4)
-            bytes[0] = UInt8(ascii: "a") + UInt8.random(in: 0..<26, using: &chance)
+            bytes[0] = UInt8(ascii: "a") + UInt8(chance.draw() % 26)
             fill(bytes[1..<length], by: &chance)
             return length
         }
@@ -42,7 +42,7 @@ public enum PublicID {
         // another.
         var rest: UInt64 = 0
         for (count, index) in bytes.indices.enumerated() {
-            if count % 8 == 0 { rest = chance.next() }
+            if count % 8 == 0 { rest = chance.draw() }
             bytes[index] = digit(&rest)
         }
     }

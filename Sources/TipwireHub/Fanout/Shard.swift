@@ -220,20 +220,24 @@ public final class Shard {
             subscriber.delivery.readFailed()
             return
         }
-        log.advance(prunedAsIn: result.bounds)
+        log.saw(result.bounds)
+        let seen = log.seen
+        guard result.bounds.epoch == seen.epoch else {
+            // Another log has taken its place meanwhile: whoever listens is about to be cut.
+            subscriber.delivery.readFailed()
+            return
+        }
         var through = result.through
         var entries = result.entries
         if case .position(let text) = subscriber.subscription.start, !subscriber.hasBegun {
             subscriber.hasBegun = true
             // The stretch may have been read for someone else a while ago, or show more than this node was told of yet: the head
             // is the further one.
-            let known = log.bounds
             let bounds = LogBounds(
-                epoch: known.epoch, head: max(known.head, result.bounds.head),
-                prunedThrough: result.bounds.prunedThrough)
+                epoch: seen.epoch, head: seen.head, prunedThrough: result.bounds.prunedThrough)
             let resumption = Resumption(position: text, log: bounds)
             subscriber.delivery.begin(at: resumption.start)
-            subscriber.sink?.resumed(resumption, epoch: log.epoch)
+            subscriber.sink?.resumed(resumption, epoch: seen.epoch)
             if resumption.status == .reset {
                 entries = []
                 through = resumption.start

@@ -66,7 +66,7 @@ public struct Retention: Service {
         }
         guard removed > 0 else { return }
         metrics.eventsPruned.add(removed)
-        position.advance(prunedAsIn: try await store.bounds())
+        position.saw(try await store.bounds())
         logger.info("retention removed events from the log", metadata: ["events": "\(removed)"])
     }
 }

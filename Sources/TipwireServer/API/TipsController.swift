@@ -236,7 +236,7 @@ struct TipsController: Sendable {
         // Judged by the bounds of the very snapshot that was read: retention may pass in between.
         let start = since == nil ? 0 : since.flatMap { Cursor($0) }?.sequence ?? position.bounds.head
         var slice = try await store.events(after: start, pages: .some([page.id]), limit: limit)
-        position.advance(prunedAsIn: slice.bounds)
+        position.saw(slice.bounds)
         let resumption =
             switch since {
             case nil: Resumption(status: .resumed, start: slice.bounds.prunedThrough)

@@ -49,14 +49,20 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         var awaitsContinue = false
     }
 
-    /// A tip on its short way.
-    private struct Visit {
+    /// A tip on its short way. An object, because the state is looked at for each part of a request, which copies it.
+    private final class Visit {
         let head: HTTPRequestHead
         let admitted: TipDoor.Visit
         var body = ByteBuffer()
         var isReceived = false
         /// The connection ends with this answer.
         var isLast: Bool
+
+        init(head: HTTPRequestHead, admitted: TipDoor.Visit, isLast: Bool) {
+            self.head = head
+            self.admitted = admitted
+            self.isLast = isLast
+        }
     }
 
     private let front: FrontContext
@@ -145,11 +151,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             }
         case (.visiting(let visit), _) where visit.isReceived:
             hold(part)
-        case (.visiting(var visit), .body(var piece)):
-            // A copy of the state's would be written to.
-            state = .done
+        case (.visiting(let visit), .body(var piece)):
             if visit.body.readableBytes == 0 { visit.body = piece } else { visit.body.writeBuffer(&piece) }
-            state = .visiting(visit)
         case (.visiting(let visit), .end):
             submit(visit, context: context)
         case (.opening(let head), .end):
@@ -207,16 +210,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func submit(_ visit: Visit, context: ChannelHandlerContext) {
         expect(within: nil, context: context)
-        var received = visit
-        received.isReceived = true
-        state = .visiting(received)
+        visit.isReceived = true
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         if let door = front.tips {
-            let isTaken = door.receive(visit.body, of: visit.admitted) { outcome in
+            let admitted = visit.admitted
+            let isTaken = door.receive(visit.body, of: admitted) { outcome in
                 // The answer is written here and not there: the thread that commits has the next commit to see to.
                 bound.eventLoop.execute {
                     let (gate, context) = bound.value
-                    gate.visited(door.answer(to: outcome, visit.admitted), context: context)
+                    gate.visited(door.answer(to: outcome, admitted), context: context)
                 }
             }
             if isTaken { return }
@@ -465,10 +467,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             state = .busy(exchange)
         case .visiting(let visit) where !visit.isReceived:
             answer(HeadCheck.refusal(for: fault), context: context)
-        case .visiting(var visit):
+        case .visiting(let visit):
             visit.isLast = true
             held = []
-            state = .visiting(visit)
         case .deciding:
             context.close(promise: nil)
         case .done:

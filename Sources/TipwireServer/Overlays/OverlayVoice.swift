@@ -37,7 +37,7 @@ struct OverlayVoice: SocketVoice {
     /// Whether an alert box speaks of an event that there is: nobody else shows alerts, and what is to come, or was in another
     /// history, nobody has seen.
     private func isOurs(_ cursor: Cursor) -> Bool {
-        isOfThisLog(cursor) && cursor.sequence <= position.bounds.head
+        isOfThisLog(cursor) && cursor.sequence <= position.seen.head
     }
 
     private func isOfThisLog(_ cursor: Cursor) -> Bool {

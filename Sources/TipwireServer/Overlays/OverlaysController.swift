@@ -36,7 +36,7 @@ struct OverlaysController: Sendable {
             let key = screen.key.flatMap(view.key).flatMap { call.principal.mayManage($0) ? $0 : nil }
             writer.member("key", key?.name)
             writer.member("isConnected", present[screen.place] != nil)
-            writer.member("connectedAt", present[screen.place]?.description)
+            writer.member("connectedAt", present[screen.place])
             writer.member("lastSeenAt", screen.lastSeenAt)
             writer.member("lastShownAt", screen.lastShownAt)
             writer.endObject()

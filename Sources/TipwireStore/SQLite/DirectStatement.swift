@@ -4,7 +4,7 @@ import NIOCore
 
 /// A prepared statement whose values go straight into SQLite's places.
 ///
-/// For the few that run once for each tip: GRDB boxes every value, checks the list of them and tells its observers, which takes
+/// For those that run for each tip or each commit: GRDB boxes every value, checks the list of them and tells its observers, which takes
 /// longer than the insert itself. Everything else is written in GRDB's terms. One SQL text is run either in this way or in
 /// GRDB's, never in both: each leaves the statement as it needs it.
 struct DirectStatement {

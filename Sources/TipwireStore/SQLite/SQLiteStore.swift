@@ -79,7 +79,12 @@ public final class SQLiteStore: Store, Sendable {
 extension SQLiteStore {
     /// Runs `body` on one committed snapshot.
     func read<T: Sendable>(_ body: @Sendable (Database) throws -> T) async throws -> T {
-        try await pool.read(body)
+        do {
+            return try await pool.read(body)
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_INTERRUPT {
+            // That is how a cancelled task ends what it reads.
+            throw CancellationError()
+        }
     }
 
     /// Runs `body` in one transaction, which is kept, synced to disk, when it returns, and undone when it throws.
@@ -96,27 +101,26 @@ extension SQLiteStore {
         _ body: @escaping @Sendable (Database) throws -> T, answer: @escaping @Sendable (Result<T, any Error>) -> Void
     ) {
         pool.asyncWriteWithoutTransaction { db in
-            answer(Result { try Self.transaction(db, body) })
-            self.room.withLock { $0.keep(db) }
+            answer(Result { try self.transaction(db, body) })
         }
     }
 
-    private static func transaction<T>(_ db: Database, _ body: (Database) throws -> T) throws -> T {
+    private func transaction<T>(_ db: Database, _ body: (Database) throws -> T) throws -> T {
         do {
-            // Prepared once. GRDB's own transactions have SQLite read these words anew each time, which for a single tip is as much as
-            // an insert.
+            // Prepared once. GRDB's own transactions have SQLite read these words anew each time, which for a single tip is as
+            // much as an insert. Nor do they watch here for one that SQLite undoes by itself: no body goes on after an error.
             try db.cachedStatement(sql: "BEGIN IMMEDIATE TRANSACTION").execute()
             do {
+                room.withLock { $0.keep(db) }
                 let result = try body(db)
                 try db.cachedStatement(sql: "COMMIT TRANSACTION").execute()
                 return result
             } catch {
-                // SQLite undoes some of those that fail by itself.
-                if db.isInsideTransaction { try db.rollback() }
+                try? db.rollback()
                 throw error
             }
         } catch let error as DatabaseError {
-            throw fault(error) ?? error
+            throw Self.fault(error) ?? error
         }
     }
 

@@ -9,8 +9,8 @@ import GRDBSQLite
 /// what is there. Once the log has been filled and folded in for the first time SQLite itself begins at its start again, and it
 /// doesn't grow any more.
 ///
-/// Touched on the writer's queue only, between transactions: what is written here at the file's end would else overwrite what a
-/// commit puts there.
+/// Made at the beginning of a transaction, whose lock keeps everybody else, in other processes too, from writing there:
+/// behind the file's end is where the next one to commit puts its pages.
 struct WriteAheadRoom {
     /// Bytes that the file is made longer by: as many as it has, within these bounds.
     static let step = 64 * 1024...1024 * 1024
@@ -22,7 +22,8 @@ struct WriteAheadRoom {
     /// How long the file was when last seen.
     private var length: Int64 = 0
 
-    /// Makes room if the last commit had none. That it fails, on a full disk for one, is no harm: the next commit is told.
+    /// Makes room if the file has become longer since the last look, and so has none left. That it fails, on a full disk for
+    /// one, is no harm: the commit is told.
     mutating func keep(_ db: Database) {
         guard let file = Self.log(of: db), let methods = file.pointee.pMethods?.pointee else { return }
         var now: Int64 = 0

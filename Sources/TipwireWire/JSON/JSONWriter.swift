@@ -155,7 +155,7 @@ extension JSONWriter {
 
     private mutating func appendDigits(of integer: Int64) {
         var rest = integer.magnitude
-        // Twenty digits are the most that 64 bits have; they come from behind.
+        // Twenty digits are the most that 64 bits have, and a sign; they come from behind.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
             var start = 21
             repeat {

@@ -112,7 +112,7 @@ struct RecentEventsTests {
             try await fannedOut(hub)
             _ = try await hub.store.prune(
                 olderThan: noon.advanced(milliseconds: 1_000_000), keepingBytes: 1 << 30, limit: 3)
-            hub.position.advance(prunedAsIn: try await hub.store.bounds())
+            hub.position.saw(try await hub.store.bounds())
             let prunedThrough = hub.position.bounds.prunedThrough
             #expect(prunedThrough == 3)
             let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, 1))
@@ -129,12 +129,32 @@ struct RecentEventsTests {
             try await fannedOut(hub)
             let old = position(hub, 2)
             let witness = try await hub.listen(.page(page.id), as: principal)
+            hub.store.hook { $0.epoch = "other" }
             hub.position.replace(with: LogBounds(epoch: "other", head: 5, prunedThrough: 0))
             hub.wakeUp.signal()
             try await until { witness.sink.heard.value.end != nil }
             let back = try await hub.listen(.page(page.id), as: principal, from: old)
             #expect(try await back.begun()?.status == .reset)
             #expect(back.sequences == [])
+        }
+    }
+
+    @Test("What was read of a log that another one has taken the place of meanwhile is told to nobody")
+    func replacedWhileReading() async throws {
+        try await withPage(recentEvents: 0) { hub, page, principal in
+            for _ in 1...5 { try await hub.tip(page) }
+            try await fannedOut(hub)
+            let gate = Gate()
+            hub.store.hook { $0.afterRead = { pages in if pages != .all { try await gate.pass() } } }
+            let back = try await hub.listen(.page(page.id), as: principal, from: position(hub, 2))
+            try await gate.arrived()
+            hub.store.hook { $0.epoch = "other" }
+            hub.position.replace(with: LogBounds(epoch: "other", head: 3, prunedThrough: 0))
+            gate.open()
+            // It is read once more.
+            while gate.arrivals < 2 { try await hub.tick() }
+            #expect(try await back.begun()?.status == .reset)
+            #expect(back.sequences == [] && back.sink.heard.value.epoch == "other")
         }
     }
 

@@ -14,13 +14,19 @@ struct LogPositionTests {
         #expect(position.bounds == LogBounds(epoch: "e", head: 12, prunedThrough: 5))
     }
 
-    @Test("Who has read moves the beginning of the log, never its head")
+    @Test("Who has read moves the beginning of the log, and of its end only what has been seen")
     func read() {
         let position = LogPosition(LogBounds(epoch: "e", head: 10, prunedThrough: 3))
-        position.advance(prunedAsIn: LogBounds(epoch: "e", head: 12, prunedThrough: 5))
+        position.saw(LogBounds(epoch: "e", head: 12, prunedThrough: 5))
         #expect(position.bounds == LogBounds(epoch: "e", head: 10, prunedThrough: 5))
-        position.advance(prunedAsIn: LogBounds(epoch: "f", head: 12, prunedThrough: 7))
-        #expect(position.bounds == LogBounds(epoch: "e", head: 10, prunedThrough: 5))
+        #expect(position.seen == LogBounds(epoch: "e", head: 12, prunedThrough: 5))
+        position.saw(LogBounds(epoch: "f", head: 14, prunedThrough: 7))
+        #expect(position.seen == LogBounds(epoch: "e", head: 12, prunedThrough: 5))
+        position.advance(to: LogBounds(epoch: "e", head: 13, prunedThrough: 5))
+        #expect(position.bounds == position.seen && position.seen.head == 13)
+        // Of the log that takes its place nothing was seen.
+        position.replace(with: LogBounds(epoch: "f", head: 3, prunedThrough: 0))
+        #expect(position.seen == LogBounds(epoch: "f", head: 3, prunedThrough: 0))
     }
 
     @Test("The epoch is that of the start")

@@ -14,6 +14,8 @@ final class StoreDouble: ForwardingStore {
         var afterRead: (@Sendable (PageSelection) async throws -> Void)?
         /// Runs before the directory is changed, with the method's name.
         var beforeChange: (@Sendable (String) async throws -> Void)?
+        /// The log's from here on: as when another one has taken its place.
+        var epoch: String?
     }
 
     let real: SQLiteStore
@@ -38,7 +40,12 @@ final class StoreDouble: ForwardingStore {
 
     func events(after sequence: Int64, pages: PageSelection, limit: Int) async throws -> EventSlice {
         try await hooks.withLock { $0.beforeRead }?(sequence, pages)
-        let slice = try await real.events(after: sequence, pages: pages, limit: limit)
+        var slice = try await real.events(after: sequence, pages: pages, limit: limit)
+        if let epoch = hooks.withLock({ $0.epoch }) {
+            let bounds = LogBounds(
+                epoch: epoch, head: slice.bounds.head, prunedThrough: slice.bounds.prunedThrough)
+            slice = EventSlice(events: slice.events, through: slice.through, bounds: bounds)
+        }
         try await hooks.withLock { $0.afterRead }?(pages)
         return slice
     }
