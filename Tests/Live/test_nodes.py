@@ -304,7 +304,9 @@ def test_what_one_node_prunes_is_a_gap_on_all(tmp_path):
         slug = a.page()
         old = a.tip(slug)["cursor"]
         known(b, slug, b.admin)
-        with a.feed(a.admin, "activity-feed", slug) as feed, b.feed(b.admin, "activity-feed", slug) as other:
+        with a.feed(a.admin, "activity-feed", slug) as feed, b.feed(b.admin, "activity-feed", slug, since=old) as other:
+            # From there on, though b may not have heard of that tip yet.
+            assert other.resumed() == {"status": "resumed", "cursor": old}
             sent = []
             for node in (a, b):
                 sent += [one["tip"]["id"] for one in node.batch(slug, [{"grossAmountInCents": 1, "message": "x" * 900}] * 100)]
