@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Testing
 import TipwireCore
 import TipwireTestSupport
@@ -39,6 +40,24 @@ import TipwireTestSupport
                 #expect(slice.events.map(\.sequence) == Array(1...Int64(round * 20)))
                 try await reopened.close()
             }
+            try await store.close()
+        }
+    }
+
+    @Test func `what was written after the log began anew survives a kill`() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("live.db").path
+            let store = try SQLiteStore.open(at: path)
+            let scene = try await Scene(store)
+            try await scene.receive((0..<50).map { _ in draft() })
+            try await store.pool.writeWithoutTransaction { db in _ = try db.checkpoint(.restart) }
+            try await scene.receive([draft()])
+            let copied = folder.appendingPathComponent("killed.db").path
+            try copy(path, to: copied)
+            let reopened = try SQLiteStore.open(at: copied)
+            #expect(try await reopened.bounds() == store.bounds())
+            #expect(try await reopened.events(after: 0, pages: .all, limit: 100).events.count == 51)
+            try await reopened.close()
             try await store.close()
         }
     }

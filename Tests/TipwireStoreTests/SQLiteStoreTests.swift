@@ -90,26 +90,6 @@ import TipwireCore
         }
     }
 
-    @Test func `what was written after the log began anew survives a kill`() async throws {
-        try await withFolder { folder in
-            let path = folder.appendingPathComponent("live.db").path
-            let store = try SQLiteStore.open(at: path)
-            let scene = try await Scene(store)
-            try await scene.receive((0..<50).map { _ in draft() })
-            try await store.pool.writeWithoutTransaction { db in _ = try db.checkpoint(.restart) }
-            try await scene.receive([draft()])
-            let copied = folder.appendingPathComponent("killed.db").path
-            for suffix in ["", "-wal"] {
-                try FileManager.default.copyItem(atPath: path + suffix, toPath: copied + suffix)
-            }
-            let reopened = try SQLiteStore.open(at: copied)
-            #expect(try await reopened.bounds() == store.bounds())
-            #expect(try await reopened.events(after: 0, pages: .all, limit: 100).events.count == 51)
-            try await reopened.close()
-            try await store.close()
-        }
-    }
-
     @Test func `the write-ahead log is folded in by close`() async throws {
         try await withFolder { folder in
             let path = folder.appendingPathComponent("tipwire.db").path

@@ -220,8 +220,7 @@ public final class Shard {
             subscriber.delivery.readFailed()
             return
         }
-        log.saw(result.bounds)
-        let seen = log.seen
+        let seen = log.saw(result.bounds)
         guard result.bounds.epoch == seen.epoch else {
             // Another log has taken its place meanwhile: whoever listens is about to be cut.
             subscriber.delivery.readFailed()

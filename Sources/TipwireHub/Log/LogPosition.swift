@@ -7,13 +7,30 @@ import TipwireCore
 /// answered, so that a feed opened after an answer starts behind what was answered.
 public final class LogPosition: Sendable {
     private struct State {
-        var told: LogBounds
+        private(set) var told: LogBounds
         /// The furthest head of this log that a read has shown, which may be beyond what was told.
-        var seenHead: Int64
+        private var seenHead: Int64
 
         init(_ bounds: LogBounds) {
             told = bounds
             seenHead = bounds.head
+        }
+
+        var seen: LogBounds {
+            LogBounds(epoch: told.epoch, head: max(told.head, seenHead), prunedThrough: told.prunedThrough)
+        }
+
+        mutating func advance(to bounds: LogBounds) {
+            guard told.epoch == bounds.epoch else { return }
+            told = LogBounds(
+                epoch: bounds.epoch, head: max(told.head, bounds.head),
+                prunedThrough: max(told.prunedThrough, bounds.prunedThrough))
+        }
+
+        mutating func saw(_ bounds: LogBounds) {
+            guard told.epoch == bounds.epoch else { return }
+            advance(to: LogBounds(epoch: bounds.epoch, head: told.head, prunedThrough: bounds.prunedThrough))
+            seenHead = max(seenHead, bounds.head)
         }
     }
 
@@ -25,13 +42,7 @@ public final class LogPosition: Sendable {
     public var bounds: LogBounds { state.withLock(\.told) }
 
     /// The same log as far as anybody here has seen it.
-    public var seen: LogBounds {
-        state.withLock { state in
-            LogBounds(
-                epoch: state.told.epoch, head: max(state.told.head, state.seenHead),
-                prunedThrough: state.told.prunedThrough)
-        }
-    }
+    public var seen: LogBounds { state.withLock(\.seen) }
 
     public var epoch: String { bounds.epoch }
 
@@ -39,22 +50,18 @@ public final class LogPosition: Sendable {
     func replace(with bounds: LogBounds) { state.withLock { $0 = State(bounds) } }
 
     /// For those who tell listeners of what is new, or have them told.
-    public func advance(to bounds: LogBounds) {
-        state.withLock { state in
-            guard state.told.epoch == bounds.epoch else { return }
-            state.told = LogBounds(
-                epoch: bounds.epoch, head: max(state.told.head, bounds.head),
-                prunedThrough: max(state.told.prunedThrough, bounds.prunedThrough))
-        }
-    }
+    public func advance(to bounds: LogBounds) { state.withLock { $0.advance(to: bounds) } }
 
-    /// For those who have read for somebody: what one was told of retention, nobody is told otherwise after it. `bounds.head` stays.
-    /// Were it moved by a read that saw another node's commit first, the news of that commit would be none any more, and
+    /// For those who have read for somebody: what one was told of retention, nobody is told otherwise after it. The head that is told
+    /// stays. Were it moved by a read that saw another node's commit first, the news of that commit would be none any more, and
     /// listeners would have it at the relay's next look, a second later.
-    public func saw(_ bounds: LogBounds) {
-        advance(to: LogBounds(epoch: bounds.epoch, head: 0, prunedThrough: bounds.prunedThrough))
+    ///
+    /// - Returns: what has been seen by now; of another log than `bounds`, if that has taken its place.
+    @discardableResult
+    public func saw(_ bounds: LogBounds) -> LogBounds {
         state.withLock { state in
-            if state.told.epoch == bounds.epoch { state.seenHead = max(state.seenHead, bounds.head) }
+            state.saw(bounds)
+            return state.seen
         }
     }
 }
