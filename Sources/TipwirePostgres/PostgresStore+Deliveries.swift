@@ -6,18 +6,21 @@ import TipwireWire
 // Whoever changes deliveries locks in this order: the lease of their sending, the level, webhooks by their numbers (`lock`), deliveries.
 
 extension PostgresStore {
-    public func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
+    public func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome {
         let node = node.text
-        return try await write { [memory] db in
+        return try await write { [memory, channel] db in
             try Self.holdSending(by: node, db)
+            // Whatever another node was asked before these events were taken is kept by now, told here or not.
+            let isOutdated = try channel.taken(.webhooks) < NewsChannel.Subject.webhooks.read(db)
             _ = try LogRow.read(db, of: memory)
             try db.execute("UPDATE webhook_level SET sequence = $1 WHERE sequence < $1", dispatch.level)
             // Not for one that was deleted since: foreign keys would fail the whole.
             let webhooks = try Self.lock(
                 dispatch.deliveries.lazy.map(\.id.webhook) + dispatch.positions.keys + dispatch.excess.keys, db)
             try Self.move(dispatch.positions.filter { webhooks.contains($0.key) }, db)
-            try Self.insert(dispatch.deliveries.filter { webhooks.contains($0.id.webhook) }, db)
-            return try Self.displace(dispatch.excess.filter { webhooks.contains($0.key) }, db)
+            let added = try Self.insert(dispatch.deliveries.filter { webhooks.contains($0.id.webhook) }, db)
+            let displaced = try Self.displace(dispatch.excess.filter { webhooks.contains($0.key) }, db)
+            return WebhookDispatch.Outcome(added: added, displaced: displaced, isOutdated: isOutdated)
         }
     }
 
@@ -39,18 +42,26 @@ extension PostgresStore {
             """, positions.map(\.key.rawValue), PostgresValue.ints(positions.map(\.value)))
     }
 
-    private static func insert(_ deliveries: [WebhookDispatch.Delivery], _ db: PostgresConnection) throws {
-        guard !deliveries.isEmpty else { return }
-        try db.execute(
+    /// - Returns: how many of each webhook are new.
+    private static func insert(
+        _ deliveries: [WebhookDispatch.Delivery], _ db: PostgresConnection
+    ) throws -> [WebhookNumber: Int] {
+        guard !deliveries.isEmpty else { return [:] }
+        let rows = try db.execute(
             """
-            INSERT INTO webhook_deliveries (webhook, sequence, test, created_at, state, due_at, attempts, round, reason)
-            SELECT webhook, sequence, test, created_at, 'pending', 0, 0, 0, NULL
-            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-                AS new (webhook, sequence, test, created_at)
-            ON CONFLICT DO NOTHING
+            WITH added AS (
+                INSERT INTO webhook_deliveries (webhook, sequence, test, created_at, state, due_at, attempts, round, reason)
+                SELECT webhook, sequence, test, created_at, 'pending', 0, 0, 0, NULL
+                FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                    AS new (webhook, sequence, test, created_at)
+                ON CONFLICT DO NOTHING
+                RETURNING webhook
+            )
+            SELECT webhook, count(*) FROM added GROUP BY webhook
             """,
             deliveries.map(\.id.webhook.rawValue), deliveries.map(\.id.sequence), deliveries.map { Int64($0.id.test) },
             deliveries.map(\.createdAt.milliseconds))
+        return Dictionary(uniqueKeysWithValues: rows.map { (WebhookNumber(rawValue: $0[0]), Int($0[1] as Int64)) })
     }
 
     /// Makes the oldest pending deliveries of webhooks dead letters.

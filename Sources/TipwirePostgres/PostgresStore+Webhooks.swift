@@ -3,7 +3,7 @@ import TipwireStore
 
 extension PostgresStore: WebhookStore {
     public func webhooks() async throws -> WebhookSnapshot {
-        try await read { db in
+        let (snapshot, count) = try await read { db in
             guard let level = try db.execute("SELECT sequence FROM webhook_level").first else {
                 throw DamagedRow(table: "webhook_level", problem: "it is empty")
             }
@@ -18,8 +18,10 @@ extension PostgresStore: WebhookStore {
                 let webhook = try Self.webhook(row, secrets)
                 return (webhook: webhook, backlog: backlogs[webhook.number] ?? WebhookBacklog())
             }
-            return WebhookSnapshot(level: level[0], webhooks: webhooks)
+            return (WebhookSnapshot(level: level[0], webhooks: webhooks), try NewsChannel.Subject.webhooks.read(db))
         }
+        _ = channel.took(.webhooks, count)
+        return snapshot
     }
 
     private static func webhook(

@@ -223,6 +223,29 @@ struct PostgresConcurrencyTests {
         }
     }
 
+    @Test func `a dispatch tells of what other nodes have changed since the webhooks were read`() async throws {
+        try await withNodes { nodes in
+            let webhook = try await nodes.scene.makeWebhook()
+            func isOutdated(at level: Int64) async throws -> Bool {
+                var dispatch = WebhookDispatch(level: level)
+                dispatch.add(level...level, to: webhook)
+                return try await nodes.first.dispatch(dispatch).isOutdated
+            }
+            _ = try await nodes.first.webhooks()
+            #expect(try await !isOutdated(at: 1))
+            try await nodes.first.updateWebhook(webhook, disabled: .owner, key: nil)
+            #expect(try await !isOutdated(at: 2), "what it does itself it knows")
+            try await nodes.second.setSecrets([StoredSecret("whsec_b")], of: webhook)
+            #expect(try await isOutdated(at: 3))
+            try await nodes.first.updateWebhook(webhook, disabled: nil, key: nil)
+            #expect(try await isOutdated(at: 4), "with what it does itself it doesn't know the rest")
+            _ = try await nodes.first.webhooks()
+            #expect(try await !isOutdated(at: 5))
+            try await nodes.second.deleteWebhook(webhook)
+            #expect(try await isOutdated(at: 6))
+        }
+    }
+
     private static let report = NodeReport(name: "a", version: "1", url: "http://a.example", startedAt: .zero)
 
     @Test func `deliveries are kept for the node that sends alone, all of them or none`() async throws {
@@ -342,7 +365,7 @@ struct PostgresConcurrencyTests {
                 reversed.deliveries.reverse()
                 let calls = [dispatch, reversed]
                 let displaced = try await nodes.both { node in
-                    try await node.dispatch(calls[node === nodes.first ? 0 : 1])
+                    try await node.dispatch(calls[node === nodes.first ? 0 : 1]).displaced
                 }.flatMap { try $0.get() }
                 #expect(Set(displaced).count == 4 && displaced.count == 4)
             }

@@ -64,7 +64,7 @@ import TipwireCore
                 dispatch.add(9...9, to: webhook)
                 dispatch.positions = [webhook: nil]
                 dispatch.excess = [webhook: 1]
-                #expect(try await store.dispatch(dispatch).count == 1)
+                #expect(try await store.dispatch(dispatch).displaced.count == 1)
                 try await store.record(
                     [.attempt(1, of: ids[4], .delivered)],
                     standings: [webhook: EndpointStanding(failingSince: nil)])

@@ -10,8 +10,8 @@ extension Scene {
     func dispatch(_ sequences: ClosedRange<Int64>, to webhook: WebhookNumber) async throws -> [DeliveryID] {
         var dispatch = WebhookDispatch(level: sequences.upperBound)
         dispatch.add(sequences, to: webhook)
-        let displaced = try await store.dispatch(dispatch)
-        #expect(displaced == [])
+        let outcome = try await store.dispatch(dispatch)
+        #expect(outcome.displaced == [])
         return dispatch.deliveries.map(\.id)
     }
 
@@ -79,7 +79,7 @@ extension StoreContract {
             dispatch.add(1...2, to: level)
             dispatch.add(2...2, to: behind)
             dispatch.positions = [level: nil, behind: 3]
-            #expect(try await scene.store.dispatch(dispatch) == [])
+            #expect(try await scene.store.dispatch(dispatch).displaced == [])
 
             #expect(try await scene.store.webhooks().level == 5)
             #expect(try await scene.webhooks.map(\.position) == [nil, 3])
@@ -121,8 +121,11 @@ extension StoreContract {
             let before = try await scene.store.deliveries(of: number, kind: nil, before: nil, limit: 9)
             var again = WebhookDispatch(level: 2)
             again.deliveries = ids.map { WebhookDispatch.Delivery(id: $0, createdAt: .seconds(77)) }
-            #expect(try await scene.store.dispatch(again) == [])
-            #expect(try await scene.store.deliveries(of: number, kind: nil, before: nil, limit: 9) == before)
+            again.add(4...5, to: number)
+            let outcome = try await scene.store.dispatch(again)
+            #expect(outcome.displaced == [] && outcome.added == [number: 2])
+            let after = try await scene.store.deliveries(of: number, kind: nil, before: nil, limit: 9)
+            #expect(Array(after.suffix(3)) == before && after.count == 5)
             #expect(try await scene.store.webhooks().level == 3)
         }
     }
@@ -138,7 +141,8 @@ extension StoreContract {
             dispatch.add(4...4, to: kept)
             dispatch.positions = [gone: 4, kept: nil]
             dispatch.excess = [gone: 2]
-            #expect(try await scene.store.dispatch(dispatch) == [])
+            let outcome = try await scene.store.dispatch(dispatch)
+            #expect(outcome.displaced == [] && outcome.added == [kept: 1])
             #expect(try await scene.firsts(of: gone) == [])
             #expect(try await scene.firsts(of: kept).map(\.sequence) == [4])
             #expect(try await scene.webhooks.map(\.position) == [nil])
@@ -172,7 +176,7 @@ extension StoreContract {
             var dispatch = WebhookDispatch(level: 5)
             dispatch.add(5...5, to: number)
             dispatch.excess = [number: 3]
-            #expect(try await scene.store.dispatch(dispatch) == [ids[1], test, ids[2]])
+            #expect(try await scene.store.dispatch(dispatch).displaced == [ids[1], test, ids[2]])
             let dead = DeliveryState.dead(.tooManyPending)
             #expect(try await scene.states(of: number) == [.delivered, dead, dead, dead, .first, .first])
             let none = WebhookNumber(rawValue: 99)
@@ -184,7 +188,7 @@ extension StoreContract {
             var last = WebhookDispatch(level: 6)
             last.add(6...6, to: number)
             last.excess = [number: 99]
-            #expect(try await scene.store.dispatch(last).map(\.sequence) == [4, 5, 6])
+            #expect(try await scene.store.dispatch(last).displaced.map(\.sequence) == [4, 5, 6])
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog())
         }
     }

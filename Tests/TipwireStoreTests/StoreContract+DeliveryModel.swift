@@ -101,7 +101,7 @@ private struct RandomWebhooks {
         }
         if number(1...2) == 1 { dispatch.positions.updateValue(maybe(sequence()), forKey: webhook()) }
         if number(1...4) == 1 { dispatch.excess[webhook()] = number(0...4) }
-        let displaced = try await store.dispatch(dispatch)
+        let displaced = try await store.dispatch(dispatch).displaced
         #expect(Set(displaced) == model.dispatch(dispatch), "\(place)")
     }
 

@@ -111,7 +111,7 @@ extension ForwardingStore {
 
     public func asked() async throws -> [WebhookNumber: Timestamp] { try await real.asked() }
 
-    public func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
+    public func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome {
         try await real.dispatch(dispatch)
     }
 

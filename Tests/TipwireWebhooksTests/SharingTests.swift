@@ -182,6 +182,48 @@ struct SharingTests {
         }
     }
 
+    @Test("What another node was asked before an event was taken holds for the event, though no news of it has come")
+    func untold() async throws {
+        try await Pair.run { pair in
+            let disabled = try await pair.make()
+            let deleted = try await pair.make("https://deleted.example/")
+            let rotated = try await pair.make("https://rotated.example/")
+            let secret = WebhookSecret.random()
+            try await pair.second.engine.subscriptions.disable(disabled)
+            try await pair.second.engine.subscriptions.delete(deleted)
+            _ = try await pair.second.engine.subscriptions.rotate(rotated, to: secret)
+            #expect(pair.first.now(disabled)?.isEnabled == true && pair.first.now(deleted) != nil)
+            pair.first.store.hook { $0.isOutdated = true }
+            let ids = try await pair.tip(2)
+            try await pair.settled(rotated)
+            #expect(pair.first.sender.ids() == ids)
+            #expect(pair.first.sender.attempts.value.map(\.secrets.first) == [secret, secret])
+            #expect(pair.first.pending(disabled) == 2 && pair.first.now(deleted) == nil)
+            _ = try await pair.second.engine.subscriptions.enable(disabled, key: nil)
+            try await pair.first.engine.refresh()
+            try await pair.settled(disabled)
+            #expect(pair.first.sender.ids(to: disabled.callback) == ids)
+        }
+    }
+
+    @Test("Where that can't be read, the event goes out all the same")
+    func untoldAndUnreadable() async throws {
+        try await Pair.run { pair in
+            let webhook = try await pair.make()
+            let tries = Watched(0)
+            pair.first.store.hook { hooks in
+                hooks.isOutdated = true
+                hooks.beforeWebhooks = {
+                    tries.change { $0 += 1 }
+                    throw BrokenStore()
+                }
+            }
+            let ids = try await pair.tip(2)
+            try await pair.settled(webhook)
+            #expect(pair.first.sender.ids() == ids && tries.value > 0)
+        }
+    }
+
     @Test("A change is made of what the store has, however old what its node knows")
     func stale() async throws {
         try await Pair.run { pair in

@@ -34,6 +34,12 @@ final class NewsChannel: Sendable {
                 RETURNING \(rawValue), \(NewsChannel.tell(rawValue, rawValue))
                 """)[0][0]
         }
+
+        /// How often it has been changed, as the transaction sees it.
+        func read(_ db: PostgresConnection) throws -> Int64 {
+            guard let row = try db.execute("SELECT \(rawValue) FROM changes").first else { throw NewsChannel.damaged }
+            return row[0]
+        }
     }
 
     /// Which of this process's own notifications are no news to it.
@@ -43,13 +49,15 @@ final class NewsChannel: Sendable {
         case overlays
     }
 
+    static let damaged = DamagedRow(table: "changes", problem: "it is empty")
+
     private struct State {
         /// What is known of each subject; nothing before the first look.
         var known: [Subject: Int64] = [:]
         var own: [Own: Int32] = [:]
         /// The last change of each subject that this process made.
         var lastOwn: [Subject: Int64] = [:]
-        /// How far this process has taken over what others have changed, where it tells them so.
+        /// How far this process has taken over what others have changed, where anyone asks.
         var taken: [Subject: Int64] = [:]
         var isListening = false
     }
@@ -106,6 +114,7 @@ final class NewsChannel: Sendable {
     func told(_ subject: Subject, _ count: Int64) {
         state.withLock { state in
             if let known = state.known[subject], known == count - 1 { state.known[subject] = count }
+            if let taken = state.taken[subject], taken == count - 1 { state.taken[subject] = count }
             state.lastOwn[subject] = max(state.lastOwn[subject] ?? 0, count)
         }
     }

@@ -151,7 +151,7 @@ extension PostgresStore {
     private static func counts(_ db: PostgresConnection) throws -> [NewsChannel.Subject: Int64] {
         let subjects = NewsChannel.Subject.allCases
         let rows = try db.execute("SELECT \(subjects.map(\.rawValue).joined(separator: ", ")) FROM changes")
-        guard let row = rows.first else { throw DamagedRow(table: "changes", problem: "it is empty") }
+        guard let row = rows.first else { throw NewsChannel.damaged }
         return Dictionary(uniqueKeysWithValues: subjects.enumerated().map { ($1, row[$0]) })
     }
 }

@@ -94,6 +94,23 @@ public struct WebhookDispatch: Sendable {
     public var excess: [WebhookNumber: Int] = [:]
 
     public init(level: Int64) { self.level = level }
+
+    /// What came of it.
+    public struct Outcome: Equatable, Sendable {
+        /// How many deliveries of each webhook are new; those that were there already don't count.
+        public let added: [WebhookNumber: Int]
+        /// Pending deliveries that were made dead letters to make room.
+        public let displaced: [DeliveryID]
+        /// Whether other nodes had changed webhooks since this one read them last (`WebhookStore.webhooks`): one that was to be
+        /// told may be disabled or gone by now, or have another secret.
+        public let isOutdated: Bool
+
+        public init(added: [WebhookNumber: Int], displaced: [DeliveryID], isOutdated: Bool) {
+            self.added = added
+            self.displaced = displaced
+            self.isOutdated = isOutdated
+        }
+    }
 }
 
 /// Where a delivery is in its life.

@@ -29,9 +29,7 @@ public protocol WebhookStore: Sendable {
     /// forgotten and never delivered anew. A delivery that is there already stays as it is.
     ///
     /// Throws `SendingElsewhere` when it is another node that sends, and nothing is kept.
-    ///
-    /// - Returns: pending deliveries that were made dead letters to make room.
-    func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID]
+    func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome
     /// Keeps a test delivery to `webhook`, the last one so far: behind `sequence`, or behind what there are deliveries of when
     /// that is further. Throws `DirectoryRefusal.missingReference` when it is gone.
     func createTest(

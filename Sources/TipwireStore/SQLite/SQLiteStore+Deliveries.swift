@@ -4,7 +4,7 @@ import TipwireCore
 import TipwireWire
 
 extension SQLiteStore {
-    public func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
+    public func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome {
         try await write { db in
             try db.cachedStatement(sql: "UPDATE webhook_level SET sequence = max(sequence, ?)")
                 .execute(arguments: [dispatch.level])
@@ -25,13 +25,17 @@ extension SQLiteStore {
                     SELECT number, ?, ?, ?, 'pending', 0, 0, 0, NULL FROM webhooks WHERE number = ?
                     ON CONFLICT DO NOTHING
                     """)
+            var added: [WebhookNumber: Int] = [:]
             for delivery in dispatch.deliveries {
                 try insert.execute(arguments: [
                     delivery.id.sequence, delivery.id.test, delivery.createdAt.milliseconds,
                     delivery.id.webhook.rawValue,
                 ])
+                if db.changesCount > 0 { added[delivery.id.webhook, default: 0] += 1 }
             }
-            return try dispatch.excess.flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
+            let displaced = try dispatch.excess.flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
+            // There are no other nodes.
+            return WebhookDispatch.Outcome(added: added, displaced: displaced, isOutdated: false)
         }
     }
 

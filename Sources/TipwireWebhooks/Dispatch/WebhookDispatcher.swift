@@ -155,9 +155,10 @@ struct WebhookDispatcher: Sendable {
             let excess = webhooks.pending(of: number) + count - limits.pending
             if excess > 0 { dispatch.excess[number] = excess }
         }
-        let displaced = try await store.dispatch(dispatch)
+        let outcome = try await store.dispatch(dispatch)
+        let displaced = outcome.displaced
         let running = scheduler.displace(displaced)
-        webhooks.dispatched(dispatch, counts: counts, displaced: displaced, running: running)
+        webhooks.dispatched(dispatch, outcome, running: running)
         if !displaced.isEmpty {
             metrics.countDead(.tooManyPending, displaced.count)
             logger.warning(
@@ -165,6 +166,9 @@ struct WebhookDispatcher: Sendable {
                 metadata: ["deliveries": "\(displaced.count)", "limit": "\(limits.pending)"])
         }
         window.put(batch.events)
+        // Whoever had another node end a webhook, or give it a secret, before these events were taken is obeyed by them; news of
+        // that may come after theirs. Where it can't be read now, it is soon.
+        if outcome.isOutdated { try? await webhooks.renew() }
         let gone = Set(displaced)
         scheduler.offer(dispatch.deliveries.map(\.id).filter { !gone.contains($0) })
     }

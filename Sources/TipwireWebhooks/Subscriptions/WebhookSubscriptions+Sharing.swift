@@ -27,7 +27,7 @@ extension WebhookSubscriptions {
     func catchUp() async throws { if isShared { try await renew() } }
 
     /// In turn with what is changed here: else what was read before such a change would be put in its place.
-    private func renew() async throws {
+    func renew() async throws {
         let snapshot = try await store.webhooks()
         let asked = try await store.asked()
         if scheduler.isSending {

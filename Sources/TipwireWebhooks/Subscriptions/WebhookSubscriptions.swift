@@ -308,19 +308,17 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     /// A stretch of the log has become deliveries.
     ///
     /// - Parameter running: those of the displaced ones whose attempts are under way.
-    func dispatched(
-        _ dispatch: WebhookDispatch, counts: [WebhookNumber: Int], displaced: [DeliveryID], running: Set<DeliveryID>
-    ) {
+    func dispatched(_ dispatch: WebhookDispatch, _ outcome: WebhookDispatch.Outcome, running: Set<DeliveryID>) {
         state.withLock { state in
             state.roster.level = max(state.roster.level, dispatch.level)
             state.keptLevel = max(state.keptLevel, dispatch.level)
             for (number, position) in dispatch.positions {
                 state.roster.change(number) { if $0.isEnabled { $0.position = position } }
             }
-            for (number, count) in counts where state.roster[number] != nil {
+            for (number, count) in outcome.added where state.roster[number] != nil {
                 state.pending[number, default: 0] += count
             }
-            for id in displaced where state.pending[id.webhook] != nil {
+            for id in outcome.displaced where state.pending[id.webhook] != nil {
                 state.pending[id.webhook]! -= 1
                 state.settled.insert(id.webhook)
                 state.dead[id.webhook, default: 0] += 1

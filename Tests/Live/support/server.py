@@ -8,7 +8,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import threading
 import time
 
 from . import http as web
@@ -16,6 +15,7 @@ from . import postgres
 from .eventstream import STREAM, EventStream
 from .feed import Feed
 from .memory import resident
+from .output import Output
 from .waiting import eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -59,32 +59,32 @@ class Server:
         self.env = env or {}
         self.program = program or binary()
         self.process = None
+        self.output = None
         self.admin = None
 
     # Life
 
     def start(self, *more, seconds=30.0):
         """Starts it and returns once it accepts connections."""
+        if self.output:
+            assert self.process.poll() is not None, "it runs already"
+            self._gone()
         number = next(_numbers)
         kind = "demo-stdout" if "--demo" in self.options else "stdout"
         self.stderr_path = pathlib.Path(Server.logs) / f"{number}.stderr"
-        self.stdout_path = pathlib.Path(Server.logs) / f"{number}.{kind}"
-        self.stdout = []
-        self._changed = threading.Condition()
-        self._ended = False
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
                 self.command(*more), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=environment(**self.env))
+        began = time.monotonic()
         Server.running.append(self)
-        self._reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
-        self._reader.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self.stdout or self._ended, seconds)
-            line = self.stdout[0] if self.stdout else None
-        match = LISTENING.match(line or "")
+        self.output = Output(self.process.stdout, pathlib.Path(Server.logs) / f"{number}.{kind}")
+        match = self.output.first(LISTENING, seconds)
         if not match:
+            status, took = self.process.poll(), time.monotonic() - began
             self.kill()
-            raise AssertionError(f"no 'listening' line but {line!r}; standard error: {self.stderr[-2000:]}")
+            raise AssertionError(
+                f"no 'listening' line but {self.stdout} in {took:.1f} s, exit status {status}; "
+                f"standard error: {self.stderr[-2000:]}")
         self.port = int(match.group(1))
         self.admin = (self.data / "admin.key").read_text().strip()
         return self
@@ -98,25 +98,9 @@ class Server:
             command += ["--database", postgres.database_for(self.data)]
         return command + self.options + list(more)
 
-    def _read(self, stream):
-        with open(self.stdout_path, "wb") as copy:
-            for line in stream:
-                copy.write(line)
-                copy.flush()
-                with self._changed:
-                    self.stdout.append(line.decode("utf-8", "replace").rstrip("\n"))
-                    self._changed.notify_all()
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
     def wait_for_line(self, pattern, seconds=10.0):
         """The first match of `pattern` in a line of standard output."""
-        def found():
-            return next((match for line in list(self.stdout) if (match := re.search(pattern, line))), None)
-        with self._changed:
-            self._changed.wait_for(lambda: found() or self._ended, seconds)
-        match = found()
+        match = self.output.first(pattern, seconds)
         assert match, f"no line like {pattern!r} in {self.stdout}"
         return match
 
@@ -141,8 +125,7 @@ class Server:
         self._gone()
 
     def _gone(self):
-        self._reader.join(5)
-        self.process.stdout.close()
+        self.output.close()
         if self in Server.running:
             Server.running.remove(self)
 
@@ -169,6 +152,11 @@ class Server:
     @property
     def url(self):
         return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def stdout(self):
+        """The lines of its standard output."""
+        return self.output.lines
 
     @property
     def stderr(self):

@@ -11,6 +11,8 @@ final class WebhookStoreDouble: ForwardingStore {
         var beforeWebhooks: Hook?
         var beforeRecord: Hook?
         var beforeDispatch: Hook?
+        /// What the end of a dispatch says of changes by other nodes.
+        var isOutdated = false
         var beforeUpdate: Hook?
         var beforeFirsts: Hook?
         /// Between the read and its answer.
@@ -48,10 +50,12 @@ final class WebhookStoreDouble: ForwardingStore {
         records.change { $0.append(progress) }
     }
 
-    func dispatch(_ dispatch: WebhookDispatch) async throws -> [DeliveryID] {
+    func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome {
         dispatches.change { $0 += 1 }
         try await run { $0.beforeDispatch }
-        return try await real.dispatch(dispatch)
+        let outcome = try await real.dispatch(dispatch)
+        return WebhookDispatch.Outcome(
+            added: outcome.added, displaced: outcome.displaced, isOutdated: hooks.withLock(\.isOutdated))
     }
 
     func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
