@@ -3,21 +3,33 @@ import Foundation
 /// Starts servers, each in a fresh folder, on the processor that is theirs.
 final class Launcher {
     /// The processors of server and client, or nil when both may use all.
-    let pinned: (server: Int, client: Int)?
+    private(set) var pinned: (server: Int, client: Int)?
     /// How many processors there are for both.
-    let processors: Int
+    var processors: Int { allowed.count }
+    private let allowed: [Int]
     /// The folder under which everything is written; removed at the end.
     let root: URL
     private var count = 0
 
     init(root: URL, pin: Bool?) throws {
-        let allowed = Processors.allowed()
-        processors = allowed.count
+        allowed = Processors.allowed()
         pinned = pin != false && allowed.count >= 2 ? (allowed[0], allowed[1]) : nil
         Self.removeLeftovers(in: root)
         self.root = root.appendingPathComponent("\(Self.prefix)\(getpid())")
         try FileManager.default.createDirectory(at: self.root, withIntermediateDirectories: true)
         if let pinned { try Processors.bind(to: [pinned.client]) }
+    }
+
+    /// Lets servers that `body` starts, and the client meanwhile, use all processors.
+    func sharing(_ body: () throws -> Void) throws {
+        guard let places = pinned else { return try body() }
+        pinned = nil
+        try Processors.bind(to: allowed)
+        defer {
+            pinned = places
+            try? Processors.bind(to: [places.client])
+        }
+        try body()
     }
 
     private static let prefix = "tipwire-bench-"

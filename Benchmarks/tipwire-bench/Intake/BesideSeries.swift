@@ -11,7 +11,15 @@ struct BesideSeries {
     func run(_ launcher: Launcher, into report: inout Report) {
         for round in 1...rounds {
             report.progress("intake beside \(idle.label), round \(round)/\(rounds)")
-            measureIdle(round, launcher, &report)
+            measureIdle([.intakeAlone, .intakeBeside], round, launcher, &report)
+            if launcher.pinned != nil {
+                report.progress("the same on all processors, round \(round)/\(rounds)")
+                do {
+                    try launcher.sharing { measureIdle([.intakeShared], round, launcher, &report) }
+                } catch {
+                    report.note("intake on all processors was left out: \(error)")
+                }
+            }
             for load in sustained {
                 report.progress("\(load.label), round \(round)/\(rounds)")
                 let sample = Sample(
@@ -25,13 +33,15 @@ struct BesideSeries {
         }
     }
 
-    /// Each way of posting with nobody there and beside them, one right after the other, and the first in turns.
-    private func measureIdle(_ round: Int, _ launcher: Launcher, _ report: inout Report) {
+    /// Each way of posting in each suite, with nobody there or beside them: one right after the other, and the first in turns.
+    private func measureIdle(
+        _ suites: [Sample.Suite], _ round: Int, _ launcher: Launcher, _ report: inout Report
+    ) {
         func sample(_ place: Int, _ suite: Sample.Suite) -> Sample {
             let label = IntakeSetting.all[place].label
             return Sample(suite: suite, setting: place, label: label, server: tipwire.name, round: round)
         }
-        var current = sample(IntakeSetting.besideOthers[0], .intakeBeside)
+        var current = sample(IntakeSetting.besideOthers[0], suites[suites.count - 1])
         do {
             let (process, api) = try tipwire.serve(launcher)
             defer { process.stop() }
@@ -39,8 +49,7 @@ struct BesideSeries {
             var server = try IntakeRound(process: process, api: api, warmUp: min(0.3, seconds))
             for (turn, place) in IntakeSetting.besideOthers.enumerated() {
                 let way = IntakeSetting.all[place]
-                let both = [Sample.Suite.intakeAlone, .intakeBeside]
-                for suite in (round + turn).isMultiple(of: 2) ? both : both.reversed() {
+                for suite in (round + turn).isMultiple(of: 2) ? suites : suites.reversed() {
                     current = sample(place, suite)
                     let result =
                         suite == .intakeAlone

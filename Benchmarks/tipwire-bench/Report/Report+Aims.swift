@@ -141,12 +141,12 @@ extension Report {
 
     private var besideAims: [Aim] {
         var aims: [Aim] = []
-        for (place, label) in settings(.intakeBeside) {
-            let least = IntakeSetting.all[place].tips == 1 ? 12_000.0 : 40_000
-            aims += aim(
-                "durable tips/s beside listeners of other pages", Metric.grouped(least), .tipsPerSecond, .intakeBeside,
-                place, label
-            ) { $0 >= least }
+        let what = "durable tips/s beside listeners of other pages"
+        for (suite, what) in [(Sample.Suite.intakeBeside, what), (.intakeShared, "\(what), on all processors")] {
+            for (place, label) in settings(suite) {
+                let least = IntakeSetting.all[place].tips == 1 ? 12_000.0 : 40_000
+                aims += aim(what, Metric.grouped(least), .tipsPerSecond, suite, place, label) { $0 >= least }
+            }
         }
         for (setting, label) in settings(.sustained) {
             // The last tips' way to the sockets is in the time.

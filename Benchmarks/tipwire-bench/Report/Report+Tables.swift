@@ -16,6 +16,7 @@ extension Report {
         [intake(), intake(.intakeWithGoals, "intake, three goals")].compactMap { $0 }
             + [intake(.intakeWithChains, "each tip completes \(IntakePage.chainLength)")].compactMap { $0 }
             + [intake(.intakeBeside, "intake, idle listeners of other pages")].compactMap { $0 }
+            + [intake(.intakeShared, "the same, server and client on all processors")].compactMap { $0 }
             + figures(Metric.sustained, .sustained)
             + Self.fanoutSuites.flatMap { figures(Metric.fanout, $0) }
             + [.onePage, .manyPages].flatMap { figures(Metric.pages, $0) }

@@ -19,6 +19,7 @@ struct Sample: Codable {
         case heapBesideStalled = "heap-stalled"
         case intakeAlone = "intake-alone"
         case intakeBeside = "intake-beside"
+        case intakeShared = "intake-shared"
         case sustained
         case storm
         case start

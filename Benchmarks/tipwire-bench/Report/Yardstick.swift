@@ -22,6 +22,7 @@ extension Report {
         case .manyPages: Yardstick(name: "one page", suite: .onePage, server: subject)
         case .heapBesideStalled: Yardstick(name: "all read", suite: .heap, server: subject)
         case .intakeBeside: Yardstick(name: "alone", suite: .intakeAlone, server: subject)
+        case .intakeShared: Yardstick(name: "one processor", suite: .intakeBeside, server: subject)
         case .eventSub, .eventStreams: Yardstick(name: "WebSockets", suite: .webSockets, server: subject)
         }
     }
