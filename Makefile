@@ -15,7 +15,7 @@ ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eve
 	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run test test-postgres test-fuzz check tsan asan fuzz trial format docs bench release
+.PHONY: help run test test-units test-live test-postgres test-fuzz check tsan asan fuzz trial format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,11 +30,16 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@scripts/need $(TEST_NEEDS)
 	@echo "Building the tests; the first time takes about six minutes."
 	swift build --build-tests
-	scripts/with-postgres swift test --skip-build --no-parallel
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
+	@# Of each two the one uses one processor and waits, the other compiles behind it, or waits too.
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-units test-fuzz
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-live test-postgres
+
+test-units:
+	scripts/with-postgres swift test --skip-build --no-parallel
+
+test-live:
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire $(VENV)/bin/python -m pytest -q Tests/Live
-	@# The one waits most of the time, the other compiles.
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-fuzz
 
 test-postgres:
 	TIPWIRE_BINARY=$(CURDIR)/.build/debug/tipwire scripts/with-postgres $(VENV)/bin/python -m pytest -q $(ON_POSTGRES)

@@ -125,6 +125,7 @@ final class FanoutRun {
 
     private func burst() throws {
         let last = lastPosted + Int64(load.burstEvents)
+        let reads = subscribers.reads
         let cost = try stretch {
             try audience.waitUntil {
                 while lastPosted < last, undelivered < load.inFlight, publishers.canPost { try post() }
@@ -134,6 +135,7 @@ final class FanoutRun {
         let deliveries = Double(load.burstEvents * load.sockets)
         values[.burstCPU] = cost.serverMicroseconds / deliveries
         values[.burstRate] = deliveries / cost.seconds
+        values[.burstPerRead] = deliveries / Double(max(subscribers.reads - reads, 1))
     }
 
     /// A fixed rate, timed from when each post was due: a late client or a busy server can't hide a wait by posting

@@ -1,6 +1,6 @@
 /// A figure with a name: what it is called in JSON and how it stands in a table.
 enum Metric: String, CaseIterable, Codable {
-    case lockstepCPU, lockstepKernel, lockstepRate, burstCPU, burstRate, pacedP50, pacedP99, pacedCPU
+    case lockstepCPU, lockstepKernel, lockstepRate, burstCPU, burstRate, burstPerRead, pacedP50, pacedP99, pacedCPU
     case idleBytes, usedBytes, handshakeCPU, publishCPU, clientCPU, messageBytes
     case tipsPerSecond, tipCPU, requestP50, requestP99
     case webhookRate, webhookCPU, webhookConnections
@@ -14,7 +14,8 @@ enum Metric: String, CaseIterable, Codable {
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
-        .lockstepCPU, .lockstepKernel, .lockstepRate, .burstCPU, .burstRate, .pacedP50, .pacedP99, .pacedCPU,
+        .lockstepCPU, .lockstepKernel, .lockstepRate, .burstCPU, .burstRate, .burstPerRead, .pacedP50, .pacedP99,
+        .pacedCPU,
         .idleBytes, .usedBytes, .handshakeCPU, .publishCPU, .clientCPU, .messageBytes,
     ]
     /// The rows of an intake table.
@@ -86,7 +87,7 @@ enum Metric: String, CaseIterable, Codable {
         case .crowdRate: "deliveries/s"
         case .heapSeconds: "a heap:        ms from POST to the last socket"
         case .heapReads: "               reads of a listener"
-        case .messagesPerRead: "               messages/read"
+        case .burstPerRead, .messagesPerRead: "               messages/read"
         case .heapRest: "memory:        MiB at rest before"
         case .heapPeak: "               MiB at the most"
         case .sustainedRate: "tips/s, each in all sockets"
@@ -124,7 +125,8 @@ enum Metric: String, CaseIterable, Codable {
         case .restingMemory, .begunMemory, .waitingMemory, .restartedMemory, .longLogMemory,
             .heapRest, .heapPeak:
             Self.decimal(value / 1_048_576, 1)
-        case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes, .heapReads, .messagesPerRead, .busyCPU:
+        case .handshakeCPU, .publishCPU, .webhookCPU, .pendingBytes, .heapReads, .burstPerRead, .messagesPerRead,
+            .busyCPU:
             Self.decimal(value, 1)
         default: Self.decimal(value, 2)
         }

@@ -13,11 +13,15 @@ struct DeliveryTurn {
     private struct Offer {
         let group: SubscriberGroup
         let entries: [(sequence: Int64, bytes: ByteBuffer)]
-        /// The bytes alone.
-        let pieces: [ByteBuffer]
-        /// The same for all; nil in a dialect in which each listener puts something of its own before every entry.
-        let shared: (bytes: ByteBuffer, parcel: Parcel)?
+        let message: Message
         let size: Int
+    }
+
+    private enum Message {
+        /// The same for all.
+        case shared(ByteBuffer, Parcel)
+        /// Each listener has something of its own before every entry.
+        case own(OwnMessages)
     }
 
     /// What is to be done with a listener in the second step.
@@ -61,16 +65,16 @@ struct DeliveryTurn {
     /// - Returns: what that came to.
     mutating func offer(to group: SubscriberGroup) -> ShardStatistics.Share {
         let entries = group.pending
-        let pieces = entries.map(\.bytes)
-        var shared: (bytes: ByteBuffer, parcel: Parcel)?
+        let message: Message
         if group.key.dialect.isShared {
-            let joined = ByteBuffer(joining: pieces)
-            shared = (joined, sender.hold(joined))
+            let joined = ByteBuffer(joining: entries.map(\.bytes))
+            message = .shared(joined, sender.hold(joined))
+        } else {
+            message = .own(OwnMessages(entries.map { sender.hold($0.bytes) }))
         }
         group.pending.removeAll(keepingCapacity: true)
         let offer = Offer(
-            group: group, entries: entries, pieces: pieces, shared: shared,
-            size: pieces.reduce(0) { $0 + $1.readableBytes })
+            group: group, entries: entries, message: message, size: entries.reduce(0) { $0 + $1.bytes.readableBytes })
         offers.append(offer)
         var share = ShardStatistics.Share()
         let first = entries[0].sequence
@@ -79,17 +83,18 @@ struct DeliveryTurn {
         share.deliveries = byLane * entries.count
         share.bytes = byLane * offer.size
         group.countByLane(entries.count)
-        if let shared {
-            sender.send(shared.parcel, to: group.lanes, base: Place(offer: offers.count - 1, index: 0).recipient)
-            if byLane == group.subscribers.count { return share }
-        }
-        // Those who get one now have it from the next batch on.
         let lanes = group.lanes
-        for (index, subscriber) in group.subscribers.enumerated() {
-            if lanes[index] != SubscriberGroup.noLane {
-                if shared == nil, let sink = subscriber.sink { send(offer, to: lanes[index], subscriber, sink) }
-                continue
+        switch offer.message {
+        case .shared(_, let parcel):
+            sender.send(parcel, to: lanes, base: Place(offer: offers.count - 1, index: 0).recipient)
+        case .own(let messages):
+            for (index, lane) in lanes.enumerated() where lane != SubscriberGroup.noLane {
+                send(messages, to: lane, offer, index: index)
             }
+        }
+        if byLane == group.subscribers.count { return share }
+        // Those who get a lane now have it from the next batch on.
+        for (index, subscriber) in group.subscribers.enumerated() where lanes[index] == SubscriberGroup.noLane {
             guard let sink = subscriber.sink else { continue }
             let action = subscriber.delivery.offer(
                 first: first, last: last, bytes: offer.size, isWritable: sink.isWritable, now: now, limits: limits)
@@ -99,10 +104,15 @@ struct DeliveryTurn {
                 share.deliveries += entries.count
                 share.bytes += offer.size
                 guard let descriptor = sink.openDescriptor else {
-                    rests.append((subscriber, .bytes(bytes(of: offer, for: sink))))
+                    rests.append((subscriber, .bytes(bytes(of: offer, index: index))))
                     continue
                 }
-                send(offer, to: descriptor, subscriber, sink)
+                switch offer.message {
+                case .shared(_, let parcel):
+                    let place = Place(offer: offers.count - 1, index: index)
+                    sender.send(parcel, to: descriptor, recipient: place.recipient)
+                case .own(let messages): send(messages, to: descriptor, offer, index: index)
+                }
                 group.openLane(to: descriptor, of: subscriber)
             case .write(let above):
                 rests.append((subscriber, .entries(entries.filter { $0.sequence > above }.map(\.bytes))))
@@ -115,21 +125,20 @@ struct DeliveryTurn {
         return share
     }
 
-    private func send(
-        _ offer: Offer, to descriptor: NIOBSDSocket.Handle, _ subscriber: Subscriber, _ sink: any SubscriberSink
-    ) {
-        let recipient = Place(offer: offers.count - 1, index: subscriber.groupIndex).recipient
-        if let shared = offer.shared {
-            sender.send(shared.parcel, to: descriptor, recipient: recipient)
-        } else {
-            sender.send(sink.size(of: offer.pieces), to: descriptor, recipient: recipient) {
-                sink.put(offer.pieces, into: $0)
-            }
+    /// Sends the last offer to the listener in a place of its group.
+    private func send(_ messages: OwnMessages, to descriptor: NIOBSDSocket.Handle, _ offer: Offer, index: Int) {
+        let beginning = offer.group.beginnings[index]
+        let place = Place(offer: offers.count - 1, index: index)
+        sender.send(messages.size(beginning: beginning), to: descriptor, recipient: place.recipient) {
+            messages.put(beginning: beginning, into: $0)
         }
     }
 
-    private func bytes(of offer: Offer, for sink: any SubscriberSink) -> ByteBuffer {
-        offer.shared?.bytes ?? sink.message(of: offer.pieces)
+    private func bytes(of offer: Offer, index: Int) -> ByteBuffer {
+        switch offer.message {
+        case .shared(let bytes, _): bytes
+        case .own(let messages): messages.message(beginning: offer.group.beginnings[index])
+        }
     }
 
     /// Ends the first step.
@@ -140,8 +149,8 @@ struct DeliveryTurn {
             let place = Place(shortfall.recipient)
             let offer = offers[place.offer]
             let subscriber = offer.group.subscribers[place.index]
-            guard let sink = subscriber.sink else { continue }
-            var rest = bytes(of: offer, for: sink)
+            guard subscriber.sink != nil else { continue }
+            var rest = bytes(of: offer, index: place.index)
             rest.moveReaderIndex(forwardBy: shortfall.sent)
             rests.append((subscriber, .bytes(rest)))
         }

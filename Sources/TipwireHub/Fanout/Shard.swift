@@ -134,7 +134,7 @@ public final class Shard {
     func look() -> Fanout.Standing {
         var standing = Fanout.Standing(level: position, behind: [:])
         for subscriber in subscribers {
-            guard let id = subscriber.subscription.eventSub, let sink = subscriber.sink else { continue }
+            guard let id = subscriber.subscription.eventSub?.id, let sink = subscriber.sink else { continue }
             if sink.hasUnsent {
                 standing.behind[id] = subscriber.flushed
                 continue
@@ -193,7 +193,7 @@ public final class Shard {
         subscriber.deliveries += entries.count
         statistics[subscriber.kind].deliveries += entries.count
         statistics[subscriber.kind].bytes += size
-        sink.write(sink.message(of: entries))
+        sink.write(subscriber.message(of: entries))
     }
 
     // MARK: Catching up

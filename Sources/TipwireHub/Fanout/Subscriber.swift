@@ -27,13 +27,13 @@ public struct Subscription: Sendable {
     public let remoteAddress: String
     public let connectedAt: Timestamp
     /// The EventSub subscription that is delivered here.
-    public let eventSub: EventSubscription.ID?
+    public let eventSub: DeliveredSubscription?
     /// The overlay that listens here.
     public let overlay: OverlayPlace?
 
     public init(
         dialect: Dialect, audience: Audience, principal: Principal, start: Start, remoteAddress: String,
-        connectedAt: Timestamp, eventSub: EventSubscription.ID? = nil, overlay: OverlayPlace? = nil
+        connectedAt: Timestamp, eventSub: DeliveredSubscription? = nil, overlay: OverlayPlace? = nil
     ) {
         self.dialect = dialect
         self.audience = audience
@@ -43,6 +43,20 @@ public struct Subscription: Sendable {
         self.connectedAt = connectedAt
         self.eventSub = eventSub
         self.overlay = overlay
+    }
+}
+
+/// What the fan-out has to know of an EventSub subscription.
+///
+/// An object, which takes eight bytes of a listener that has none.
+public final class DeliveredSubscription: Sendable {
+    let id: EventSubscription.ID
+    /// What the payload of each of its messages begins with.
+    let beginning: ByteBuffer
+
+    public init(_ id: EventSubscription.ID, beginning: ByteBuffer) {
+        self.id = id
+        self.beginning = beginning
     }
 }
 
@@ -79,12 +93,6 @@ public protocol SubscriberSink: AnyObject {
     var openDescriptor: NIOBSDSocket.Handle? { get }
     /// Sends bytes of the sink's dialect at once.
     func write(_ bytes: ByteBuffer)
-    /// Entries of the fan-out as the listener gets them, joined.
-    func message(of entries: [ByteBuffer]) -> ByteBuffer
-    /// Bytes of such a message.
-    func size(of entries: [ByteBuffer]) -> Int
-    /// Puts such a message together in a place of as many bytes.
-    func put(_ entries: [ByteBuffer], into place: UnsafeMutableRawBufferPointer)
     /// Says where the stream begins. Comes before any event, and only to who asked for a start.
     func resumed(_ resumption: Resumption, epoch: String)
     /// Asks the peer for a sign of life, or where none can come gives it one.
@@ -97,28 +105,11 @@ extension SubscriberSink {
     public var hasUnsent: Bool { !isWritable }
 
     public var openDescriptor: NIOBSDSocket.Handle? { nil }
-
-    public func message(of entries: [ByteBuffer]) -> ByteBuffer { ByteBuffer(joining: entries) }
-
-    public func size(of entries: [ByteBuffer]) -> Int { entries.reduce(0) { $0 + $1.readableBytes } }
-
-    public func put(_ entries: [ByteBuffer], into place: UnsafeMutableRawBufferPointer) {
-        var rest = place[...]
-        for entry in entries { rest = entry.put(into: rest) }
-    }
 }
 
 extension ByteBuffer {
-    /// Copies what is readable to the beginning of a place, and returns the rest of that.
-    public func put(into place: Slice<UnsafeMutableRawBufferPointer>) -> Slice<UnsafeMutableRawBufferPointer> {
-        withUnsafeReadableBytes { bytes in
-            UnsafeMutableRawBufferPointer(rebasing: place).copyMemory(from: bytes)
-            return place.dropFirst(bytes.count)
-        }
-    }
-
     /// The entries as one run of bytes; of a single one its own, uncopied.
-    public init(joining entries: [ByteBuffer]) {
+    init(joining entries: [ByteBuffer]) {
         if entries.count == 1 {
             self = entries[0]
         } else {

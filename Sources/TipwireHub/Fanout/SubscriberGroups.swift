@@ -1,5 +1,6 @@
 import NIOCore
 import TipwireCore
+import TipwireSockets
 
 /// Listeners of one audience and dialect on one event loop, who get the same bytes at the same time.
 final class SubscriberGroup {
@@ -19,6 +20,8 @@ final class SubscriberGroup {
     private(set) var lanes: ContiguousArray<NIOBSDSocket.Handle> = []
     static let noLane: NIOBSDSocket.Handle = -1
     private(set) var laneCount = 0
+    /// For each of them what its messages begin with, where they aren't the same for all; it is the subscriber's, who keeps it.
+    private(set) var beginnings: ContiguousArray<Parcel> = []
     /// Entries that those with a lane have been sent since the group began.
     private(set) var entriesByLane = 0
     /// The entries of the batch being delivered.
@@ -30,6 +33,7 @@ final class SubscriberGroup {
         subscriber.groupIndex = subscribers.count
         subscribers.append(subscriber)
         lanes.append(Self.noLane)
+        if !key.dialect.isShared { beginnings.append(subscriber.beginning) }
     }
 
     func remove(_ subscriber: Subscriber) {
@@ -37,8 +41,10 @@ final class SubscriberGroup {
         let index = subscriber.groupIndex
         let last = subscribers.removeLast()
         let lane = lanes.removeLast()
+        let beginning = beginnings.popLast()
         guard index < subscribers.count else { return }
         subscribers[index] = last
+        if let beginning { beginnings[index] = beginning }
         lanes[index] = lane
         last.groupIndex = index
     }

@@ -118,14 +118,15 @@ struct EventSubDoor: Sendable {
         else { return unknown(request) }
         return admission.room().map { permit in
             AcceptedStream(
-                form: .webSocket(
-                    EventSubVoice(beginning: EventSubMessage.beginning(subscription, transport: .webSocket))),
+                form: .webSocket(EventSubVoice()),
                 purpose: .listen(
                     Subscription(
                         dialect: .eventSub(subscription.type, subscription.condition),
                         audience: .page(subscription.page), principal: Principal(key: key),
                         start: .after(claim.position), remoteAddress: request.address, connectedAt: now,
-                        eventSub: subscription.id)),
+                        eventSub: DeliveredSubscription(
+                            subscription.id,
+                            beginning: EventSubMessage.beginning(subscription, transport: .webSocket)))),
                 opening: WebSocketHandshake.response(accept: request.accept), permit: permit, claim: claim)
         }
     }
@@ -151,7 +152,7 @@ struct EventSubDoor: Sendable {
     /// A socket that is told why it can't stay. It takes no listener's place.
     private func farewell(_ reason: String, _ request: Request) -> AcceptedStream {
         AcceptedStream(
-            form: .webSocket(EventSubVoice(beginning: ByteBuffer())), purpose: .farewell(reason),
+            form: .webSocket(EventSubVoice()), purpose: .farewell(reason),
             opening: WebSocketHandshake.response(accept: request.accept), permit: nil)
     }
 }

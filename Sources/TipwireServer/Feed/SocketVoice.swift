@@ -16,8 +16,6 @@ protocol SocketVoice: Sendable {
     func answer(to text: ByteBuffer) -> SocketAnswer?
     /// What says where the stream begins, to who asked for it.
     func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer?
-    /// What the payload of every event's frame begins with; nil where the fan-out's entries are whole frames already.
-    var beginning: ByteBuffer? { get }
     /// What is said before the close frame.
     func farewell(_ reason: String) -> ByteBuffer?
     /// The socket listens no more. May come twice.
@@ -27,8 +25,6 @@ protocol SocketVoice: Sendable {
 }
 
 extension SocketVoice {
-    var beginning: ByteBuffer? { nil }
-
     func left() {}
 }
 
@@ -53,14 +49,9 @@ struct PallyVoice: SocketVoice {
     var idleAdvice: String { "idle for too long; send ping each 60 seconds" }
 }
 
-/// EventSub: each event goes out behind the subscription's own beginning.
+/// EventSub.
 struct EventSubVoice: SocketVoice {
     private static let pong = WebSocketFrame.text(ByteBuffer(string: "PONG"))
-
-    /// What every message of this subscription begins with.
-    let beginning: ByteBuffer?
-
-    init(beginning: ByteBuffer) { self.beginning = beginning }
 
     func answer(to text: ByteBuffer) -> SocketAnswer? { EventSubMessage.isPing(text) ? .now(Self.pong) : nil }
 

@@ -132,39 +132,6 @@ final class WebSocketHandler: WebSocketConnection, StreamHandler, SubscriberSink
         wasLeftUnsent = hasUnsent
     }
 
-    func message(of entries: [ByteBuffer]) -> ByteBuffer {
-        guard voice.beginning != nil else { return ByteBuffer(joining: entries) }
-        let size = size(of: entries)
-        var message = ByteBufferAllocator().buffer(capacity: size)
-        message.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { place in
-            put(entries, into: UnsafeMutableRawBufferPointer(rebasing: place[..<size]))
-            return size
-        }
-        return message
-    }
-
-    func size(of entries: [ByteBuffer]) -> Int {
-        let beginning = voice.beginning
-        return entries.reduce(0) { size, entry in
-            guard let beginning else { return size + entry.readableBytes }
-            return size + WebSocketFrame.textSize(payloadLength: beginning.readableBytes + entry.readableBytes)
-        }
-    }
-
-    func put(_ entries: [ByteBuffer], into place: UnsafeMutableRawBufferPointer) {
-        let beginning = voice.beginning
-        var rest = place[...]
-        for entry in entries {
-            if let beginning {
-                let length = beginning.readableBytes + entry.readableBytes
-                let header = WebSocketFrame.putTextHeader(
-                    payloadLength: length, into: UnsafeMutableRawBufferPointer(rebasing: rest))
-                rest = beginning.put(into: rest.dropFirst(header))
-            }
-            rest = entry.put(into: rest)
-        }
-    }
-
     func resumed(_ resumption: Resumption, epoch: String) {
         if let frame = voice.resumed(resumption, epoch: epoch) { send(frame) }
     }

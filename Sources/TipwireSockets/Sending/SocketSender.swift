@@ -40,8 +40,10 @@ public struct Parcel {
     let start: UnsafeRawPointer?
     public let count: Int
 
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
+
     /// Good for as long as someone keeps `bytes` unchanged.
-    init(_ bytes: ByteBuffer) {
+    public init(_ bytes: ByteBuffer) {
         // The place of a buffer's bytes is its storage's, which moves only when it is written to.
         self = bytes.withUnsafeReadableBytes { Parcel(start: $0.baseAddress, count: $0.count) }
     }

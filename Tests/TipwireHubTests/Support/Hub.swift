@@ -66,12 +66,12 @@ struct Hub: Sendable {
     func listen(
         _ audience: Audience, as principal: Principal, in dialect: Dialect = .pally,
         from start: Subscription.Start = .live, loop: Int = 0, isWritable: Bool = true,
-        hasSocket: Bool = false
+        hasSocket: Bool = false, beginning: ByteBuffer? = nil
     ) async throws -> Listener {
         try await Listener.connect(
             Subscription(
                 dialect: dialect, audience: audience, principal: principal, start: start, remoteAddress: "192.0.2.1",
-                connectedAt: noon),
+                connectedAt: noon, eventSub: beginning.map { DeliveredSubscription("subscription", beginning: $0) }),
             to: fanout, on: eventLoops[loop], isWritable: isWritable, hasSocket: hasSocket)
     }
 

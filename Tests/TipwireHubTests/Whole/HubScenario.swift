@@ -1,3 +1,4 @@
+import NIOCore
 import Testing
 import TipwireCore
 import TipwireStore
@@ -139,11 +140,21 @@ struct HubScenario: Sendable {
         case 3: start = .position("\(epoch)-\(Int64.random(in: 0...before.head, using: &seed))")
         default: start = last?.cursor(epoch: epoch).map { .position($0) } ?? .now
         }
+        // Of some each message begins with words of their own, as an EventSub subscription's do.
+        let beginning = seed.chance(40) ? ByteBuffer(string: words(using: &seed)) : nil
         let listener = try await hub.listen(
-            client.audience, as: principal(client.account), from: start, loop: .random(in: 0...1, using: &seed),
-            isWritable: start == .now || start == .live || seed.chance(80), hasSocket: seed.chance(60))
+            client.audience, as: principal(client.account), in: beginning == nil ? .pally : .eventSub(.alerts, nil),
+            from: start, loop: .random(in: 0...1, using: &seed),
+            isWritable: start == .now || start == .live || seed.chance(80), hasSocket: seed.chance(60),
+            beginning: beginning)
         return HubSession(
-            listener: listener, audience: client.pages, start: start, before: before, after: hub.position.bounds)
+            listener: listener, audience: client.pages, start: start, beginning: beginning ?? ByteBuffer(),
+            before: before, after: hub.position.bounds)
+    }
+
+    /// Unlike anyone else's, and of any length.
+    private func words(using seed: inout TestSeed) -> String {
+        "\(seed.next())" + String(repeating: ".", count: .random(in: 0...400, using: &seed))
     }
 
     /// Waits until so many more events are in the log, or nothing more comes.

@@ -1,3 +1,4 @@
+import NIOCore
 import Testing
 import TipwireCore
 import TipwireTestSupport
@@ -9,6 +10,8 @@ struct HubSession: Sendable {
     let listener: Listener
     let audience: Set<Page.ID>
     let start: Subscription.Start
+    /// What each of its messages must begin with.
+    let beginning: ByteBuffer
     /// The log just before and just after it connected.
     let before: LogBounds
     let after: LogBounds
@@ -29,6 +32,7 @@ struct HubSession: Sendable {
         #expect(heard.afterEnd == 0 && heard.whileUnwritable == 0, "\(note)")
         #expect(heard.eventsBeforeResumption == 0, "\(note)")
         #expect(heard.sequences == heard.sequences.sorted(), "\(note)")
+        #expect(heard.frames.allSatisfy { $0.readableBytesView.starts(with: beginning.readableBytesView) }, "\(note)")
         func matches(_ start: Int64) -> Bool {
             let view = history.view(of: audience, after: start)
             return isComplete ? received == view : view.starts(with: received)
