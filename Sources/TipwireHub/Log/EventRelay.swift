@@ -52,6 +52,7 @@ public final class EventRelay: Service {
 
     private let store: any LogStore
     private let position: LogPosition
+    private let readers: WakeUp
     private let wakeUp: WakeUp.Listener
     private let fanout: Fanout
     private let encoder: EventEncoder
@@ -70,6 +71,7 @@ public final class EventRelay: Service {
     ) {
         self.store = store
         self.position = position
+        readers = wakeUp
         self.wakeUp = wakeUp.listen()
         self.fanout = fanout
         self.encoder = encoder
@@ -214,7 +216,10 @@ public final class EventRelay: Service {
     private func slice(after relayed: Int64) async throws -> (events: [Event], through: Int64) {
         metrics.logReads.add(1)
         let slice = try await store.events(after: relayed, pages: .all, limit: Self.batchEvents)
+        let known = position.bounds.head
         position.advance(to: slice.bounds)
+        // What is known by a read is no news when its own comes, and nobody is told of it again.
+        if slice.bounds.head > known { readers.nudge() }
         if slice.bounds.prunedThrough > relayed {
             // Retention took what was not given out yet. Listeners are cut rather than left with a hole they can't see; they
             // come back with their cursors and are told of the gap.

@@ -120,6 +120,20 @@ struct EventRelayTests {
         }
     }
 
+    @Test("Who else reads the log looks at what the relay has found there, which is no news any more")
+    func foundBeforeItsNews() async throws {
+        try await withHub { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            let other = hub.wakeUp.listen()
+            let commit = try await hub.store.real.commit(
+                [.receive(page: page.id, drafts: [draft()], idempotencyKey: nil)], at: noon)
+            var signals = other.signals.makeAsyncIterator()
+            await signals.next()
+            #expect(other.takeAll().events.isEmpty && hub.position.bounds == commit.bounds)
+        }
+    }
+
     @Test("A commit that nobody told of is found by looking, within the poll's second")
     func lostWakeUp() async throws {
         try await withHub { hub in
