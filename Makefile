@@ -32,8 +32,8 @@ test: ## Build and run every test, the live ones with foreign clients included
 	swift build --build-tests
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	@# Of each two the one uses one processor and waits, the other compiles behind it, or waits too.
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-units test-fuzz
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-live test-postgres
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-units test-fuzz
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-live test-postgres
 
 test-units:
 	scripts/with-postgres swift test --skip-build --no-parallel

@@ -10,17 +10,19 @@ extension PostgresStore {
         let node = node.text
         return try await write { [memory, channel] db in
             try Self.holdSending(by: node, db)
-            // Whatever another node was asked before these events were taken is kept by now, told here or not.
-            let isOutdated = try channel.taken(.webhooks) < NewsChannel.Subject.webhooks.read(db)
             _ = try LogRow.read(db, of: memory)
             try db.execute("UPDATE webhook_level SET sequence = $1 WHERE sequence < $1", dispatch.level)
             // Not for one that was deleted since: foreign keys would fail the whole.
             let webhooks = try Self.lock(
                 dispatch.deliveries.lazy.map(\.id.webhook) + dispatch.positions.keys + dispatch.excess.keys, db)
+            // Whatever another node was asked before these events were taken is kept by now, told here or not. Looked at behind the
+            // locks: who holds one may be changing a webhook.
+            let count = try NewsChannel.Subject.webhooks.read(db)
+            guard channel.isCurrent(.webhooks, at: count) else { throw WebhooksChanged() }
             try Self.move(dispatch.positions.filter { webhooks.contains($0.key) }, db)
             let added = try Self.insert(dispatch.deliveries.filter { webhooks.contains($0.id.webhook) }, db)
             let displaced = try Self.displace(dispatch.excess.filter { webhooks.contains($0.key) }, db)
-            return WebhookDispatch.Outcome(added: added, displaced: displaced, isOutdated: isOutdated)
+            return WebhookDispatch.Outcome(added: added, displaced: displaced)
         }
     }
 

@@ -20,7 +20,7 @@ extension PostgresStore: WebhookStore {
             }
             return (WebhookSnapshot(level: level[0], webhooks: webhooks), try NewsChannel.Subject.webhooks.read(db))
         }
-        _ = channel.took(.webhooks, count)
+        channel.read(.webhooks, at: count)
         return snapshot
     }
 

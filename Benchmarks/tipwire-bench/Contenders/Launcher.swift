@@ -24,11 +24,11 @@ final class Launcher {
     func sharing(_ body: () throws -> Void) throws {
         guard let places = pinned else { return try body() }
         pinned = nil
-        try Processors.bind(to: allowed)
         defer {
             pinned = places
             try? Processors.bind(to: [places.client])
         }
+        try Processors.bind(to: allowed)
         try body()
     }
 

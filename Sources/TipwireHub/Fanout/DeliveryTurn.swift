@@ -12,6 +12,7 @@ struct DeliveryTurn {
     /// What one group is offered.
     private struct Offer {
         let group: SubscriberGroup
+        /// Kept to the end of the turn, after what the sender holds: messages are put together from them to the last.
         let entries: [(sequence: Int64, bytes: ByteBuffer)]
         let message: Message
         let size: Int

@@ -51,9 +51,9 @@ extension Subscriber {
 
     /// Entries of the fan-out as this listener gets them, joined.
     func message(of entries: [ByteBuffer]) -> ByteBuffer {
-        guard let beginning = subscription.eventSub?.beginning else { return ByteBuffer(joining: entries) }
-        return withExtendedLifetime((entries, beginning)) {
-            OwnMessages(entries.map { Parcel($0) }).message(beginning: Parcel(beginning))
+        guard !subscription.dialect.isShared else { return ByteBuffer(joining: entries) }
+        return withExtendedLifetime(entries) {
+            OwnMessages(entries.map { Parcel($0) }).message(beginning: beginning)
         }
     }
 }

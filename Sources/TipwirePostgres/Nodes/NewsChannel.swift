@@ -57,7 +57,7 @@ final class NewsChannel: Sendable {
         var own: [Own: Int32] = [:]
         /// The last change of each subject that this process made.
         var lastOwn: [Subject: Int64] = [:]
-        /// How far this process has taken over what others have changed, where anyone asks.
+        /// How far this process has taken over what is changed, by others and itself, where anyone asks.
         var taken: [Subject: Int64] = [:]
         var isListening = false
     }
@@ -127,6 +127,15 @@ final class NewsChannel: Sendable {
             defer { state.taken[subject] = max(state.taken[subject] ?? 0, count) }
             return state.taken[subject] ?? 0 < count
         }
+    }
+
+    /// All of a subject was read, one read after the other. Its count may be less than before: a database that lost its last commits
+    /// counts some anew.
+    func read(_ subject: Subject, at count: Int64) { state.withLock { $0.taken[subject] = count } }
+
+    /// Whether that is so still, by the count as it is now. Who has read nothing has nothing that is out of date.
+    func isCurrent(_ subject: Subject, at count: Int64) -> Bool {
+        state.withLock { $0.taken[subject].map { $0 == count } ?? true }
     }
 
     func taken(_ subject: Subject) -> Int64 { state.withLock { $0.taken[subject] ?? 0 } }

@@ -34,7 +34,7 @@ extension SocketSender {
     }
 }
 
-/// Bytes that stay in their place for a turn.
+/// Bytes that stay in their place for as long as who keeps them says: a turn, or the life of a listener.
 public struct Parcel {
     /// Nil of no bytes.
     let start: UnsafeRawPointer?

@@ -158,6 +158,13 @@ public struct SendingElsewhere: Error, Sendable, CustomStringConvertible {
     public var description: String { "another node sends the webhooks" }
 }
 
+/// Other nodes have changed webhooks since this one read them.
+public struct WebhooksChanged: Error, Sendable, CustomStringConvertible {
+    public init() {}
+
+    public var description: String { "another node has changed webhooks" }
+}
+
 /// The store's log is another one than that which this process began with: the database came back without commits that had
 /// been answered. Whoever meets this goes on after `NodeStore.adoptLog`.
 public struct LogReplaced: Error, Sendable, CustomStringConvertible {

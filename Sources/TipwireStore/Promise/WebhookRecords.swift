@@ -101,14 +101,10 @@ public struct WebhookDispatch: Sendable {
         public let added: [WebhookNumber: Int]
         /// Pending deliveries that were made dead letters to make room.
         public let displaced: [DeliveryID]
-        /// Whether other nodes had changed webhooks since this one read them last (`WebhookStore.webhooks`): one that was to be
-        /// told may be disabled or gone by now, or have another secret.
-        public let isOutdated: Bool
 
-        public init(added: [WebhookNumber: Int], displaced: [DeliveryID], isOutdated: Bool) {
+        public init(added: [WebhookNumber: Int], displaced: [DeliveryID]) {
             self.added = added
             self.displaced = displaced
-            self.isOutdated = isOutdated
         }
     }
 }

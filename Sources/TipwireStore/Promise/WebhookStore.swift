@@ -28,7 +28,9 @@ public protocol WebhookStore: Sendable {
     /// Keeps new deliveries and how far the log has been read for them: both or neither, so that an event is never
     /// forgotten and never delivered anew. A delivery that is there already stays as it is.
     ///
-    /// Throws `SendingElsewhere` when it is another node that sends, and nothing is kept.
+    /// Throws `SendingElsewhere` when it is another node that sends, and `WebhooksChanged` when other nodes have changed webhooks
+    /// since this one read them last (`webhooks`): one of them may be disabled or gone by now, or have another secret. Nothing is
+    /// kept then.
     func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome
     /// Keeps a test delivery to `webhook`, the last one so far: behind `sequence`, or behind what there are deliveries of when
     /// that is further. Throws `DirectoryRefusal.missingReference` when it is gone.

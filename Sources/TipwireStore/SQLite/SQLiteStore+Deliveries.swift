@@ -34,8 +34,7 @@ extension SQLiteStore {
                 if db.changesCount > 0 { added[delivery.id.webhook, default: 0] += 1 }
             }
             let displaced = try dispatch.excess.flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
-            // There are no other nodes.
-            return WebhookDispatch.Outcome(added: added, displaced: displaced, isOutdated: false)
+            return WebhookDispatch.Outcome(added: added, displaced: displaced)
         }
     }
 

@@ -56,6 +56,7 @@ struct WebhookDispatcher: Sendable {
     /// One batch; false when there was nothing to do.
     func dispatch() async throws -> Bool {
         try await webhooks.turn.take {
+            if webhooks.isOutdated { try await webhooks.renew() }
             let roster = webhooks.roster
             guard scheduler.isSending else {
                 _ = wakeUp.take(after: roster.level)
@@ -155,7 +156,14 @@ struct WebhookDispatcher: Sendable {
             let excess = webhooks.pending(of: number) + count - limits.pending
             if excess > 0 { dispatch.excess[number] = excess }
         }
-        let outcome = try await store.dispatch(dispatch)
+        let outcome: WebhookDispatch.Outcome
+        do {
+            outcome = try await store.dispatch(dispatch)
+        } catch is WebhooksChanged {
+            // Whoever had another node end a webhook, or give it a secret, before these events were taken is obeyed by them; news
+            // of that may come after theirs. The next round goes by what is read now.
+            return try await webhooks.renew()
+        }
         let displaced = outcome.displaced
         let running = scheduler.displace(displaced)
         webhooks.dispatched(dispatch, outcome, running: running)
@@ -166,9 +174,8 @@ struct WebhookDispatcher: Sendable {
                 metadata: ["deliveries": "\(displaced.count)", "limit": "\(limits.pending)"])
         }
         window.put(batch.events)
-        // Whoever had another node end a webhook, or give it a secret, before these events were taken is obeyed by them; news of
-        // that may come after theirs. Where it can't be read now, it is soon.
-        if outcome.isOutdated { try? await webhooks.renew() }
+        // Some were there already: from before they were missed, or from a dispatch whose end was never heard of.
+        for (number, count) in counts where outcome.added[number] != count { try? await webhooks.recount(number) }
         let gone = Set(displaced)
         scheduler.offer(dispatch.deliveries.map(\.id).filter { !gone.contains($0) })
     }

@@ -28,6 +28,8 @@ extension WebhookSubscriptions {
 
     /// In turn with what is changed here: else what was read before such a change would be put in its place.
     func renew() async throws {
+        // Until all of it is taken over: the store takes what was read for known.
+        state.withLock { $0.isOutdated = true }
         let snapshot = try await store.webhooks()
         let asked = try await store.asked()
         if scheduler.isSending {
@@ -35,6 +37,7 @@ extension WebhookSubscriptions {
         } else {
             try adopt(snapshot, asked: asked)
         }
+        state.withLock { $0.isOutdated = false }
     }
 
     /// An attempt was asked for here, which is no news to this node.

@@ -25,6 +25,8 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
         var keptLevel: Int64
         /// When attempts of each were last asked for, as far as is known here.
         var asked: [WebhookNumber: Timestamp] = [:]
+        /// What was read of other nodes' changes was not all taken over.
+        var isOutdated = false
         /// When all of this was last read.
         var readAt: Timestamp?
     }
@@ -98,6 +100,7 @@ public final class WebhookSubscriptions: AccessEnforcing, Sendable {
     }
 
     var roster: WebhookRoster { state.withLock(\.roster) }
+    var isOutdated: Bool { state.withLock(\.isOutdated) }
     var keptLevel: Int64 { state.withLock(\.keptLevel) }
 
     // MARK: Changes

@@ -9,9 +9,10 @@ final class WebhookStoreDouble: ForwardingStore {
 
     struct Hooks: Sendable {
         var beforeWebhooks: Hook?
+        var beforeAsked: Hook?
         var beforeRecord: Hook?
         var beforeDispatch: Hook?
-        /// What the end of a dispatch says of changes by other nodes.
+        /// Other nodes have changed webhooks since they were read.
         var isOutdated = false
         var beforeUpdate: Hook?
         var beforeFirsts: Hook?
@@ -40,7 +41,13 @@ final class WebhookStoreDouble: ForwardingStore {
 
     func webhooks() async throws -> WebhookSnapshot {
         try await run { $0.beforeWebhooks }
+        hooks.withLock { $0.isOutdated = false }
         return try await real.webhooks()
+    }
+
+    func asked() async throws -> [WebhookNumber: Timestamp] {
+        try await run { $0.beforeAsked }
+        return try await real.asked()
     }
 
     func record(_ progress: [DeliveryProgress], standings: [WebhookNumber: EndpointStanding]) async throws {
@@ -53,9 +60,8 @@ final class WebhookStoreDouble: ForwardingStore {
     func dispatch(_ dispatch: WebhookDispatch) async throws -> WebhookDispatch.Outcome {
         dispatches.change { $0 += 1 }
         try await run { $0.beforeDispatch }
-        let outcome = try await real.dispatch(dispatch)
-        return WebhookDispatch.Outcome(
-            added: outcome.added, displaced: outcome.displaced, isOutdated: hooks.withLock(\.isOutdated))
+        if hooks.withLock(\.isOutdated) { throw WebhooksChanged() }
+        return try await real.dispatch(dispatch)
     }
 
     func updateWebhook(_ number: WebhookNumber, disabled: DisabledReason?, key: String?) async throws {
