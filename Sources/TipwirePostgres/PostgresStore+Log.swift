@@ -13,14 +13,15 @@ extension PostgresStore: LogStore {
     }
 
     public func commit(
-        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     ) {
         onLog(
             { [memory] seat in
+                let batch = takeBatch()
                 let (commit, tables) = try Transaction.write.run(at: seat, keepingIf: \.1.isChanged) { db in
-                    let tables = try PostgresLogTables(db, for: commands, memory: memory)
-                    var appender = try LogAppender(tables, at: now)
-                    let results = try commands.map { try appender.apply($0) }
+                    let tables = try PostgresLogTables(db, for: batch.commands, memory: memory)
+                    var appender = try LogAppender(tables, at: batch.now)
+                    let results = try batch.commands.map { try appender.apply($0) }
                     let bounds = try appender.finish()
                     try appender.tables.writeKeysOfRepeats()
                     return (Commit(results: results, bounds: bounds), appender.tables)

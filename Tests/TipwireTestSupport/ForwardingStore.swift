@@ -4,11 +4,15 @@ import TipwireStore
 /// A store that hands everything on to a real one. A double of it has what it does otherwise, and nothing else.
 public protocol ForwardingStore: Store {
     var real: SQLiteStore { get }
+    /// For a double whose writer has something else to do first.
+    func beforeTake() async
     /// What `commit` does, for a double that waits or fails.
     func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit
 }
 
 extension ForwardingStore {
+    public func beforeTake() async {}
+
     public func bounds() async throws -> LogBounds {
         try await real.bounds()
     }
@@ -18,11 +22,13 @@ extension ForwardingStore {
     }
 
     public func commit(
-        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     ) {
         Task {
+            await beforeTake()
+            let batch = takeBatch()
             let outcome: Result<Commit, any Error>
-            do { outcome = .success(try await commit(commands, at: now)) } catch { outcome = .failure(error) }
+            do { outcome = .success(try await commit(batch.commands, at: batch.now)) } catch { outcome = .failure(error) }
             answer(outcome)
         }
     }

@@ -6,12 +6,12 @@ import TipwireStore
 
 /// The one door into the log.
 ///
-/// Whatever arrives while a commit runs is committed together in the next one (group commit): one writer, one sync to
+/// Whatever arrives until the thread that writes comes to it is committed together (group commit): one writer, one sync to
 /// disk for many callers, each answered after its own commit. What waits is bounded; a full intake refuses at once
 /// instead of queueing on.
 ///
-/// It has no task of its own: who brings a tip while nothing is being committed begins the commit, and the thread that has
-/// written one begins the next. A tip alone is so handed over twice, to the thread that writes and back.
+/// It has no task of its own: who brings a tip while nothing is being committed asks for a commit, and the thread that has
+/// written one asks for the next. A tip alone is so handed over twice, to the thread that writes and back.
 public final class TipIntake: Service {
     /// Most tips of one commit: past this a larger batch gains little and lets its first caller wait longer. A single
     /// command may exceed it, and then has a commit to itself.
@@ -30,10 +30,10 @@ public final class TipIntake: Service {
         var weight = 0
         /// Whether `run` was called; until then what comes waits.
         var isRunning = false
-        /// Whether a commit is on its way. At its end it takes what has come meanwhile.
+        /// Whether a commit was asked for and isn't over. At its end it asks for the next, if something has come meanwhile.
         var isCommitting = false
-        /// What that commit holds and nobody has been told of yet, in tips.
-        var committingWeight = 0
+        /// What that commit holds and nobody has been told of yet; nothing until it takes it.
+        var committing: [Waiting] = []
         /// How long the last one took.
         var lastCommit = Duration.zero
         var isClosed = false
@@ -45,8 +45,8 @@ public final class TipIntake: Service {
         var untoldFailures = 0
         var toldAt: Timestamp?
 
-        /// The next commit's commands, oldest first.
-        mutating func takeBatch() -> [Waiting] {
+        /// Moves the next commit's commands into it, oldest first.
+        mutating func takeBatch() {
             var count = 0
             var weight = 0
             while count < waiting.count {
@@ -55,11 +55,9 @@ public final class TipIntake: Service {
                 count += 1
                 weight += next
             }
-            let batch = Array(waiting[..<count])
+            committing = Array(waiting[..<count])
             waiting.removeFirst(count)
             self.weight -= weight
-            committingWeight = weight
-            return batch
         }
     }
 
@@ -134,7 +132,7 @@ public final class TipIntake: Service {
 
     /// When more events will be told of, by what the last commit took; nil if nothing has been taken in that hasn't been told of.
     public var expectedCommit: Duration? {
-        state.withLock { $0.committingWeight > 0 || !$0.waiting.isEmpty ? $0.lastCommit : nil }
+        state.withLock { $0.committing.isEmpty && $0.waiting.isEmpty ? nil : $0.lastCommit }
     }
 
     /// Commits for as long as it runs. After a shutdown, or when its task is cancelled, no further command gets in, and those
@@ -154,43 +152,53 @@ public final class TipIntake: Service {
         }
     }
 
-    /// Begins a commit if there is something to commit and none on its way.
+    /// Asks for a commit if there is something to commit and none on its way.
     private func commitWhatWaits() {
-        let batch = state.withLock { state -> [Waiting] in
-            guard state.isRunning, !state.isCommitting, !state.waiting.isEmpty else { return [] }
+        let isMine = state.withLock { state in
+            guard state.isRunning, !state.isCommitting, !state.waiting.isEmpty else { return false }
             state.isCommitting = true
-            return state.takeBatch()
+            return true
         }
-        if !batch.isEmpty { commit(batch) }
+        if isMine { commit() }
     }
 
-    /// A commit is over, its callers are answered: begins the next one with what came meanwhile.
+    /// A commit is over, its callers are answered: asks for the next one if something came meanwhile.
     private func commitNext() {
-        let (batch, drained) = state.withLock { state in
-            let batch = state.takeBatch()
-            guard batch.isEmpty else { return (batch, nil as CheckedContinuation<Void, Never>?) }
+        let (isOver, drained) = state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
+            guard state.waiting.isEmpty else { return (false, nil) }
             state.isCommitting = false
-            defer { state.drained = nil }
-            return (batch, state.drained)
+            return (true, state.drained.take())
         }
         drained?.resume()
-        if !batch.isEmpty { commit(batch) }
+        if !isOver { commit() }
     }
 
-    private func commit(_ batch: [Waiting]) {
+    private func commit() {
         let began = ContinuousClock.now
-        store.commit(batch.map(\.command), at: clock.now()) { outcome in
+        store.commit(takeBatch) { outcome in
             switch outcome {
-            case .success(let commit): self.answer(batch, with: commit, began: began)
-            case .failure(let error): self.refuse(batch, because: error)
+            case .success(let commit): self.answer(with: commit, began: began)
+            case .failure(let error): self.refuse(because: error)
             }
             self.commitNext()
         }
     }
 
-    private func refuse(_ batch: [Waiting], because error: any Error) {
+    private func takeBatch() -> LogBatch {
+        state.withLock { state in
+            state.takeBatch()
+            return LogBatch(state.committing.map(\.command), at: clock.now())
+        }
+    }
+
+    private func refuse(because error: any Error) {
         metrics.commitFailures.add(1)
-        state.withLock { $0.committingWeight = 0 }
+        let batch = state.withLock { state in
+            // A closed store has taken none.
+            if state.committing.isEmpty { state.takeBatch() }
+            defer { state.committing = [] }
+            return state.committing
+        }
         // Who waits for news of this commit need not wait any longer.
         wakeUp.nudge()
         tellOfFailure(error, at: clock.now())
@@ -198,13 +206,14 @@ public final class TipIntake: Service {
         for waiting in batch { waiting.answer(.failure(refusal)) }
     }
 
-    private func answer(_ batch: [Waiting], with commit: Commit, began: ContinuousClock.Instant) {
+    private func answer(with commit: Commit, began: ContinuousClock.Instant) {
         let committedAt = ContinuousClock.now
         let duration = began.duration(to: committedAt)
-        state.withLock { state in
+        let batch = state.withLock { state in
             state.failedAt = nil
-            state.committingWeight = 0
             state.lastCommit = duration
+            defer { state.committing = [] }
+            return state.committing
         }
         metrics.commitSeconds.observe(duration)
         position.advance(to: commit.bounds)

@@ -83,6 +83,18 @@ public enum LogRefusal: Error, Sendable, Equatable {
     }
 }
 
+/// What is committed together.
+public struct LogBatch: Sendable {
+    public let commands: [LogCommand]
+    /// The clock. The commit's time is this, or the last commit's if the clock went back.
+    public let now: Timestamp
+
+    public init(_ commands: [LogCommand], at now: Timestamp) {
+        self.commands = commands
+        self.now = now
+    }
+}
+
 /// The outcome of a batch.
 public struct Commit: Sendable {
     /// One for each command, in order; of a `receive` one answer for each draft.

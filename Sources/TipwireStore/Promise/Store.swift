@@ -26,10 +26,11 @@ public protocol LogStore: Sendable {
     /// anything else, and a task would be two more of those.
     ///
     /// - Parameters:
-    ///   - now: the clock. The commit's time is this, or the last commit's if the clock went back.
+    ///   - takeBatch: called once, when nothing stands between the batch and its commit any more: what has come until then
+    ///     goes along. Not called by a store that is closed.
     ///   - answer: called once, on the thread that writes, which waits for it.
     func commit(
-        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void)
+        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void)
 
     /// Entries after a sequence, oldest first, of some pages or of all.
     ///
@@ -55,7 +56,7 @@ extension LogStore {
     /// The same for a task. Throws what the outcome has failed with.
     public func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
         try await withCheckedThrowingContinuation { continuation in
-            commit(commands, at: now) { continuation.resume(with: $0) }
+            commit({ LogBatch(commands, at: now) }) { continuation.resume(with: $0) }
         }
     }
 }

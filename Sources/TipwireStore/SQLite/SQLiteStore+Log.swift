@@ -11,12 +11,13 @@ extension SQLiteStore {
     }
 
     public func commit(
-        _ commands: [LogCommand], at now: Timestamp, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     ) {
         write(
             { db in
-                var appender = try LogAppender(SQLiteLogTables(db), at: now)
-                let results = try commands.map { try appender.apply($0) }
+                let batch = takeBatch()
+                var appender = try LogAppender(SQLiteLogTables(db), at: batch.now)
+                let results = try batch.commands.map { try appender.apply($0) }
                 return Commit(results: results, bounds: try appender.finish())
             }, answer: answer)
     }

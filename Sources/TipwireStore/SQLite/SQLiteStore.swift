@@ -5,7 +5,7 @@ import TipwireCore
 
 /// The whole `Store` promise on one SQLite file.
 ///
-/// One connection writes, on a dispatch queue of its own; up to `maximumReaders` others read committed snapshots beside
+/// One connection writes, on a thread of its own; up to `maximumReaders` others read committed snapshots beside
 /// it and never wait for it (WAL). Nothing here blocks an event loop or Swift's cooperative pool.
 ///
 /// The file belongs to one process at a time: locking the data folder is the server's business.
@@ -29,11 +29,14 @@ public final class SQLiteStore: Store, Sendable {
     static let writerCacheKiB = 16 * 1024
 
     let pool: DatabasePool
+    private let writer = PinnedThreads("store writer", count: 1) { BatchScheduling.adopt() }
     private let room = Mutex(WriteAheadRoom())
 
     private init(pool: DatabasePool) {
         self.pool = pool
     }
+
+    deinit { writer.end() }
 
     /// Opens the database file at `path`, makes it if there is none, and brings its schema up to date. The folder
     /// must exist.
@@ -65,6 +68,7 @@ public final class SQLiteStore: Store, Sendable {
         // A checkpoint that doesn't get through (a foreign reader holds the file) loses nothing: the next `open` reads
         // the write-ahead log that is left behind.
         _ = try? await onWriter { db in try db.checkpoint(.truncate) }
+        await writer.close()
         // GRDB's `close` waits for readers by blocking its thread, which must not be one that they need.
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             DispatchQueue.global().async { [pool] in
@@ -96,13 +100,20 @@ extension SQLiteStore {
         }
     }
 
-    /// The same with a call at the end, on the writer's queue.
+    /// The same with a call at the end, on the thread that writes.
     func write<T: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> T, answer: @escaping @Sendable (Result<T, any Error>) -> Void
     ) {
-        pool.asyncWriteWithoutTransaction { db in
-            answer(Result { try self.transaction(db, body) })
+        write(answer) { db in try self.transaction(db, body) }
+    }
+
+    private func write<T: Sendable>(
+        _ answer: @escaping @Sendable (Result<T, any Error>) -> Void, _ body: @escaping @Sendable (Database) throws -> T
+    ) {
+        let isTaken = writer.run { [pool] in
+            answer(Result { try pool.writeWithoutTransaction(body) })
         }
+        if !isTaken { answer(.failure(StoreFailing("the store was closed"))) }
     }
 
     private func transaction<T>(_ db: Database, _ body: (Database) throws -> T) throws -> T {
@@ -124,15 +135,13 @@ extension SQLiteStore {
         }
     }
 
-    /// Runs `body` on the writer's queue.
+    /// Runs `body` on the thread that writes.
     ///
     /// Not GRDB's own `async` writes: those roll back when the calling task is cancelled, and what was begun here
     /// is finished whatever becomes of its caller.
     private func onWriter<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
-            pool.asyncWriteWithoutTransaction { db in
-                continuation.resume(with: Result { try body(db) })
-            }
+            write({ continuation.resume(with: $0) }, body)
         }
     }
 }

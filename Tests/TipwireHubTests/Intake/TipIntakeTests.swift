@@ -112,6 +112,44 @@ struct TipIntakeTests {
         }
     }
 
+    @Test("Whatever comes before the store takes a batch goes along, the first too")
+    func takenLate() async throws {
+        try await withIntake { intake, _ in
+            let busy = Gate(isOpen: false)
+            intake.store.hook { $0.beforeTake = { try? await busy.pass() } }
+            let answers = try await withThrowingTaskGroup(of: Result<[Int], IntakeRefusal>.self) { group in
+                for amount in 1...20 { try await intake.queue(amount...amount, in: &group) }
+                #expect(intake.intake.expectedCommit != nil)
+                busy.open()
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(amounts(answers) == Set((1...20).map { [$0] }))
+            #expect(intake.batches == [20])
+            #expect(intake.intake.expectedCommit == nil)
+        }
+    }
+
+    @Test("A store that is closed takes no batch, and whoever waits for it is refused")
+    func closedStore() async throws {
+        try await withIntake { intake, _ in
+            let store = intake.store.real
+            let closed = TipIntake(
+                store: store, position: intake.position, wakeUp: WakeUp(), clock: intake.clock.wall, maxPending: 10,
+                metrics: intake.metrics, logger: silence)
+            try await store.close()
+            try await withServices([closed]) { _ in
+                for _ in 1...2 {
+                    await #expect(throws: IntakeRefusal.storeFailed) {
+                        try await closed.submit(.replay(page: intake.page.id, tip: TipIdentifier("tip")!))
+                    }
+                    #expect(closed.pending == 0)
+                    #expect(closed.expectedCommit == nil)
+                }
+            }
+            #expect(intake.metrics.commitFailures.value == 2)
+        }
+    }
+
     @Test("Many callers at once share few commits")
     func concurrent() async throws {
         try await withIntake { intake, _ in

@@ -6,6 +6,8 @@ import TipwireTestSupport
 /// A real store that a test can hold up, break and look over the shoulder of.
 final class StoreDouble: ForwardingStore {
     struct Hooks: Sendable {
+        /// Runs before a batch is taken.
+        var beforeTake: (@Sendable () async -> Void)?
         /// Runs before a batch is committed; what it throws is the store's failure.
         var beforeCommit: (@Sendable ([LogCommand]) async throws -> Void)?
         /// Runs before the log is read.
@@ -31,6 +33,8 @@ final class StoreDouble: ForwardingStore {
     private func change(_ name: String) async throws { try await hooks.withLock { $0.beforeChange }?(name) }
 
     // MARK: Log
+
+    func beforeTake() async { await hooks.withLock { $0.beforeTake }?() }
 
     func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
         batches.change { $0.append(commands) }

@@ -3,10 +3,10 @@ import Synchronization
 
 /// Threads that do jobs from one queue, each with something of its own that never leaves it.
 ///
-/// libpq blocks. Here it blocks a thread that is for nothing else, and neither Swift's few nor an event loop's. The
+/// A database blocks. Here it blocks a thread that is for nothing else, and neither Swift's few nor an event loop's. The
 /// queue has no limit of its own: what waits in it are calls of the store, and those who make them have theirs.
-final class PinnedThreads<Seat>: Sendable {
-    typealias Job = @Sendable (Seat) -> Void
+package final class PinnedThreads<Seat>: Sendable {
+    package typealias Job = @Sendable (Seat) -> Void
 
     private struct Queue {
         var jobs: [Job] = []
@@ -21,7 +21,8 @@ final class PinnedThreads<Seat>: Sendable {
     private let running = DispatchGroup()
     private let count: Int
 
-    init(_ name: String, count: Int, seat: @escaping @Sendable () -> Seat) {
+    /// - Parameter seat: makes what a thread has, on that thread.
+    package init(_ name: String, count: Int, seat: @escaping @Sendable () -> Seat) {
         self.count = count
         for _ in 0..<count {
             running.enter()
@@ -35,7 +36,7 @@ final class PinnedThreads<Seat>: Sendable {
     }
 
     /// Does one thing on a thread of its own.
-    static func once<Answer: Sendable>(
+    package static func once<Answer: Sendable>(
         _ name: String, _ body: @escaping @Sendable () throws -> Answer
     ) async throws -> Answer where Seat == Void {
         let thread = PinnedThreads(name, count: 1) {}
@@ -47,7 +48,7 @@ final class PinnedThreads<Seat>: Sendable {
     }
 
     /// - Returns: false after `close`: the job won't be done.
-    func run(_ job: @escaping Job) -> Bool {
+    package func run(_ job: @escaping Job) -> Bool {
         let isTaken = queue.withLock { queue in
             guard !queue.isClosed else { return false }
             queue.jobs.append(job)
@@ -58,15 +59,20 @@ final class PinnedThreads<Seat>: Sendable {
     }
 
     /// Waits until what was asked for is done, and ends the threads.
-    func close() async {
+    package func close() async {
+        end()
+        await withCheckedContinuation { continuation in
+            running.notify(queue: .global()) { continuation.resume() }
+        }
+    }
+
+    /// The threads end when what was asked for is done.
+    package func end() {
         let wasClosed = queue.withLock { queue in
             defer { queue.isClosed = true }
             return queue.isClosed
         }
         if !wasClosed { for _ in 0..<count { waiting.signal() } }
-        await withCheckedContinuation { continuation in
-            running.notify(queue: .global()) { continuation.resume() }
-        }
     }
 
     private func work(at seat: Seat) {
