@@ -113,20 +113,20 @@ import TipwireCore
     }
 
     #if os(Linux)
-        @Test func `the thread that writes takes no processor from others`() async throws {
-            try await withFolder { folder in
-                let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
-                let policy = try await store.write { _ in
-                    var policy: CInt = -1
-                    var parameters = sched_param()
-                    let status = pthread_getschedparam(pthread_self(), &policy, &parameters)
-                    return status == 0 ? policy : -1
-                }
-                // `SCHED_BATCH`.
-                #expect(policy == 3)
-                try await store.close()
+    @Test func `the thread that writes takes no processor from others`() async throws {
+        try await withFolder { folder in
+            let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
+            let policy = try await store.write { _ in
+                var policy: CInt = -1
+                var parameters = sched_param()
+                let status = pthread_getschedparam(pthread_self(), &policy, &parameters)
+                return status == 0 ? policy : -1
             }
+            // `SCHED_BATCH`.
+            #expect(policy == 3)
+            try await store.close()
         }
+    }
     #endif
 
     // MARK: Indexes

@@ -28,7 +28,11 @@ extension ForwardingStore {
             await beforeTake()
             let batch = takeBatch()
             let outcome: Result<Commit, any Error>
-            do { outcome = .success(try await commit(batch.commands, at: batch.now)) } catch { outcome = .failure(error) }
+            do {
+                outcome = .success(try await commit(batch.commands, at: batch.now))
+            } catch {
+                outcome = .failure(error)
+            }
             answer(outcome)
         }
     }

@@ -30,7 +30,8 @@ public protocol LogStore: Sendable {
     ///     goes along. Not called by a store that is closed.
     ///   - answer: called once, on the thread that writes, which waits for it.
     func commit(
-        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void)
+        _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
+    )
 
     /// Entries after a sequence, oldest first, of some pages or of all.
     ///

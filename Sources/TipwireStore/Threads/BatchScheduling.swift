@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// How the kernel shares a processor between a thread that commits and the event loops.
@@ -20,9 +20,9 @@ enum BatchScheduling {
     /// `SCHED_BATCH`, which every thread may ask for. Where there is no such thing, nothing happens.
     static func adopt() {
         #if os(Linux)
-            var parameters = sched_param()
-            parameters.sched_priority = 0
-            _ = pthread_setschedparam(pthread_self(), batch, &parameters)
+        var parameters = sched_param()
+        parameters.sched_priority = 0
+        _ = pthread_setschedparam(pthread_self(), batch, &parameters)
         #endif
     }
 }
