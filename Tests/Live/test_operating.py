@@ -433,6 +433,22 @@ def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_s
     assert len(warnings) == 1, server.stderr
 
 
+def test_the_table_of_descriptors_is_as_long_as_it_will_get_before_anybody_comes(make_server):
+    server = make_server("--feed-max-connections", "5000")
+
+    def size():
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"^FDSize:\s+(\d+)", status, re.M).group(1))
+
+    eventually(lambda: size() >= 5_000, "room for 5,000 listeners")
+    before, open_now = size(), server.sockets()
+    feeds = [RawWebSocket(server.port, web.query(auth=server.admin, channel="firehose")) for _ in range(300)]
+    assert server.sockets() >= open_now + 300
+    assert size() == before
+    for feed in feeds:
+        feed.close()
+
+
 # Demo and dashboard
 
 

@@ -25,6 +25,8 @@ enum DescriptorLimit {
         let maxConnections: Int
         /// Attempts of webhooks at a time.
         let maxAttempts: Int
+        /// Descriptors that all of this comes to.
+        let descriptors: Int
         /// What the operator should know; nil when all fits.
         let warning: String?
     }
@@ -37,7 +39,7 @@ enum DescriptorLimit {
         guard getrlimit(resource, &limit) == 0 else {
             return fit(maxConnections: wanted, maxAttempts: maxAttempts, descriptors: .max, loops: loops)
         }
-        let needed = rlim_t(wanted + reserve(of: .max, loops: loops) + webhookSockets(attempts: maxAttempts, of: .max))
+        let needed = rlim_t(needed(maxConnections: wanted, maxAttempts: maxAttempts, loops: loops))
         if limit.rlim_cur < needed {
             var raised = limit
             raised.rlim_cur = min(needed, limit.rlim_max)
@@ -47,16 +49,23 @@ enum DescriptorLimit {
             maxConnections: wanted, maxAttempts: maxAttempts, descriptors: Int(clamping: limit.rlim_cur), loops: loops)
     }
 
+    private static func needed(maxConnections: Int, maxAttempts: Int, loops: Int) -> Int {
+        maxConnections + reserve(of: .max, loops: loops) + webhookSockets(attempts: maxAttempts, of: .max)
+    }
+
     static func fit(maxConnections wanted: Int, maxAttempts: Int, descriptors: Int, loops: Int) -> Fitting {
+        let needed = needed(maxConnections: wanted, maxAttempts: maxAttempts, loops: loops)
         let webhooks = webhookSockets(attempts: maxAttempts, of: descriptors)
         let attempts = min(maxAttempts, max(1, webhooks * 2 / 3))
         let possible = max(1, descriptors - reserve(of: descriptors, loops: loops) - webhooks)
         let sockets = max(1, descriptors - min(least(loops: loops), descriptors / 4) - webhooks)
         guard possible < wanted else {
-            return Fitting(maxSockets: sockets, maxConnections: wanted, maxAttempts: attempts, warning: nil)
+            return Fitting(
+                maxSockets: sockets, maxConnections: wanted, maxAttempts: attempts,
+                descriptors: min(needed, descriptors), warning: nil)
         }
         return Fitting(
-            maxSockets: sockets, maxConnections: possible, maxAttempts: attempts,
+            maxSockets: sockets, maxConnections: possible, maxAttempts: attempts, descriptors: descriptors,
             warning:
                 "feed.maxConnections is lowered from \(wanted) to \(possible): this process may open \(descriptors) "
                 + "descriptors; raise the limit with 'ulimit -n' or LimitNOFILE=")

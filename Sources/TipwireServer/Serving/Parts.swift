@@ -140,6 +140,7 @@ struct Parts: Sendable {
             metrics: metrics, logger: logger)
         let fitting = DescriptorLimit.fit(
             maxConnections: configuration.feed.maxConnections, maxAttempts: configuration.webhooks.maxAttempts)
+        DescriptorTable.makeRoom(for: fitting.descriptors)
         resolver = SystemResolver(group: eventLoops)
         let settings = WebhookEngine.Settings(configuration.webhooks, maxAttempts: fitting.maxAttempts)
         let check = TargetCheck(addresses: settings.policy.addresses, resolver: resolver)

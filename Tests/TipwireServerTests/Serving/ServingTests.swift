@@ -11,13 +11,17 @@ struct DescriptorLimitTests {
     @Test("Where all fits nothing is changed and nothing said")
     func fits() {
         let fitting = DescriptorLimit.fit(maxConnections: 1_000, maxAttempts: 1_000, descriptors: 100_000, loops: 2)
-        #expect(fitting == .init(maxSockets: 98_452, maxConnections: 1_000, maxAttempts: 1_000, warning: nil))
+        #expect(
+            fitting
+                == .init(
+                    maxSockets: 98_452, maxConnections: 1_000, maxAttempts: 1_000, descriptors: 2_756, warning: nil))
     }
 
     @Test("The setting is lowered to what fits beside the server's own, with one warning that names all three numbers")
     func lowered() throws {
         let fitting = DescriptorLimit.fit(maxConnections: 100_000, maxAttempts: 1_000, descriptors: 20_000, loops: 2)
         #expect(fitting.maxConnections == 20_000 - 256 - 1_500)
+        #expect(fitting.descriptors == 20_000)
         let warning = try #require(fitting.warning)
         for part in ["feed.maxConnections", "100000", "18244", "20000", "LimitNOFILE="] {
             #expect(warning.contains(part), "\(part)")
