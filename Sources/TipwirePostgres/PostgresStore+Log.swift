@@ -17,9 +17,13 @@ extension PostgresStore: LogStore {
     ) {
         onLog(
             { [memory] seat in
-                let batch = takeBatch()
+                // Of a transaction that is tried again it is the same.
+                var taken: LogBatch?
                 let (commit, tables) = try Transaction.write.run(at: seat, keepingIf: \.1.isChanged) { db in
-                    let tables = try PostgresLogTables(db, for: batch.commands, memory: memory)
+                    var tables = try PostgresLogTables(locking: db, memory: memory)
+                    let batch = taken ?? takeBatch()
+                    taken = batch
+                    try tables.readAhead(for: batch.commands)
                     var appender = try LogAppender(tables, at: batch.now)
                     let results = try batch.commands.map { try appender.apply($0) }
                     let bounds = try appender.finish()

@@ -133,9 +133,11 @@ public final class PostgresStore: Sendable {
         await channel.close()
         await telling.close()
         await showing.close()
-        await logging.close()
         await writing.close()
         await reading.close()
+        // Last of all, for from then on the database is whoever's that comes.
+        _ = logging.run { seat in seat.withOpenConnection { UseLock.release($0) } }
+        await logging.close()
         watch.stop()
     }
 }

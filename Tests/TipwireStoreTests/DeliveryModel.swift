@@ -44,10 +44,13 @@ struct DeliveryModel {
                 $0.position = $0.disabled == nil ? position : position ?? $0.position
             }
         }
-        for new in dispatch.deliveries { add(new.id, createdAt: new.createdAt, testID: nil) }
+        var known: [WebhookNumber: Int] = [:]
+        for new in dispatch.deliveries where !add(new.id, createdAt: new.createdAt, testID: nil) {
+            known[new.id.webhook, default: 0] += 1
+        }
         var displaced: Set<DeliveryID> = []
         for (number, count) in dispatch.excess {
-            for id in pending(number).prefix(count) {
+            for id in pending(number).prefix(max(0, count - known[number, default: 0])) {
                 change(id) { $0.state = .dead(.tooManyPending) }
                 displaced.insert(id)
             }
@@ -62,15 +65,17 @@ struct DeliveryModel {
         let sequence = max(sequence, webhook.stored.position ?? level)
         let last = webhook.deliveries.keys.filter { $0.sequence == sequence }.map(\.test).max() ?? 0
         let delivery = DeliveryID(webhook: number, sequence: sequence, test: last + 1)
-        add(delivery, createdAt: now, testID: id)
+        _ = add(delivery, createdAt: now, testID: id)
         return delivery
     }
 
-    private mutating func add(_ id: DeliveryID, createdAt: Timestamp, testID: String?) {
-        guard webhooks[id.webhook]?.deliveries[id] == nil else { return }
+    /// - Returns: whether it is new.
+    private mutating func add(_ id: DeliveryID, createdAt: Timestamp, testID: String?) -> Bool {
+        guard webhooks[id.webhook]?.deliveries[id] == nil else { return false }
         webhooks[id.webhook]?.deliveries[id] = Entry(
             delivery: StoredDelivery(
                 id: id, createdAt: createdAt, state: .first, attempts: 0, round: 0, last: nil, testID: testID))
+        return true
     }
 
     mutating func record(_ progress: [DeliveryProgress], standings: [WebhookNumber: EndpointStanding]) {

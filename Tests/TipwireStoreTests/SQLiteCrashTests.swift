@@ -20,9 +20,9 @@ import TipwireTestSupport
     private func writtenBytes(_ path: String) throws -> UInt64 {
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path + "-wal"))
         let last = try #require(bytes.lastIndex { $0 != 0 })
-        // A header of 32 bytes, and before each page of 4 KiB one of 24.
-        let frames = (last - 32) / 4_120 + 1
-        return UInt64(32 + frames * 4_120)
+        // Behind a header of 32 bytes.
+        let frames = (last - 32) / WriteAheadRoom.frameBytes + 1
+        return UInt64(32 + frames * WriteAheadRoom.frameBytes)
     }
 
     @Test func `everything that was answered is there after a kill`() async throws {

@@ -82,7 +82,7 @@ import TipwireCore
             let first = try await lengths(100)
             // One that finds no room makes the file longer, and the next one makes room.
             #expect(first.count <= 16, "\(first.sorted())")
-            #expect(try #require(first.max()) > 500 * 4_120)
+            #expect(try #require(first.max()) > UInt64(500 * WriteAheadRoom.frameBytes))
             let whole = try await lengths(800)
             #expect(whole.max() == UInt64(WriteAheadRoom.limit), "\(whole.sorted())")
             #expect(try await lengths(20).count == 1)
@@ -108,6 +108,11 @@ import TipwireCore
             try await store.close()
             await #expect(throws: DatabaseError.self) { try await store.bounds() }
             await #expect(throws: StoreFailing.self) { try await store.commit([], at: .zero) }
+            let outcome = await store.outcome {
+                Issue.record("a closed store has taken a batch")
+                return LogBatch([], at: .zero)
+            }
+            #expect(throws: StoreFailing.self) { try outcome.get() }
             await #expect(throws: StoreFailing.self) { try await store.deleteSession(SecretHash(of: "x")) }
         }
     }
@@ -116,12 +121,14 @@ import TipwireCore
     @Test func `the thread that writes takes no processor from others`() async throws {
         try await withFolder { folder in
             let store = try SQLiteStore.open(at: folder.appendingPathComponent("tipwire.db").path)
-            let policy = try await store.write { _ in
+            let (name, policy) = try await store.write { _ in
+                let name = try String(contentsOfFile: "/proc/thread-self/comm", encoding: .utf8)
                 var policy: CInt = -1
                 var parameters = sched_param()
                 let status = pthread_getschedparam(pthread_self(), &policy, &parameters)
-                return status == 0 ? policy : -1
+                return (name, status == 0 ? policy : -1)
             }
+            #expect(name == "store writer\n")
             // `SCHED_BATCH`.
             #expect(policy == 3)
             try await store.close()

@@ -184,6 +184,12 @@ extension StoreContract {
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog(pending: 2, firsts: 2))
             #expect(try await scene.store.backlog(of: other).pending == 4)
 
+            // What was there already needs no room, whatever was said.
+            var again = WebhookDispatch(level: 5)
+            again.add(4...5, to: number)
+            again.excess = [number: 2]
+            #expect(try await scene.store.dispatch(again) == WebhookDispatch.Outcome(added: [:], displaced: []))
+
             // There aren't as many; what is new itself is among them.
             var last = WebhookDispatch(level: 6)
             last.add(6...6, to: number)

@@ -1,9 +1,20 @@
+import Dispatch
 import Testing
 import TipwireCore
 import TipwireStore
+import TipwireTestSupport
 
 /// What every store must do, whatever it is built on. Each test runs over each `StoreKind`.
 @Suite struct StoreContract {}
+
+extension LogStore {
+    /// What a commit came to whose batch is taken when the store asks for it.
+    func outcome(_ takeBatch: @escaping @Sendable () -> LogBatch) async -> Result<Commit, any Error> {
+        await withCheckedContinuation { continuation in
+            commit(takeBatch) { continuation.resume(returning: $0) }
+        }
+    }
+}
 
 // MARK: - Commits
 
@@ -86,6 +97,35 @@ extension StoreContract {
             #expect(commit.bounds.head == 2)
             #expect(try await scene.store.bounds() == commit.bounds)
             #expect(try await scene.store.commit([], at: .zero).bounds == commit.bounds)
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
+    func `a batch is taken once, and not before what is ahead of it is done`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            let store = scene.store
+            let (begun, hasBegun) = AsyncStream<Void>.makeStream()
+            let release = DispatchSemaphore(value: 0)
+            async let first = store.outcome {
+                hasBegun.finish()
+                release.wait()
+                return LogBatch([scene.tip(draft(id: "first"))], at: .seconds(1))
+            }
+            for await _ in begun {}
+            let takes = Watched(0)
+            let (answers, answered) = AsyncStream<Result<Commit, any Error>>.makeStream()
+            store.commit({
+                takes.change { $0 += 1 }
+                return LogBatch([scene.tip(draft(id: "second")), scene.tip(draft(id: "third"))], at: .seconds(2))
+            }) { answered.yield($0) }
+            #expect(takes.value == 0)
+            release.signal()
+            #expect(try await first.get().bounds.head == 1)
+            var outcomes = answers.makeAsyncIterator()
+            let second = try #require(await outcomes.next()).get()
+            #expect(second.bounds.head == 3 && second.results.count == 2)
+            #expect(takes.value == 1)
+            #expect(try await scene.events().map(\.time) == [.seconds(1), .seconds(2), .seconds(2)])
         }
     }
 

@@ -144,7 +144,8 @@ public final class TipIntake: Service {
         await withCheckedContinuation { continuation in
             let isDrained = state.withLock { state in
                 state.isClosed = true
-                guard state.isCommitting else { return true }
+                // Who has just brought something is about to ask for its commit.
+                guard state.isCommitting || !state.waiting.isEmpty else { return true }
                 state.drained = continuation
                 return false
             }
@@ -194,7 +195,7 @@ public final class TipIntake: Service {
     private func refuse(because error: any Error) {
         metrics.commitFailures.add(1)
         let batch = state.withLock { state in
-            // A closed store has taken none.
+            // Of a commit that couldn't begin none was taken.
             if state.committing.isEmpty { state.takeBatch() }
             defer { state.committing = [] }
             return state.committing

@@ -232,8 +232,8 @@ public final class EventRelay: Service {
 
 /// Whether what is there to be fanned out waits for what is being committed.
 ///
-/// A burst of tips is rarely one commit: the first tip begins one at once, and the others share the next. Fanned out by
-/// itself it would cost every listener a write more, and the others would wait until it has gone out. So where a fan-out takes
+/// A burst of tips isn't always one commit: where a processor is free the first tip begins one at once, and the others share the
+/// next. Fanned out by itself it would cost every listener a write more, and the others would wait until it has gone out. So where a fan-out takes
 /// longer than a commit, it waits while tips are on their way, but no longer than the fan-out itself would take.
 struct Company {
     enum Advice: Equatable {

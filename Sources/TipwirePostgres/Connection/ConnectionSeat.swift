@@ -42,4 +42,9 @@ final class ConnectionSeat {
     }
 
     func drop() { current = nil }
+
+    /// Runs `body` if there is a connection that works, and makes none for it.
+    func withOpenConnection(_ body: (PostgresConnection) -> Void) {
+        if let current, !current.isBrokenByNow() { body(current) }
+    }
 }

@@ -18,6 +18,10 @@ enum UseLock: Sendable {
         guard isHeld else { throw StoreUnusable(refusal) }
     }
 
+    /// Gives it back. It would end with the connection, but some time after that was closed on this side: whoever stops a server
+    /// and moves its database would be told that it is in use.
+    static func release(_ db: PostgresConnection) { _ = try? db.execute("SELECT pg_advisory_unlock_all()") }
+
     private var refusal: String {
         switch self {
         case .shared: "the database is being written by 'tipwire migrate'; start the server when that is done"

@@ -31,11 +31,15 @@ struct PostgresLogTables: LogTables {
         try db.script("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off")
     }
 
-    init(_ db: PostgresConnection, for commands: [LogCommand], memory: LogMemory) throws {
+    /// Waits for the log. From here on no other commit is between what is read and what is written.
+    init(locking db: PostgresConnection, memory: LogMemory) throws {
         self.db = db
-        // First of all: from here on no other commit is between what is read and what is written.
         log = try LogRow.lock(db)
         try memory.require(log)
+    }
+
+    /// Reads all that the commands ask for.
+    mutating func readAhead(for commands: [LogCommand]) throws {
         let wanted = Wanted(commands)
         try readPages(wanted.pages)
         if !wanted.keys.isEmpty { try readKeys(wanted.keys) }

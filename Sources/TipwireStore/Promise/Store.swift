@@ -26,9 +26,9 @@ public protocol LogStore: Sendable {
     /// anything else, and a task would be two more of those.
     ///
     /// - Parameters:
-    ///   - takeBatch: called once, when nothing stands between the batch and its commit any more: what has come until then
-    ///     goes along. Not called by a store that is closed.
-    ///   - answer: called once, on the thread that writes, which waits for it.
+    ///   - takeBatch: called when nothing stands between the batch and its commit any more: what has come until then goes along.
+    ///     Called once, or not at all where the commit fails before: by a store that is closed, or that finds itself locked out.
+    ///   - answer: called once, on the thread that writes, which waits for it; of a closed store on that of the caller.
     func commit(
         _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     )

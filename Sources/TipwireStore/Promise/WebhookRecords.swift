@@ -90,10 +90,21 @@ public struct WebhookDispatch: Sendable {
     public var deliveries: [Delivery] = []
     /// New positions of those that aren't level; nil: from now on they are.
     public var positions: [WebhookNumber: Int64?] = [:]
-    /// How many of a webhook's oldest pending deliveries have to make room.
+    /// How many of a webhook's oldest pending deliveries have to make room if all of `deliveries` are new.
     public var excess: [WebhookNumber: Int] = [:]
 
     public init(level: Int64) { self.level = level }
+
+    /// How many have to make room where only `added` were new: what was there already takes no more than before.
+    package func excess(with added: [WebhookNumber: Int]) -> [WebhookNumber: Int] {
+        guard !excess.isEmpty else { return [:] }
+        var offered: [WebhookNumber: Int] = [:]
+        for delivery in deliveries { offered[delivery.id.webhook, default: 0] += 1 }
+        return excess.reduce(into: [:]) { left, excess in
+            let known = offered[excess.key, default: 0] - added[excess.key, default: 0]
+            if excess.value > known { left[excess.key] = excess.value - known }
+        }
+    }
 
     /// What came of it.
     public struct Outcome: Equatable, Sendable {

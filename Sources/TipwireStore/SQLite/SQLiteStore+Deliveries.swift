@@ -33,14 +33,14 @@ extension SQLiteStore {
                 ])
                 if db.changesCount > 0 { added[delivery.id.webhook, default: 0] += 1 }
             }
-            let displaced = try dispatch.excess.flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
+            let displaced = try dispatch.excess(with: added)
+                .flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
             return WebhookDispatch.Outcome(added: added, displaced: displaced)
         }
     }
 
     /// Makes the oldest pending deliveries of a webhook dead letters.
     private static func displace(_ db: Database, of webhook: WebhookNumber, count: Int) throws -> [DeliveryID] {
-        precondition(count >= 0, "to SQLite a negative limit is none")
         let rows = try Row.fetchAll(
             db.cachedStatement(
                 sql: """

@@ -15,7 +15,9 @@ struct WriteAheadRoom {
     /// Bytes that the file is made longer by: as many as it has, within these bounds.
     static let step = 64 * 1024...1024 * 1024
     /// Bytes up to which it is made longer: what is there when a checkpoint is due, with the commit that makes it so.
-    static let limit = Int64((SQLiteStore.checkpointPages + 64) * (4_096 + 24))
+    static let limit = Int64((SQLiteStore.checkpointPages + 64) * frameBytes)
+    /// A page in the log, with what SQLite puts before it.
+    static let frameBytes = 24 + 4_096
 
     private static let zeros = [UInt8](repeating: 0, count: step.lowerBound)
 

@@ -17,7 +17,7 @@ enum BatchScheduling {
     /// comes while the disk syncs: as many commits as tips. This way the loop goes on until it has no more to read, and what it
     /// has read is one commit.
     ///
-    /// `SCHED_BATCH`, which every thread may ask for. Where there is no such thing, nothing happens.
+    /// `SCHED_BATCH`. Where there is no such thing, or a sandbox forbids it, all stays as it is: more commits for the same tips.
     static func adopt() {
         #if os(Linux)
         var parameters = sched_param()

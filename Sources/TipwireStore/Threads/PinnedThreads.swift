@@ -9,7 +9,8 @@ package final class PinnedThreads<Seat>: Sendable {
     package typealias Job = @Sendable (Seat) -> Void
 
     private struct Queue {
-        var jobs: [Job] = []
+        /// Nil for those that were taken: what a job holds must not live, nor die under the lock, longer than it.
+        var jobs: [Job?] = []
         /// The first that nobody has taken; what lies before it is cut off now and then.
         var next = 0
         var isClosed = false
@@ -26,12 +27,12 @@ package final class PinnedThreads<Seat>: Sendable {
         self.count = count
         for _ in 0..<count {
             running.enter()
-            let thread = Thread { [self] in
+            Thread.detachNewThread { [self] in
+                // Before it runs it can't be given one that the system shows.
+                Thread.current.name = name
                 work(at: seat())
                 running.leave()
             }
-            thread.name = name
-            thread.start()
         }
     }
 
@@ -91,7 +92,7 @@ package final class PinnedThreads<Seat>: Sendable {
                     queue.next = 0
                 }
             }
-            return queue.jobs[queue.next]
+            return queue.jobs[queue.next].take()
         }
     }
 }

@@ -80,10 +80,15 @@ class Server:
         self.output = Output(self.process.stdout, pathlib.Path(Server.logs) / f"{number}.{kind}")
         match = self.output.first(LISTENING, seconds)
         if not match:
-            status, took = self.process.poll(), time.monotonic() - began
+            took = time.monotonic() - began
+            try:
+                # Its output ends a moment before it does.
+                state = f"exit status {self.process.wait(1)}"
+            except subprocess.TimeoutExpired:
+                state = "still running"
             self.kill()
             raise AssertionError(
-                f"no 'listening' line but {self.stdout} in {took:.1f} s, exit status {status}; "
+                f"no 'listening' line but {self.stdout} in {took:.1f} s, {state}; "
                 f"standard error: {self.stderr[-2000:]}")
         self.port = int(match.group(1))
         self.admin = (self.data / "admin.key").read_text().strip()

@@ -118,6 +118,7 @@ struct TipIntakeTests {
             let busy = Gate(isOpen: false)
             intake.store.hook { $0.beforeTake = { try? await busy.pass() } }
             let answers = try await withThrowingTaskGroup(of: Result<[Int], IntakeRefusal>.self) { group in
+                defer { busy.open() }
                 for amount in 1...20 { try await intake.queue(amount...amount, in: &group) }
                 #expect(intake.intake.expectedCommit != nil)
                 busy.open()
