@@ -22,7 +22,7 @@ help: ## Show this list
 
 run: ## Build for release and start a server to try, with a page and a key (ARGS="--port 9000" adds options)
 	@scripts/need $(BUILD_NEEDS)
-	@echo "Building Tipwire for release; the first time takes about eight minutes, later ones seconds."
+	@echo "Building Tipwire for release; the first time takes about ten minutes, later ones seconds."
 	@swift build -c release --product tipwire
 	@exec .build/release/tipwire serve --demo $(ARGS)
 
