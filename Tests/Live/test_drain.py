@@ -2,6 +2,7 @@
 
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import threading
@@ -190,3 +191,25 @@ def test_a_hangup_ends_nothing(make_server):
         eventually(lambda: "SIGHUP" in server.stderr, "the hangup is noticed")
         cursor = server.tip(slug)["cursor"]
         assert feed.event()["cursor"] == cursor
+
+
+def test_a_lock_that_someone_else_holds_keeps_no_server_from_ending(make_server):
+    server = make_server("--drain-seconds", "1", "--demo")
+    tip = {"displayName": "Ada", "grossAmountInCents": 700}
+    answers = []
+    with sqlite3.connect(server.data / "tipwire.db", isolation_level=None) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        senders = [
+            threading.Thread(target=lambda: answers.append(server.post("/api/v1/pages/demo/tips", tip).status)) for _ in range(3)]
+        for sender in senders:
+            sender.start()
+            # Each for itself: the first commit has begun when the others come.
+            time.sleep(0.2)
+        status, took = server.terminate(seconds=60)
+        for sender in senders:
+            sender.join()
+        lock.execute("ROLLBACK")
+    assert status == 0 and took < 4.5, took
+    assert answers == [503] * 3
+    server.start()
+    assert server.get("/api/v1/pages/demo/tips").json["data"] == []

@@ -38,12 +38,20 @@ import TipwireCore
     @Test func `the writer keeps foreign keys, WAL and the automatic checkpoint`() async throws {
         try await withSQLite { store, _ in
             let settings = try await store.pool.writeWithoutTransaction { db in
-                try ["foreign_keys", "journal_mode", "wal_autocheckpoint", "busy_timeout"].map {
+                try ["foreign_keys", "journal_mode", "wal_autocheckpoint"].map {
                     try String.fetchOne(db, sql: "PRAGMA \($0)")
                 }
             }
-            #expect(settings == ["1", "wal", "4000", "5000"])
+            #expect(settings == ["1", "wal", "4000"])
         }
+    }
+
+    @Test func `someone else's lock is waited for as long as is said, and not at all any more at the end`() {
+        let patience = LockPatience()
+        #expect(patience.lasts(after: 0) && patience.lasts(after: 999))
+        #expect(!patience.lasts(after: 1_000))
+        patience.end()
+        #expect(!patience.lasts(after: 0))
     }
 
     @Test func `a reader does not wait for the writer`() async throws {
@@ -114,6 +122,25 @@ import TipwireCore
             }
             #expect(throws: StoreFailing.self) { try outcome.get() }
             await #expect(throws: StoreFailing.self) { try await store.deleteSession(SecretHash(of: "x")) }
+        }
+    }
+
+    @Test func `a store that has to end waits for nobody's lock`() async throws {
+        try await withSQLite { store, path in
+            let scene = try await Scene(store)
+            var configuration = Configuration()
+            configuration.allowsUnsafeTransactions = true
+            let other = try DatabaseQueue(path: path, configuration: configuration)
+            try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+            let began = ContinuousClock.now
+            async let commit = store.outcome { LogBatch([scene.tip(draft())], at: .zero) }
+            store.hasten()
+            let outcome = await commit
+            #expect(throws: StoreFailing.self) { try outcome.get() }
+            // It would be five seconds else.
+            #expect(began.duration(to: .now) < .seconds(4))
+            try await other.writeWithoutTransaction { try $0.execute(sql: "ROLLBACK") }
+            #expect(try await store.commit([scene.tip(draft())], at: .zero).bounds.head == 1)
         }
     }
 

@@ -5,13 +5,13 @@ import TipwireStore
 public protocol ForwardingStore: Store {
     var real: SQLiteStore { get }
     /// For a double whose writer has something else to do first.
-    func beforeTake() async
+    func beforeTake() async throws
     /// What `commit` does, for a double that waits or fails.
     func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit
 }
 
 extension ForwardingStore {
-    public func beforeTake() async {}
+    public func beforeTake() async throws {}
 
     public func bounds() async throws -> LogBounds {
         try await real.bounds()
@@ -25,10 +25,10 @@ extension ForwardingStore {
         _ takeBatch: @escaping @Sendable () -> LogBatch, answer: @escaping @Sendable (Result<Commit, any Error>) -> Void
     ) {
         Task {
-            await beforeTake()
-            let batch = takeBatch()
             let outcome: Result<Commit, any Error>
             do {
+                try await beforeTake()
+                let batch = takeBatch()
                 outcome = .success(try await commit(batch.commands, at: batch.now))
             } catch {
                 outcome = .failure(error)

@@ -59,6 +59,12 @@ public final class TipIntake: Service {
             waiting.removeFirst(count)
             self.weight -= weight
         }
+
+        mutating func takeAll() {
+            committing = waiting
+            waiting = []
+            weight = 0
+        }
     }
 
     private let store: any LogStore
@@ -195,8 +201,9 @@ public final class TipIntake: Service {
     private func refuse(because error: any Error) {
         metrics.commitFailures.add(1)
         let batch = state.withLock { state in
-            // Of a commit that couldn't begin none was taken.
-            if state.committing.isEmpty { state.takeBatch() }
+            // A commit that couldn't begin has taken none. Who waited for it has waited as long as it did: the next one may take as
+            // long again, and the one after that.
+            if state.committing.isEmpty { state.takeAll() }
             defer { state.committing = [] }
             return state.committing
         }

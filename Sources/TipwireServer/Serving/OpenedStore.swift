@@ -15,6 +15,6 @@ struct OpenedStore: Sendable {
             return OpenedStore(store: store, close: store.close, hasten: store.hasten)
         }
         let store = try SQLiteStore.open(at: folder.database)
-        return OpenedStore(store: store, close: store.close, hasten: {})
+        return OpenedStore(store: store, close: store.close, hasten: store.hasten)
     }
 }

@@ -62,7 +62,7 @@ extension SQLiteStore {
     static func reading<T>(_ path: String, _ body: (Database) throws -> T) throws -> T {
         var configuration = Configuration()
         configuration.label = "tipwire.reading"
-        configuration.busyMode = .timeout(busyTimeoutSeconds)
+        configuration.busyMode = .timeout(LockPatience.limit)
         configuration.prepareDatabase { db in
             try Schema.requireReadable(db, path: path)
             try db.execute(sql: "PRAGMA query_only = ON")

@@ -13,8 +13,6 @@ public final class SQLiteStore: Store, Sendable {
     /// Connections for reading. Reads are short; more of them would only wait for the same few cores, and each holds
     /// a page cache of 2 MB.
     static let maximumReaders = 4
-    /// Seconds to wait for a lock that someone else holds, such as an operator's `sqlite3` shell, before giving up.
-    static let busyTimeoutSeconds: Double = 5
     /// `PRAGMA synchronous`: 2 is FULL, every commit is synced to disk before it returns.
     static let fullSynchronous = 2
     /// SQLite pages (4 KiB) in the write-ahead log that start a checkpoint; SQLite's default is 1,000. A checkpoint copies
@@ -31,9 +29,11 @@ public final class SQLiteStore: Store, Sendable {
     let pool: DatabasePool
     private let writer = PinnedThreads("store writer", count: 1) { BatchScheduling.adopt() }
     private let room = Mutex(WriteAheadRoom())
+    private let patience: LockPatience
 
-    private init(pool: DatabasePool) {
+    private init(pool: DatabasePool, patience: LockPatience) {
         self.pool = pool
+        self.patience = patience
     }
 
     deinit { writer.end() }
@@ -45,7 +45,8 @@ public final class SQLiteStore: Store, Sendable {
     /// is no database, is damaged, belongs to another program or to a newer Tipwire, or can't be synced as promised.
     public static func open(at path: String) throws -> SQLiteStore {
         do {
-            let pool = try DatabasePool(path: path, configuration: configuration(path: path))
+            let patience = LockPatience()
+            let pool = try DatabasePool(path: path, configuration: configuration(path: path, patience))
             // Only now: opening a pool sets NORMAL, after `prepareDatabase` and whatever that has set.
             try pool.writeWithoutTransaction { db in
                 try db.execute(sql: "PRAGMA synchronous = FULL")
@@ -54,13 +55,16 @@ public final class SQLiteStore: Store, Sendable {
             try Schema.migrator.migrate(pool)
             // A database that has lost this row is noticed now, not by the first tip.
             _ = try pool.read { db in try LogRow.read(db) }
-            return SQLiteStore(pool: pool)
+            return SQLiteStore(pool: pool, patience: patience)
         } catch let error as DatabaseError {
             throw StoreUnusable("the database \(path) can't be used: \(explanation(of: error))")
         } catch let error as DamagedRow {
             throw StoreUnusable("the database \(path) is damaged: \(error)")
         }
     }
+
+    /// What waits for someone else's lock fails from here on: it may be held for longer than a server has for its end.
+    public func hasten() { patience.end() }
 
     /// Waits for what is running, folds the write-ahead log back into the database file, and closes it. Every later
     /// call on the store throws.
@@ -149,12 +153,12 @@ extension SQLiteStore {
 // MARK: - Opening
 
 extension SQLiteStore {
-    private static func configuration(path: String) -> Configuration {
+    private static func configuration(path: String, _ patience: LockPatience) -> Configuration {
         var configuration = Configuration()
         configuration.label = "tipwire.store"
         configuration.maximumReaderCount = maximumReaders
         configuration.foreignKeysEnabled = true
-        configuration.busyMode = .timeout(busyTimeoutSeconds)
+        configuration.busyMode = .callback { patience.lasts(after: $0) }
         configuration.prepareDatabase { db in
             guard !db.configuration.readonly else { return }
             // First of all, so that someone else's file is left exactly as it was found.

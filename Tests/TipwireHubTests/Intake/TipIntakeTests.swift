@@ -116,7 +116,7 @@ struct TipIntakeTests {
     func takenLate() async throws {
         try await withIntake { intake, _ in
             let busy = Gate(isOpen: false)
-            intake.store.hook { $0.beforeTake = { try? await busy.pass() } }
+            intake.store.hook { $0.beforeTake = { try await busy.pass() } }
             let answers = try await withThrowingTaskGroup(of: Result<[Int], IntakeRefusal>.self) { group in
                 defer { busy.open() }
                 for amount in 1...20 { try await intake.queue(amount...amount, in: &group) }
@@ -127,6 +127,30 @@ struct TipIntakeTests {
             #expect(amounts(answers) == Set((1...20).map { [$0] }))
             #expect(intake.batches == [20])
             #expect(intake.intake.expectedCommit == nil)
+        }
+    }
+
+    @Test("A commit that can't begin refuses all that have waited for it, and none of them waits for a second one")
+    func lockedOut() async throws {
+        try await withIntake { intake, _ in
+            let lock = Gate(isOpen: false)
+            intake.store.hook {
+                $0.beforeTake = {
+                    try await lock.pass()
+                    throw BrokenStore()
+                }
+            }
+            let answers = try await withThrowingTaskGroup(of: Result<[Int], IntakeRefusal>.self) { group in
+                defer { lock.open() }
+                for _ in 1...3 { try await intake.queue(1...600, in: &group) }
+                lock.open()
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(answers == Array(repeating: .failure(.storeFailed), count: 3))
+            #expect(intake.intake.pending == 0 && intake.batches == [])
+            #expect(intake.metrics.commitFailures.value == 1)
+            intake.store.hook { $0.beforeTake = nil }
+            #expect(try await intake.submit(1...1).count == 1)
         }
     }
 

@@ -6,8 +6,8 @@ import TipwireTestSupport
 /// A real store that a test can hold up, break and look over the shoulder of.
 final class StoreDouble: ForwardingStore {
     struct Hooks: Sendable {
-        /// Runs before a batch is taken.
-        var beforeTake: (@Sendable () async -> Void)?
+        /// Runs before a batch is taken; what it throws is the failure of a commit that couldn't begin.
+        var beforeTake: (@Sendable () async throws -> Void)?
         /// Runs before a batch is committed; what it throws is the store's failure.
         var beforeCommit: (@Sendable ([LogCommand]) async throws -> Void)?
         /// Runs before the log is read.
@@ -34,7 +34,7 @@ final class StoreDouble: ForwardingStore {
 
     // MARK: Log
 
-    func beforeTake() async { await hooks.withLock { $0.beforeTake }?() }
+    func beforeTake() async throws { try await hooks.withLock { $0.beforeTake }?() }
 
     func commit(_ commands: [LogCommand], at now: Timestamp) async throws -> Commit {
         batches.change { $0.append(commands) }
