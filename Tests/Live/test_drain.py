@@ -201,10 +201,9 @@ def test_a_lock_that_someone_else_holds_keeps_no_server_from_ending(make_server)
         lock.execute("BEGIN IMMEDIATE")
         senders = [
             threading.Thread(target=lambda: answers.append(server.post("/api/v1/pages/demo/tips", tip).status)) for _ in range(3)]
-        for sender in senders:
+        for count, sender in enumerate(senders, 1):
             sender.start()
-            # Each for itself: the first commit has begun when the others come.
-            time.sleep(0.2)
+            eventually(lambda: server.samples()["tipwire_intake_pending_tips"] == count, f"{count} waiting")
         status, took = server.terminate(seconds=60)
         for sender in senders:
             sender.join()

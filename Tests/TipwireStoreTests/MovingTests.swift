@@ -59,6 +59,13 @@ struct MovingTests {
         }
     }
 
+    private func expectRefusal(
+        of place: Place, saying text: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        let told = await refusal(place)
+        #expect(told.contains(text), "\(told)", sourceLocation: sourceLocation)
+    }
+
     // MARK: The list
 
     @Test func `the list has every table and every column of both`() async throws {
@@ -156,8 +163,7 @@ struct MovingTests {
             let store = try await PostgresStore.open(place.url)
             _ = try await store.commit([place.scene.tip(draft(id: "there"))], at: .seconds(300))
             try await store.close()
-            let told = await refusal(place)
-            #expect(told.contains("a server has written to the PostgreSQL database"), "\(told)")
+            await expectRefusal(of: place, saying: "a server has written to the PostgreSQL database")
             let again = try await PostgresStore.open(place.url)
             #expect(try await again.tip(page: place.scene.page.id, id: TipIdentifier("there")!) != nil)
             try await again.close()
@@ -173,8 +179,7 @@ struct MovingTests {
                 account: place.scene.account.id, scopes: [.admin], pages: nil, createdAt: .seconds(300), expiresAt: nil)
             try await store.createKey(late)
             try await store.close()
-            let told = await refusal(place)
-            #expect(told.contains("a server has written to the PostgreSQL database"), "\(told)")
+            await expectRefusal(of: place, saying: "a server has written to the PostgreSQL database")
         }
     }
 
@@ -185,8 +190,7 @@ struct MovingTests {
             let store = try await PostgresStore.open(place.url)
             let other = try await Scene(store)
             try await store.close()
-            let told = await refusal(place)
-            #expect(told.contains("already holds pages or events of another Tipwire"), "\(told)")
+            await expectRefusal(of: place, saying: "already holds pages or events of another Tipwire")
             let kept = try await PostgresStore.open(place.url)
             #expect(try await kept.directory().pages.map(\.id) == [other.page.id, other.other.id])
             try await kept.close()
@@ -196,8 +200,7 @@ struct MovingTests {
     @Test func `a database that a server is on is refused`() async throws {
         try await withPlace { place in
             let store = try await PostgresStore.open(place.url)
-            let told = await refusal(place)
-            #expect(told.contains("in use by a server"), "\(told)")
+            await expectRefusal(of: place, saying: "in use by a server")
             try await store.close()
         }
     }
@@ -241,8 +244,7 @@ struct MovingTests {
             try await (place.scene.store as? SQLiteStore)?.write { db in
                 try db.execute(sql: "DELETE FROM grdb_migrations WHERE identifier = '0006-overlays'")
             }
-            let told = await refusal(place)
-            #expect(told.contains("of an older version; start this version's server on it once"), "\(told)")
+            await expectRefusal(of: place, saying: "of an older version; start this version's server on it once")
         }
     }
 }

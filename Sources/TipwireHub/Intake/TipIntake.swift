@@ -192,10 +192,11 @@ public final class TipIntake: Service {
     }
 
     private func takeBatch() -> LogBatch {
-        state.withLock { state in
+        let batch = state.withLock { state in
             state.takeBatch()
-            return LogBatch(state.committing.map(\.command), at: clock.now())
+            return state.committing
         }
+        return LogBatch(batch.map(\.command), at: clock.now())
     }
 
     private func refuse(because error: any Error) {

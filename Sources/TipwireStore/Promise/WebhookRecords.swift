@@ -95,11 +95,15 @@ public struct WebhookDispatch: Sendable {
 
     public init(level: Int64) { self.level = level }
 
+    /// How many of `deliveries` are each webhook's.
+    package var counts: [WebhookNumber: Int] {
+        deliveries.reduce(into: [:]) { $0[$1.id.webhook, default: 0] += 1 }
+    }
+
     /// How many have to make room where only `added` were new: what was there already takes no more than before.
     package func excess(with added: [WebhookNumber: Int]) -> [WebhookNumber: Int] {
         guard !excess.isEmpty else { return [:] }
-        var offered: [WebhookNumber: Int] = [:]
-        for delivery in deliveries { offered[delivery.id.webhook, default: 0] += 1 }
+        let offered = counts
         return excess.reduce(into: [:]) { left, excess in
             let known = offered[excess.key, default: 0] - added[excess.key, default: 0]
             if excess.value > known { left[excess.key] = excess.value - known }

@@ -108,11 +108,11 @@ extension SQLiteStore {
     func write<T: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> T, answer: @escaping @Sendable (Result<T, any Error>) -> Void
     ) {
-        write(answer) { db in try self.transaction(db, body) }
+        onWriter({ db in try self.transaction(db, body) }, answer: answer)
     }
 
-    private func write<T: Sendable>(
-        _ answer: @escaping @Sendable (Result<T, any Error>) -> Void, _ body: @escaping @Sendable (Database) throws -> T
+    private func onWriter<T: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> T, answer: @escaping @Sendable (Result<T, any Error>) -> Void
     ) {
         let isTaken = writer.run { [pool] in
             answer(Result { try pool.writeWithoutTransaction(body) })
@@ -145,7 +145,7 @@ extension SQLiteStore {
     /// is finished whatever becomes of its caller.
     private func onWriter<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
-            write({ continuation.resume(with: $0) }, body)
+            onWriter(body) { continuation.resume(with: $0) }
         }
     }
 }

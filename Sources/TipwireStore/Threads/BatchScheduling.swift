@@ -21,7 +21,6 @@ enum BatchScheduling {
     static func adopt() {
         #if os(Linux)
         var parameters = sched_param()
-        parameters.sched_priority = 0
         _ = pthread_setschedparam(pthread_self(), batch, &parameters)
         #endif
     }

@@ -150,8 +150,7 @@ struct WebhookDispatcher: Sendable {
     private func keep(_ batch: Batch) async throws {
         var dispatch = batch.dispatch
         guard batch.isNews else { return webhooks.setLevel(dispatch.level) }
-        var counts: [WebhookNumber: Int] = [:]
-        for delivery in dispatch.deliveries { counts[delivery.id.webhook, default: 0] += 1 }
+        let counts = dispatch.counts
         for (number, count) in counts {
             let excess = webhooks.pending(of: number) + count - limits.pending
             if excess > 0 { dispatch.excess[number] = excess }
