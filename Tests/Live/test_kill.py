@@ -125,17 +125,19 @@ def test_no_acknowledged_tip_is_lost_or_doubled_by_forty_kills(make_server):
     writers = [Writer(server, slug, f"w{number}-{kind}", kind) for number, kind in enumerate(kinds)]
     for thread in followers + writers:
         thread.start()
-    began = time.monotonic()
-    rounds = 0
-    while rounds < ROUNDS and time.monotonic() - began < 75:
-        # The moment is random on purpose; at least one promise a round, or the round would prove nothing.
+    visits = [0, 0]
+    for _ in range(ROUNDS):
+        # The moment is random on purpose; a promise and both followers a round, or the round would prove nothing.
         progress = sum(len(writer.promised) for writer in writers)
-        eventually(lambda: sum(len(writer.promised) for writer in writers) > progress, "a promise in this round", 20)
+        eventually(
+            lambda: any(thread.failure for thread in followers + writers)
+            or sum(len(writer.promised) for writer in writers) > progress
+            and all(follower.connections > count for follower, count in zip(followers, visits)),
+            "a promise in this round, and the followers", 20)
         time.sleep(choices.uniform(0.0, 0.6))
+        visits = [follower.connections for follower in followers]
         server.kill()
         server.start()
-        rounds += 1
-    assert rounds == ROUNDS, f"only {rounds} rounds in 75 s"
     for writer in writers:
         writer.stop.set()
     for writer in writers:
@@ -183,7 +185,7 @@ def test_no_acknowledged_tip_is_lost_or_doubled_by_forty_kills(make_server):
     assert tips[::-1] == ids
     for follower in followers:
         assert follower.seen == log, f"{len(follower.seen)} seen, {len(log)} in the log"
-        assert follower.connections >= ROUNDS * 2 // 3, "it hardly resumed at all"
+        assert follower.connections >= ROUNDS, "it hardly resumed at all"
     assert sum(writer.retries for writer in writers) >= ROUNDS, "hardly a request was cut off"
     assert len(log) > ROUNDS * 20, "hardly a tip"
 
