@@ -47,7 +47,7 @@ public final class PostgresStore: Sendable {
         self.watch = watch
         let connect: @Sendable () throws -> PostgresConnection = {
             // A server that can't be reached would cost the end of this one its time once more.
-            if watch.isHastened { throw Self.closed }
+            if watch.isHastened { throw StoreFailing.closed }
             let db = try source.connect()
             // Before anything else is read from it.
             try memory.compare(db)
@@ -212,7 +212,7 @@ extension PostgresStore {
         answer: @escaping @Sendable (Result<T, any Error>) -> Void
     ) {
         let isTaken = logging.run { seat in answer(Result { try body(seat) }) }
-        if !isTaken { answer(.failure(Self.closed)) }
+        if !isTaken { answer(.failure(StoreFailing.closed)) }
     }
 
     private func run<T: Sendable>(
@@ -223,11 +223,9 @@ extension PostgresStore {
             let isTaken = threads.run { seat in
                 continuation.resume(with: Result { try kind.run(at: seat, body) })
             }
-            if !isTaken { continuation.resume(throwing: Self.closed) }
+            if !isTaken { continuation.resume(throwing: StoreFailing.closed) }
         }
     }
-
-    private static let closed = StoreFailing("the store was closed")
 }
 
 /// Carries a connection from the thread that made it to the one that it belongs to from then on.

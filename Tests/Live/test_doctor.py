@@ -121,9 +121,15 @@ def test_a_server_without_a_page_has_no_stream_to_try(make_server):
 
 def test_ports_are_free_taken_or_somebody_else_s(make_server):
     server = make_server()
-    assert examine(server).of("port", "ok") == [f"{server.port} is taken, as it must be while the server runs"]
+    assert examine(server).of("port", "ok") == [f"{server.port} is the running server's"]
     elsewhere = doctor("--data", server.data, "--port", free_port())
     assert elsewhere.status == 0 and "other settings" in elsewhere.of("port", "warning")[0], elsewhere
+    with socket.socket() as other:
+        # Somebody listens there, and it is not this server.
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = doctor("--data", server.data, "--port", other.getsockname()[1])
+        assert f"listens on {server.port} and not on" in taken.of("port", "warning")[0], taken
     server.close()
     assert examine(server).of("port", "ok") == [f"{server.port} is free"]
     with socket.socket() as holder:

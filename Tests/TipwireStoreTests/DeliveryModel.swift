@@ -44,13 +44,13 @@ struct DeliveryModel {
                 $0.position = $0.disabled == nil ? position : position ?? $0.position
             }
         }
-        var known: [WebhookNumber: Int] = [:]
-        for new in dispatch.deliveries where !add(new.id, createdAt: new.createdAt, testID: nil) {
-            known[new.id.webhook, default: 0] += 1
+        var added: [WebhookNumber: Int] = [:]
+        for new in dispatch.deliveries where add(new.id, createdAt: new.createdAt, testID: nil) {
+            added[new.id.webhook, default: 0] += 1
         }
         var displaced: Set<DeliveryID> = []
-        for (number, count) in dispatch.excess {
-            for id in pending(number).prefix(max(0, count - known[number, default: 0])) {
+        for (number, room) in dispatch.room {
+            for id in pending(number).prefix(max(0, added[number, default: 0] - room)) {
                 change(id) { $0.state = .dead(.tooManyPending) }
                 displaced.insert(id)
             }

@@ -366,7 +366,7 @@ struct PostgresConcurrencyTests {
                 var dispatch = WebhookDispatch(level: round * 10 + 10)
                 for webhook in webhooks { dispatch.add(round * 10 + 1...round * 10 + 10, to: webhook) }
                 dispatch.positions = [webhooks[0]: nil, webhooks[1]: round]
-                dispatch.excess = [webhooks[1]: 2]
+                dispatch.room = [webhooks[1]: 8]
                 // In the other order on one of them.
                 var reversed = dispatch
                 reversed.deliveries.reverse()
@@ -399,7 +399,7 @@ struct PostgresConcurrencyTests {
                 for round: Int64 in 0..<30 {
                     var dispatch = WebhookDispatch(level: 20 + round)
                     for webhook in webhooks.shuffled() { dispatch.add(20 + round...21 + round, to: webhook) }
-                    dispatch.excess = Dictionary(uniqueKeysWithValues: webhooks.map { ($0, 1) })
+                    dispatch.room = Dictionary(uniqueKeysWithValues: webhooks.map { ($0, 1) })
                     dispatch.positions = Dictionary(uniqueKeysWithValues: webhooks.map { ($0, nil) })
                     _ = try await node.dispatch(dispatch)
                     let steps = webhooks.shuffled().flatMap { webhook in

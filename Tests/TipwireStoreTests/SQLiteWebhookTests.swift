@@ -63,7 +63,7 @@ import TipwireCore
                 var dispatch = WebhookDispatch(level: 9)
                 dispatch.add(9...9, to: webhook)
                 dispatch.positions = [webhook: nil]
-                dispatch.excess = [webhook: 1]
+                dispatch.room = [webhook: 0]
                 #expect(try await store.dispatch(dispatch).displaced.count == 1)
                 try await store.record(
                     [.attempt(1, of: ids[4], .delivered)],

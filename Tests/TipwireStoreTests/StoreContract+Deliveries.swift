@@ -102,7 +102,7 @@ extension StoreContract {
             // No log has such an entry.
             for sequence: Int64 in [2, -1] { dispatch.add(sequence...sequence, to: number) }
             dispatch.positions = [number: nil]
-            dispatch.excess = [number: 1]
+            dispatch.room = [number: 1]
             await #expect(throws: (any Error).self) { try await scene.store.dispatch(dispatch) }
             #expect(try await scene.store.webhooks().level == 1)
             #expect(try await scene.webhook(number).position == 0)
@@ -140,7 +140,7 @@ extension StoreContract {
             dispatch.add(3...3, to: gone)
             dispatch.add(4...4, to: kept)
             dispatch.positions = [gone: 4, kept: nil]
-            dispatch.excess = [gone: 2]
+            dispatch.room = [gone: -1]
             let outcome = try await scene.store.dispatch(dispatch)
             #expect(outcome.displaced == [] && outcome.added == [kept: 1])
             #expect(try await scene.firsts(of: gone) == [])
@@ -175,7 +175,7 @@ extension StoreContract {
                 standings: [:])
             var dispatch = WebhookDispatch(level: 5)
             dispatch.add(5...5, to: number)
-            dispatch.excess = [number: 3]
+            dispatch.room = [number: -2]
             #expect(try await scene.store.dispatch(dispatch).displaced == [ids[1], test, ids[2]])
             let dead = DeliveryState.dead(.tooManyPending)
             #expect(try await scene.states(of: number) == [.delivered, dead, dead, dead, .first, .first])
@@ -184,16 +184,16 @@ extension StoreContract {
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog(pending: 2, firsts: 2))
             #expect(try await scene.store.backlog(of: other).pending == 4)
 
-            // What was there already needs no room, whatever was said.
+            // What was there already needs no room.
             var again = WebhookDispatch(level: 5)
             again.add(4...5, to: number)
-            again.excess = [number: 2]
+            again.room = [number: 0]
             #expect(try await scene.store.dispatch(again) == WebhookDispatch.Outcome(added: [:], displaced: []))
 
             // There aren't as many; what is new itself is among them.
             var last = WebhookDispatch(level: 6)
             last.add(6...6, to: number)
-            last.excess = [number: 99]
+            last.room = [number: -98]
             #expect(try await scene.store.dispatch(last).displaced.map(\.sequence) == [4, 5, 6])
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog())
         }

@@ -100,7 +100,7 @@ private struct RandomWebhooks {
                     id: DeliveryID(webhook: webhook(), sequence: sequence()), createdAt: time()))
         }
         if number(1...2) == 1 { dispatch.positions.updateValue(maybe(sequence()), forKey: webhook()) }
-        if number(1...4) == 1 { dispatch.excess[webhook()] = number(0...4) }
+        if number(1...4) == 1 { dispatch.room[webhook()] = number(-4...4) }
         let displaced = try await store.dispatch(dispatch).displaced
         #expect(Set(displaced) == model.dispatch(dispatch), "\(place)")
     }

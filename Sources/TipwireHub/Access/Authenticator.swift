@@ -124,9 +124,16 @@ public final class Authenticator: Service {
         guard !batch.isEmpty else { return }
         do {
             try await store.recordKeyUse(batch)
+            uses.withLock { $0.isFailing = false }
         } catch {
-            uses.withLock { $0.unwritten.formUnion(batch.keys) }
-            logger.warning("the last use of keys was not written", metadata: ["error": "\(error)"])
+            let isNews = uses.withLock { uses in
+                uses.unwritten.formUnion(batch.keys)
+                defer { uses.isFailing = true }
+                return !uses.isFailing
+            }
+            guard isNews else { return }
+            logger.warning(
+                "the last use of keys can't be written; it is tried again", metadata: ["error": "\(error)"])
         }
     }
 }
@@ -135,4 +142,6 @@ public final class Authenticator: Service {
 private struct KeyUses {
     var latest: [String: Timestamp] = [:]
     var unwritten: Set<String> = []
+    /// Whether the last attempt failed, which was told.
+    var isFailing = false
 }

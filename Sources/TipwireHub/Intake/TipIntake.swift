@@ -41,9 +41,8 @@ public final class TipIntake: Service {
         var drained: CheckedContinuation<Void, Never>?
         /// When the last commit failed; nil when it succeeded.
         var failedAt: Timestamp?
-        /// Failures that the log hasn't been told of, and when it last was: with a full disk each tip is one.
-        var untoldFailures = 0
-        var toldAt: Timestamp?
+        /// With a full disk each tip is a failure.
+        var failures = LogThrottle(seconds: 10)
 
         /// Moves the next commit's commands into it, oldest first.
         mutating func takeBatch() {
@@ -73,8 +72,6 @@ public final class TipIntake: Service {
     private let clock: WallClock
     /// Most tips that may wait for a commit. A tip's size is bounded, so this bounds memory too.
     private let maximumWeight: Int
-    /// Between two lines of the log about commits that fail.
-    private static let quietMilliseconds: Int64 = 10_000
     private let metrics: HubMetrics
     private let logger: Logger
 
@@ -236,17 +233,10 @@ public final class TipIntake: Service {
         }
     }
 
-    /// The log has each failure of a quiet hour, and of many a line each ten seconds: it may be on the same disk.
     private func tellOfFailure(_ error: any Error, at now: Timestamp) {
-        let untold = state.withLock { state -> Int? in
+        let untold = state.withLock { state in
             state.failedAt = now
-            if let toldAt = state.toldAt, now < toldAt.advanced(milliseconds: Self.quietMilliseconds) {
-                state.untoldFailures += 1
-                return nil
-            }
-            state.toldAt = now
-            defer { state.untoldFailures = 0 }
-            return state.untoldFailures
+            return state.failures.admit(at: now)
         }
         guard let untold else { return }
         var metadata: Logger.Metadata = ["error": "\(error)"]

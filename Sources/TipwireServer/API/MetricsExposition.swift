@@ -81,7 +81,8 @@ struct MetricsExposition: Sendable {
         page.gauge("tipwire_intake_pending_tips", "Tips that wait for their commit.", intake.pending)
         page.gauge("tipwire_intake_pending_limit", "Most tips that may wait for their commit.", maxPending)
         page.histogram(
-            "tipwire_commit_duration_seconds", "Duration of a commit, the sync to disk included.",
+            "tipwire_commit_duration_seconds",
+            "From when a commit was asked for to the end of its sync to disk.",
             metrics.commitSeconds.reading)
     }
 

@@ -1,13 +1,22 @@
 import Synchronization
+import TipwireHub
 
 /// Counts what is open against a limit: streams against `feed.maxConnections`, sockets of every kind against what the
 /// descriptors allow.
 final class StreamQuota: Sendable {
     private let open = Atomic<Int>(0)
     private let turnedAway = Atomic<Int>(0)
+    private let lines = Mutex(LogThrottle(seconds: 60))
+    private let clock: WallClock
+    private let tell: @Sendable (Int) -> Void
     let maximum: Int
 
-    init(maximum: Int) { self.maximum = maximum }
+    /// - Parameter tell: called when one finds no place, at most once a minute, with how many others had none since.
+    init(maximum: Int, clock: WallClock = .system, whenFull tell: @escaping @Sendable (Int) -> Void = { _ in }) {
+        self.maximum = maximum
+        self.clock = clock
+        self.tell = tell
+    }
 
     /// A place for one more stream, nil when there is none.
     func take() -> StreamPermit? {
@@ -15,6 +24,7 @@ final class StreamQuota: Sendable {
         guard after <= maximum else {
             open.wrappingSubtract(1, ordering: .relaxed)
             turnedAway.wrappingAdd(1, ordering: .relaxed)
+            if let untold = lines.withLock({ $0.admit(at: clock.now()) }) { tell(untold) }
             return nil
         }
         return StreamPermit(quota: self)

@@ -28,9 +28,13 @@ struct DataFolder {
                 "can't write to the data folder \(path): \(SystemReason.text()); choose another with --data")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            let holder = FolderHolder.read(lock)
+            close(lock)
             throw StartupError(
-                "the data folder \(path) is in use by another tipwire; stop it, or choose another folder with --data")
+                "the data folder \(path) is in use by another tipwire\(holder.inParentheses); stop it, or choose another "
+                    + "folder with --data")
         }
+        FolderHolder(process: getpid()).write(lock)
         let folder = DataFolder(path: path, lock: lock)
         folder.giveToOwner("\(path)/tipwire.lock")
         return folder
@@ -56,14 +60,22 @@ struct DataFolder {
         _ = fchown(descriptor, owner.uint32Value, group.uint32Value)
     }
 
-    /// Whether a server holds the folder at `path`.
-    static func isInUse(_ path: String) -> Bool {
+    /// Tells whoever asks the folder where its server is reached.
+    func tell(url: String, port: Int, metricsPort: Int?) {
+        FolderHolder(process: getpid(), url: url, port: port, metricsPort: metricsPort).write(lock)
+    }
+
+    /// Who serves from the folder at `path`; nil if nobody does.
+    static func holder(of path: String) -> FolderHolder? {
         let lock = Glibc.open("\(path)/tipwire.lock", O_RDONLY | O_CLOEXEC)
-        guard lock >= 0 else { return false }
+        guard lock >= 0 else { return nil }
         // Closing gives a lock back that was had for the asking.
         defer { Glibc.close(lock) }
-        return flock(lock, LOCK_EX | LOCK_NB) != 0
+        return flock(lock, LOCK_EX | LOCK_NB) == 0 ? nil : FolderHolder.read(lock)
     }
+
+    /// Whether a server has ever held it.
+    static func isNew(_ path: String) -> Bool { access("\(path)/tipwire.lock", F_OK) != 0 }
 
     /// The key in a file, nil if there is none that is a key.
     func readKey(_ file: String) -> APIKey? {

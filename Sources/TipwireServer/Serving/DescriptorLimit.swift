@@ -59,15 +59,11 @@ enum DescriptorLimit {
         let attempts = min(maxAttempts, max(1, webhooks * 2 / 3))
         let possible = max(1, descriptors - reserve(of: descriptors, loops: loops) - webhooks)
         let sockets = max(1, descriptors - min(least(loops: loops), descriptors / 4) - webhooks)
-        guard possible < wanted else {
-            return Fitting(
-                maxSockets: sockets, maxConnections: wanted, maxAttempts: attempts,
-                descriptors: min(needed, descriptors), warning: nil)
-        }
+        let warning =
+            "feed.maxConnections is lowered from \(wanted) to \(possible): this process may open \(descriptors) "
+            + "descriptors; raise the limit with 'ulimit -n' or LimitNOFILE="
         return Fitting(
-            maxSockets: sockets, maxConnections: possible, maxAttempts: attempts, descriptors: descriptors,
-            warning:
-                "feed.maxConnections is lowered from \(wanted) to \(possible): this process may open \(descriptors) "
-                + "descriptors; raise the limit with 'ulimit -n' or LimitNOFILE=")
+            maxSockets: sockets, maxConnections: min(wanted, possible), maxAttempts: attempts,
+            descriptors: min(needed, descriptors), warning: possible < wanted ? warning : nil)
     }
 }

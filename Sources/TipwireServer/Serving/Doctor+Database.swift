@@ -22,15 +22,16 @@ extension Doctor {
                 : "database: there is none in \(folder); name the server's folder with --data"
             return ([Finding(verdict: .problem, text: text)], nil)
         }
-        let isRunning = DataFolder.isInUse(folder)
-        let text = isRunning ? "server: running on \(folder)" : "server: not running on \(folder)"
+        let holder = DataFolder.holder(of: folder)
+        let text =
+            holder.map { "server: running on \(folder)\($0.inParentheses)" } ?? "server: not running on \(folder)"
         var findings = [Finding(verdict: .good, text: text)] + privacy(of: folder)
         do {
             findings += self.findings(of: try SQLiteStore.audit(at: file))
         } catch {
             findings.append(Finding(verdict: .problem, text: "database: \(error)"))
         }
-        return (findings + disk(of: folder), isRunning)
+        return (findings + disk(of: folder), holder != nil)
     }
 
     func postgres(_ url: String) async -> Stored {

@@ -1,6 +1,5 @@
 import Foundation
 import NIOCore
-import NIOPosix
 
 /// What the server stands on and behind: its certificate, its disk and its ports.
 extension Doctor {
@@ -60,37 +59,49 @@ extension Doctor {
         return findings
     }
 
-    /// The ports that this configuration listens on: free while the server doesn't run, and taken while it does.
+    /// The ports that this configuration listens on: the server's while it runs, and free while it doesn't.
     func ports(isRunning: Bool) async -> [Finding] {
+        let holder = DataFolder.holder(of: configuration.dataFolder)
         var findings: [Finding] = []
-        for (port, option) in [(configuration.port, "--port"), (configuration.metrics.port ?? 0, "--metrics-port")]
-        where port != 0 {
-            findings.append(await self.port(port, option: option, isRunning: isRunning))
+        for port in configuration.ports {
+            if let holder, let held = holder.port {
+                findings.append(Self.port(port, of: [held, holder.metricsPort].compactMap { $0 }))
+            } else {
+                findings.append(await self.port(port, isRunning: isRunning))
+            }
         }
         return findings
     }
 
-    private func port(_ port: Int, option: String, isRunning: Bool) async -> Finding {
-        let host = configuration.host
-        do {
-            let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                // Whoever comes in this moment is for the server, which they find when they come again.
-                .serverChannelOption(.autoRead, value: false)
-                .bind(host: host, port: port).get()
-            try? await channel.close()
-        } catch {
-            if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
-                return Finding(verdict: .good, text: "port: \(port) is taken, as it must be while the server runs")
-            }
-            return Finding(
-                verdict: .problem, text: "port: \(StartupError(binding: host, port: port, option: option, error))")
+    /// - Parameter held: the ports of the server that runs on this folder, by its own word.
+    private static func port(_ port: ListeningPort, of held: [Int]) -> Finding {
+        if held.contains(port.number) {
+            return Finding(verdict: .good, text: "port: \(port.number) is the running server's")
         }
-        guard isRunning else { return Finding(verdict: .good, text: "port: \(port) is free") }
+        let ports = held.map(String.init).joined(separator: " and ")
         return Finding(
             verdict: .warning,
-            text: "port: nobody listens on \(host):\(port), so the server runs with other settings than these"
-                + (configuration.database == nil ? "" : ", or on another machine"))
+            text: "port: the running server listens on \(ports) and not on \(port.number), so it runs with other "
+                + "settings than these")
+    }
+
+    /// Of a server that doesn't run, or on another machine, or of which nothing is known.
+    private func port(_ port: ListeningPort, isRunning: Bool) async -> Finding {
+        do {
+            try await port.probe(host: configuration.host)
+        } catch {
+            if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
+                return Finding(
+                    verdict: .good, text: "port: \(port.number) is taken, as it must be while the server runs")
+            }
+            return Finding(
+                verdict: .problem, text: "port: \(StartupError(binding: configuration.host, to: port, error))")
+        }
+        guard isRunning else { return Finding(verdict: .good, text: "port: \(port.number) is free") }
+        return Finding(
+            verdict: .warning,
+            text: "port: nobody listens on \(configuration.host):\(port.number), so the server runs with other "
+                + "settings than these" + (configuration.database == nil ? "" : ", or on another machine"))
     }
 
     private static func size(_ bytes: Int) -> String {

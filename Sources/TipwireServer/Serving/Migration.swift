@@ -92,7 +92,7 @@ public struct Migration {
         let url = URL(fileURLWithPath: file)
         guard url.lastPathComponent == "tipwire.db" else { return nil }
         let path = url.deletingLastPathComponent().path
-        guard !DataFolder.isInUse(path) else {
+        guard DataFolder.holder(of: path) == nil else {
             throw Refusal(description: "the data folder \(path) is in use by a server; stop it first")
         }
         return try DataFolder.open(path)

@@ -153,8 +153,16 @@ struct Parts: Sendable {
                 version: TipwireVersion.text, limits: settings.sending, group: eventLoops),
             clock: SystemDeliveryClock(clock), isShared: store is any NodeStore, logger: logger)
         warnings = fitting.warning.map { [$0] } ?? []
-        openSockets = StreamQuota(maximum: fitting.maxSockets)
-        quota = StreamQuota(maximum: fitting.maxConnections)
+        openSockets = StreamQuota(maximum: fitting.maxSockets, clock: clock) { untold in
+            logger.warning(
+                "as many sockets are open as the descriptor limit allows; who comes is closed at once",
+                metadata: ["closed since the last line": "\(untold)"])
+        }
+        quota = StreamQuota(maximum: fitting.maxConnections, clock: clock) { untold in
+            logger.warning(
+                "as many listeners are connected as feed.maxConnections allows; who comes is answered 503",
+                metadata: ["refused since the last line": "\(untold)"])
+        }
         turns = DrainPlan(quota: quota, seconds: configuration.drain.seconds)
         report = { [fanout, drain, startedAt] in
             await NodeReport(

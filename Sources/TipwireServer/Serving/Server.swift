@@ -35,6 +35,9 @@ public struct Server {
         // Whatever is written here is the operator's alone, in a folder of any mode.
         umask(0o077)
         let certificate = try configuration.tls.files.map(ServerCertificate.init(certificate:key:))
+        // A first start makes nothing before it knows that it can be reached: it would leave a folder behind, and the next would be
+        // no first start, with no link to sign in by.
+        if DataFolder.isNew(configuration.dataFolder) { try await probePorts() }
         let folder = try DataFolder.open(configuration.dataFolder)
         let opened = try await OpenedStore.open(configuration, in: folder)
         let store = opened.store
@@ -51,6 +54,7 @@ public struct Server {
             if let port = configuration.metrics.port { try await bindMetrics(parts, port: port) } else { nil }
         let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
+        folder.tell(url: url, port: front.port, metricsPort: metrics?.port)
         try await parts.nodes?.begin()
         for warning in parts.warnings { logger.warning("\(warning)") }
         certificate?.warn(logger: logger)
@@ -120,6 +124,16 @@ public struct Server {
         logger.info("stopped")
     }
 
+    private func probePorts() async throws {
+        for port in configuration.ports {
+            do {
+                try await port.probe(host: configuration.host)
+            } catch {
+                throw StartupError(binding: configuration.host, to: port, error)
+            }
+        }
+    }
+
     private func bind(_ parts: Parts) async throws -> Front {
         let host = configuration.host
         do {
@@ -132,7 +146,7 @@ public struct Server {
                     parts.frontContext(responder: parts.responder(), door: parts.door, served: served)
                 })
         } catch {
-            throw StartupError(binding: host, port: configuration.port, error)
+            throw StartupError(binding: host, to: .main(configuration.port), error)
         }
     }
 
@@ -147,7 +161,7 @@ public struct Server {
                     parts.frontContext(responder: parts.metricsResponder(), door: nil, served: served)
                 })
         } catch {
-            throw StartupError(binding: configuration.host, port: port, option: "--metrics-port", error)
+            throw StartupError(binding: configuration.host, to: .metrics(port), error)
         }
     }
 

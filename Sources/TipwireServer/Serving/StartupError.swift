@@ -8,18 +8,18 @@ public struct StartupError: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 
     /// A refused bind, in words.
-    init(binding host: String, port: Int, option: String = "--port", _ error: any Error) {
+    init(binding host: String, to port: ListeningPort, _ error: any Error) {
         if error is SocketAddressError.UnknownHost {
             self.init("can't listen on '\(host)': there is no such host; choose another with --host")
             return
         }
         let reason: String
         switch (error as? IOError)?.errnoCode {
-        case EADDRINUSE?: reason = "the port is in use; choose another with \(option)"
-        case EACCES?: reason = "ports below 1024 need a privilege; choose another with \(option)"
+        case EADDRINUSE?: reason = "the port is in use; choose another with \(port.option)"
+        case EACCES?: reason = "ports below 1024 need a privilege; choose another with \(port.option)"
         case EADDRNOTAVAIL?: reason = "this machine doesn't have the address; choose another with --host"
         default: reason = "\(error)"
         }
-        self.init("can't listen on \(host):\(port): \(reason)")
+        self.init("can't listen on \(host):\(port.number): \(reason)")
     }
 }

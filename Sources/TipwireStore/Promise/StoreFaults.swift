@@ -12,4 +12,7 @@ public struct StoreFailing: Error, CustomStringConvertible {
     public let description: String
 
     public init(_ description: String) { self.description = description }
+
+    /// What a store that was closed answers.
+    package static let closed = StoreFailing("the store was closed")
 }

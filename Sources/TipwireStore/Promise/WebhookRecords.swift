@@ -90,8 +90,9 @@ public struct WebhookDispatch: Sendable {
     public var deliveries: [Delivery] = []
     /// New positions of those that aren't level; nil: from now on they are.
     public var positions: [WebhookNumber: Int64?] = [:]
-    /// How many of a webhook's oldest pending deliveries have to make room if all of `deliveries` are new.
-    public var excess: [WebhookNumber: Int] = [:]
+    /// How many more of a webhook's deliveries may be pending, less than none if there are too many already. For those that are
+    /// new beyond it the oldest pending ones are given up; without a number here, none.
+    public var room: [WebhookNumber: Int] = [:]
 
     public init(level: Int64) { self.level = level }
 
@@ -100,13 +101,11 @@ public struct WebhookDispatch: Sendable {
         deliveries.reduce(into: [:]) { $0[$1.id.webhook, default: 0] += 1 }
     }
 
-    /// How many have to make room where only `added` were new: what was there already takes no more than before.
-    package func excess(with added: [WebhookNumber: Int]) -> [WebhookNumber: Int] {
-        guard !excess.isEmpty else { return [:] }
-        let offered = counts
-        return excess.reduce(into: [:]) { left, excess in
-            let known = offered[excess.key, default: 0] - added[excess.key, default: 0]
-            if excess.value > known { left[excess.key] = excess.value - known }
+    /// How many are given up where so many were new: what was there already takes no more than before.
+    package func excess(of added: [WebhookNumber: Int]) -> [WebhookNumber: Int] {
+        room.reduce(into: [:]) { excess, room in
+            let beyond = added[room.key, default: 0] - room.value
+            if beyond > 0 { excess[room.key] = beyond }
         }
     }
 

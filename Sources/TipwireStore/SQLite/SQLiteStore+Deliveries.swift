@@ -33,7 +33,7 @@ extension SQLiteStore {
                 ])
                 if db.changesCount > 0 { added[delivery.id.webhook, default: 0] += 1 }
             }
-            let displaced = try dispatch.excess(with: added)
+            let displaced = try dispatch.excess(of: added)
                 .flatMap { try Self.displace(db, of: $0.key, count: $0.value) }
             return WebhookDispatch.Outcome(added: added, displaced: displaced)
         }

@@ -117,7 +117,7 @@ extension SQLiteStore {
         let isTaken = writer.run { [pool] in
             answer(Result { try pool.writeWithoutTransaction(body) })
         }
-        if !isTaken { answer(.failure(StoreFailing("the store was closed"))) }
+        if !isTaken { answer(.failure(StoreFailing.closed)) }
     }
 
     private func transaction<T>(_ db: Database, _ body: (Database) throws -> T) throws -> T {

@@ -151,10 +151,7 @@ struct WebhookDispatcher: Sendable {
         var dispatch = batch.dispatch
         guard batch.isNews else { return webhooks.setLevel(dispatch.level) }
         let counts = dispatch.counts
-        for (number, count) in counts {
-            let excess = webhooks.pending(of: number) + count - limits.pending
-            if excess > 0 { dispatch.excess[number] = excess }
-        }
+        for number in counts.keys { dispatch.room[number] = limits.pending - webhooks.pending(of: number) }
         let outcome: WebhookDispatch.Outcome
         do {
             outcome = try await store.dispatch(dispatch)

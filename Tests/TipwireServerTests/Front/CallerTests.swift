@@ -1,6 +1,8 @@
 import NIOCore
 import Testing
 import TipwireCore
+import TipwireHub
+import TipwireTestSupport
 
 @testable import TipwireServer
 
@@ -73,6 +75,23 @@ struct StreamQuotaTests {
         let third = quota.take()
         #expect(third != nil && quota.take() == nil)
         withExtendedLifetime((first, second, third)) {}
+    }
+
+    @Test("Of those who find no place the first is told of, and the others with the first of the next minute")
+    func told() {
+        let time = Watched(Timestamp(milliseconds: 0))
+        let told = Watched<[Int]>([])
+        let quota = StreamQuota(maximum: 1, clock: WallClock { time.value }) { untold in
+            told.change { $0.append(untold) }
+        }
+        let permit = quota.take()
+        #expect(told.value == [])
+        for _ in 1...4 { #expect(quota.take() == nil) }
+        #expect(told.value == [0])
+        time.change { $0 = $0.advanced(milliseconds: 60_000) }
+        #expect(quota.take() == nil)
+        #expect(told.value == [0, 3] && quota.refused == 5)
+        withExtendedLifetime(permit) {}
     }
 
     @Test("With no places nobody is let in")
