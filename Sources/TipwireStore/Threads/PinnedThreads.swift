@@ -28,8 +28,7 @@ package final class PinnedThreads<Seat>: Sendable {
         for _ in 0..<count {
             running.enter()
             Thread.detachNewThread { [self] in
-                // Before it runs it can't be given one that the system shows.
-                Thread.current.name = name
+                Self.name(name)
                 work(at: seat())
                 running.leave()
             }
@@ -74,6 +73,15 @@ package final class PinnedThreads<Seat>: Sendable {
             return queue.isClosed
         }
         if !wasClosed { for _ in 0..<count { waiting.signal() } }
+    }
+
+    /// Names the calling thread for whoever looks at the process. Foundation's thread can't be relied on for that: one that has
+    /// just begun may not know yet which it is, and keeps the name of the thread that made it.
+    private static func name(_ name: String) {
+        #if os(Linux)
+        // Of proc_pid_comm(5), which keeps 15 bytes; the call for it, `pthread_setname_np`, isn't in Swift's modules of the C libraries.
+        try? name.write(toFile: "/proc/thread-self/comm", atomically: false, encoding: .utf8)
+        #endif
     }
 
     private func work(at seat: Seat) {
