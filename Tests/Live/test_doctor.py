@@ -131,6 +131,7 @@ def test_ports_are_free_taken_or_somebody_else_s(make_server):
         taken = doctor("--data", server.data, "--port", other.getsockname()[1])
         assert f"listens on {server.port} and not on" in taken.of("port", "warning")[0], taken
     server.close()
+    assert (server.data / "tipwire.lock").read_bytes() == b""
     assert examine(server).of("port", "ok") == [f"{server.port} is free"]
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

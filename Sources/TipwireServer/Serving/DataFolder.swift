@@ -34,7 +34,8 @@ struct DataFolder {
                 "the data folder \(path) is in use by another tipwire\(holder.inParentheses); stop it, or choose another "
                     + "folder with --data")
         }
-        FolderHolder(process: getpid()).write(lock)
+        // What a server that was killed has left there.
+        ftruncate(lock, 0)
         let folder = DataFolder(path: path, lock: lock)
         folder.giveToOwner("\(path)/tipwire.lock")
         return folder
@@ -60,10 +61,12 @@ struct DataFolder {
         _ = fchown(descriptor, owner.uint32Value, group.uint32Value)
     }
 
-    /// Tells whoever asks the folder where its server is reached.
+    /// Tells whoever asks the folder which server this is, until `leave`.
     func tell(url: String, port: Int, metricsPort: Int?) {
         FolderHolder(process: getpid(), url: url, port: port, metricsPort: metricsPort).write(lock)
     }
+
+    func leave() { ftruncate(lock, 0) }
 
     /// Who serves from the folder at `path`; nil if nobody does.
     static func holder(of path: String) -> FolderHolder? {

@@ -2,8 +2,8 @@ import Foundation
 
 /// Who serves from a data folder, as the server itself wrote it into the lock's file: a lock doesn't say whose it is.
 struct FolderHolder: Codable, Equatable {
+    // Nothing is known of one that starts, or restores.
     var process: Int32?
-    /// Where it is reached; nil while it starts.
     var url: String?
     var port: Int?
     var metricsPort: Int?

@@ -39,6 +39,7 @@ public struct Server {
         // no first start, with no link to sign in by.
         if DataFolder.isNew(configuration.dataFolder) { try await probePorts() }
         let folder = try DataFolder.open(configuration.dataFolder)
+        defer { folder.leave() }
         let opened = try await OpenedStore.open(configuration, in: folder)
         let store = opened.store
         let parts = try await Parts(

@@ -99,7 +99,7 @@ struct DataFolderTests {
         #expect(DataFolder.isNew(temporary.path) && DataFolder.holder(of: temporary.path) == nil)
         let folder = try DataFolder.open(temporary.path)
         #expect(!DataFolder.isNew(temporary.path))
-        #expect(DataFolder.holder(of: temporary.path) == FolderHolder(process: getpid()))
+        #expect(DataFolder.holder(of: temporary.path) == FolderHolder())
         // Longer than what comes after it, which must not leave its end there.
         folder.tell(url: "http://" + String(repeating: "a", count: 200), port: 8_080, metricsPort: 9_090)
         folder.tell(url: "http://127.0.0.1:80", port: 80, metricsPort: nil)
@@ -116,7 +116,8 @@ struct DataFolderTests {
             let unknown = try #require(DataFolder.holder(of: temporary.path))
             #expect(unknown == FolderHolder() && unknown.inParentheses == "")
         }
-        withExtendedLifetime(folder) {}
+        folder.leave()
+        #expect(try Data(contentsOf: URL(fileURLWithPath: lock)).isEmpty)
     }
 
     @Test("A folder that can't be made or written to is one line, with the reason")
