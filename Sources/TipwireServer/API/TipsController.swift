@@ -190,8 +190,7 @@ struct TipsController: Sendable {
                 writer.beginArray()
                 for delivery in deliveries {
                     writer.beginObject()
-                    writer.member(
-                        "id", Cursor(epoch: position.epoch, sequence: delivery.sequence).description)
+                    writer.member("id", Cursor(epoch: position.epoch, sequence: delivery.sequence))
                     writer.member("subscription", delivery.subscription)
                     writer.member("callback", delivery.callback)
                     writer.member("state", delivery.state)
@@ -255,7 +254,7 @@ struct TipsController: Sendable {
                 EventObject.write(event, page: page.label, epoch: position.epoch, to: &writer)
             }
             writer.endArray()
-            writer.member("next", Cursor(epoch: position.epoch, sequence: slice.through).description)
+            writer.member("next", Cursor(epoch: position.epoch, sequence: slice.through))
             writer.member("status", resumption.status.rawValue)
             writer.endObject()
         }

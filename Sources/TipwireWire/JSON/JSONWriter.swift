@@ -132,6 +132,34 @@ extension JSONWriter {
     }
 }
 
+// MARK: - Once more
+
+extension JSONWriter {
+    /// The first members of an object, where they stand in what has been written.
+    struct FirstMembers {
+        fileprivate let range: Range<Int>
+    }
+
+    /// To be called right after `beginObject`; remembers what `write` writes.
+    mutating func firstMembers(_ write: (inout JSONWriter) -> Void) -> FirstMembers {
+        precondition(!needsComma, "these are not the first members")
+        let start = count
+        write(&self)
+        return FirstMembers(range: start..<count)
+    }
+
+    /// The same members of another object, right after its `beginObject`: a copy, where to write them would be digits, times and
+    /// looking for what has to be escaped all over again.
+    mutating func again(_ members: FirstMembers) {
+        precondition(!needsComma, "these are not the first members")
+        // Before it is asked where they are: it may move them.
+        let end = place(members.range.count)
+        end.update(from: bytes + members.range.lowerBound, count: members.range.count)
+        count += members.range.count
+        needsComma = !members.range.isEmpty
+    }
+}
+
 // MARK: - Values
 
 extension JSONWriter {
@@ -179,6 +207,16 @@ extension JSONWriter {
         time.write(to: end + 1)
         end[Timestamp.textBytes + 1] = UInt8(ascii: "\"")
         count += Timestamp.textBytes + 2
+    }
+
+    /// As its description.
+    public mutating func value(_ cursor: Cursor) {
+        separate()
+        append(UInt8(ascii: "\""))
+        appendEscaped(cursor.epoch)
+        append(UInt8(ascii: "-"))
+        appendDigits(of: cursor.sequence)
+        append(UInt8(ascii: "\""))
     }
 
     public mutating func value(_ bool: Bool) {
@@ -251,6 +289,11 @@ extension JSONWriter {
         self.value(value)
     }
 
+    public mutating func member(_ name: StaticString, _ cursor: Cursor) {
+        key(name)
+        value(cursor)
+    }
+
     public mutating func member(_ name: StaticString, _ time: Timestamp) {
         key(name)
         value(time)
@@ -269,6 +312,11 @@ extension JSONWriter {
     private mutating func writeQuoted(_ string: String) {
         separate()
         append(UInt8(ascii: "\""))
+        appendEscaped(string)
+        append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendEscaped(_ string: String) {
         var string = string
         string.withUTF8 { utf8 in
             var start = 0
@@ -279,7 +327,6 @@ extension JSONWriter {
                 start = end + writeEscape(of: utf8, at: end)
             }
         }
-        append(UInt8(ascii: "\""))
     }
 
     /// Where the next character stands that may not stand for itself, or the end.

@@ -36,7 +36,7 @@ public enum OverlayMessage {
         frame("overlay.state", capacity: 1_024 + 512 * state.recent.count + 128 * state.goals.count) { writer in
             writer.member("version", state.version)
             writer.member("build", state.build)
-            writer.member("cursor", state.cursor.description)
+            writer.member("cursor", state.cursor)
             writer.key("page")
             writer.beginObject()
             writer.member("slug", state.page.slug.text)
@@ -60,7 +60,7 @@ public enum OverlayMessage {
     public static func resumed(_ resumption: Resumption, epoch: String) -> ByteBuffer {
         frame("overlay.resumed") { writer in
             writer.member("status", resumption.status.rawValue)
-            writer.member("cursor", Cursor(epoch: epoch, sequence: resumption.start).description)
+            writer.member("cursor", Cursor(epoch: epoch, sequence: resumption.start))
         }
     }
 
@@ -83,7 +83,7 @@ public enum OverlayMessage {
     /// A tip that this screen has missed, once more. The text alone, as of a test.
     public static func again(_ tip: Tip, cursor: Cursor, page: PageLabel) -> ByteBuffer {
         text("overlay.again") { writer in
-            writer.member("cursor", cursor.description)
+            writer.member("cursor", cursor)
             writer.key("tip")
             TipObject.write(tip, page: page, to: &writer)
         }

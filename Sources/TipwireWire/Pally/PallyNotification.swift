@@ -41,7 +41,7 @@ public enum PallyNotification {
         writer.member("url", page.url(publicURL: publicURL))
         writer.endObject()
         writer.endObject()
-        writer.member("cursor", Cursor(epoch: epoch, sequence: event.sequence).description)
+        writer.member("cursor", Cursor(epoch: epoch, sequence: event.sequence))
         writer.endObject()
         return writer.finish()
     }
@@ -56,7 +56,7 @@ public enum PallyResumed {
         writer.key("payload")
         writer.beginObject()
         writer.member("status", resumption.status.rawValue)
-        writer.member("cursor", Cursor(epoch: epoch, sequence: resumption.start).description)
+        writer.member("cursor", Cursor(epoch: epoch, sequence: resumption.start))
         writer.endObject()
         writer.endObject()
         return WebSocketFrame.text(writer.finish())

@@ -23,6 +23,7 @@ import TipwireTestSupport
             json.member("yes", true)
             json.member("then", Timestamp(milliseconds: 1_710_352_953_743))
             json.member("never", nil as Timestamp?)
+            json.member("cursor", Cursor(epoch: "3f\"", sequence: 12))
             json.key("list")
             json.beginArray()
             json.value(1)
@@ -42,8 +43,34 @@ import TipwireTestSupport
         }
         #expect(
             text == #"{"type":"x","none":null,"some":"y","int":-5,"long":-9223372036854775808,"yes":true,"#
-                + #""then":"2024-03-13T18:02:33.743Z","never":null,"#
+                + #""then":"2024-03-13T18:02:33.743Z","never":null,"cursor":"3f\"-12","#
                 + #""list":[1,null,{},[],false,1.50],"na\"me":{},"bytes":[ ]}"#)
+    }
+
+    @Test(arguments: [0, 1, 3, 40])
+    func `the first members of one object can be those of others`(count: Int) {
+        let members = (0..<count).map { #""n\#($0)":"\#($0)\n""# }.joined(separator: ",")
+        // More than there is room for, so that what is copied moves while it is.
+        let text = written { json in
+            json.beginArray()
+            json.beginObject()
+            let first = json.firstMembers { json in
+                for number in 0..<count {
+                    json.key("n\(number)" as String)
+                    json.value("\(number)\n")
+                }
+            }
+            json.endObject()
+            for _ in 1...3 {
+                json.beginObject()
+                json.again(first)
+                json.member("more", 1)
+                json.endObject()
+            }
+            json.endArray()
+        }
+        let other = "{\(members)\(count == 0 ? "" : ",")\"more\":1}"
+        #expect(text == "[{\(members)},\(other),\(other),\(other)]")
     }
 
     @Test(arguments: [
