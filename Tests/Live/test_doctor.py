@@ -129,7 +129,11 @@ def test_ports_are_free_taken_or_somebody_else_s(make_server):
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = doctor("--data", server.data, "--port", other.getsockname()[1])
-        assert f"listens on {server.port} and not on" in taken.of("port", "warning")[0], taken
+        assert f"listens on 127.0.0.1:{server.port}, and" in taken.of("port", "warning")[0], taken
+    swapped = doctor("--data", server.data, "--port", free_port(), "--metrics-port", server.port)
+    assert "has no port for metrics" in swapped.of("port", "warning")[1], swapped
+    wide = doctor("--data", server.data, "--port", server.port, "--host", "0.0.0.0")
+    assert f"say 0.0.0.0:{server.port}" in wide.of("port", "warning")[0], wide
     server.close()
     assert (server.data / "tipwire.lock").read_bytes() == b""
     assert examine(server).of("port", "ok") == [f"{server.port} is free"]

@@ -46,11 +46,27 @@ def test_postgresql_is_examined_running_or_not_and_nothing_is_changed(kept):
     assert postgres.run(log, name) == before
 
 
-def test_a_server_on_another_machine_is_thought_of(kept):
+def test_a_server_on_another_machine_is_thought_of(kept, tmp_path):
     server, _ = kept
-    report = doctor(
-        "--data", server.data, "--port", free_port(), "--database", postgres.database_for(server.data))
+    database = "--database", postgres.database_for(server.data)
+    report = doctor("--data", tmp_path, "--port", free_port(), *database)
     assert report.status == 0 and "on another machine" in report.of("port", "warning")[0], report
+    # Somebody has the port here, and no server has the folder.
+    report = doctor("--data", tmp_path, "--port", server.port, *database)
+    assert report.status == 0 and "another program's" in report.of("port", "warning")[0], report
+    # The server itself says where it listens.
+    report = doctor("--data", server.data, "--port", free_port(), *database)
+    assert report.status == 0 and "other settings" in report.of("port", "warning")[0], report
+
+
+def test_a_folder_whose_server_has_another_database_is_a_problem(kept, make_server, tmp_path):
+    server, _ = kept
+    other = make_server(data=tmp_path / "other")
+    other.close()
+    report = doctor(
+        "--data", server.data, "--port", server.port, "--database", postgres.database_for(other.data))
+    assert report.status == 1 and report.problems == {"folder", "port"}, report
+    assert f"process {server.process.pid}, {server.url}" in report.of("folder", "problem")[0], report
 
 
 @pytest.mark.parametrize("sql, words", [

@@ -50,7 +50,8 @@ struct DeliveryModel {
         }
         var displaced: Set<DeliveryID> = []
         for (number, room) in dispatch.room {
-            for id in pending(number).prefix(max(0, added[number, default: 0] - room)) {
+            guard let new = added[number] else { continue }
+            for id in pending(number).prefix(max(0, new - room)) {
                 change(id) { $0.state = .dead(.tooManyPending) }
                 displaced.insert(id)
             }

@@ -184,11 +184,13 @@ extension StoreContract {
             #expect(try await scene.store.backlog(of: number) == WebhookBacklog(pending: 2, firsts: 2))
             #expect(try await scene.store.backlog(of: other).pending == 4)
 
-            // What was there already needs no room.
-            var again = WebhookDispatch(level: 5)
-            again.add(4...5, to: number)
-            again.room = [number: 0]
-            #expect(try await scene.store.dispatch(again) == WebhookDispatch.Outcome(added: [:], displaced: []))
+            // What was there already needs no room: a dispatch whose end was never heard of gives up nothing twice.
+            for room in [0, -1] {
+                var again = WebhookDispatch(level: 5)
+                again.add(4...5, to: number)
+                again.room = [number: room]
+                #expect(try await scene.store.dispatch(again) == WebhookDispatch.Outcome(added: [:], displaced: []))
+            }
 
             // There aren't as many; what is new itself is among them.
             var last = WebhookDispatch(level: 6)

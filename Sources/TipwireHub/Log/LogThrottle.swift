@@ -13,7 +13,8 @@ public struct LogThrottle: Sendable {
     ///
     /// - Returns: nil if there is to be no line; else how many had none since the last.
     public mutating func admit(at now: Timestamp) -> Int? {
-        if let lastLine, now < lastLine.advanced(milliseconds: milliseconds) {
+        // A clock that was set back begins anew.
+        if let lastLine, now >= lastLine, now < lastLine.advanced(milliseconds: milliseconds) {
             untold += 1
             return nil
         }

@@ -27,18 +27,35 @@ struct DataFolder {
             throw StartupError(
                 "can't write to the data folder \(path): \(SystemReason.text()); choose another with --data")
         }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = FolderHolder.read(lock)
+        do {
+            try take(lock, of: path)
+        } catch {
             close(lock)
-            throw StartupError(
-                "the data folder \(path) is in use by another tipwire\(holder.inParentheses); stop it, or choose another "
-                    + "folder with --data")
+            throw error
         }
         // What a server that was killed has left there.
         ftruncate(lock, 0)
         let folder = DataFolder(path: path, lock: lock)
         folder.giveToOwner("\(path)/tipwire.lock")
         return folder
+    }
+
+    private static func take(_ lock: Int32, of path: String) throws(StartupError) {
+        // Who asks for the holder has the lock for a moment, if there is none.
+        var attempts = 0
+        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else {
+                throw StartupError(
+                    "can't lock the data folder \(path): \(SystemReason.text()); choose another with --data")
+            }
+            attempts += 1
+            guard attempts < 10 else {
+                throw StartupError(
+                    "the data folder \(path) is in use by another tipwire\(FolderHolder.read(lock).inParentheses); "
+                        + "stop it, or choose another folder with --data")
+            }
+            usleep(10_000)
+        }
     }
 
     /// What is there must be a folder; nothing may be there.
@@ -62,8 +79,8 @@ struct DataFolder {
     }
 
     /// Tells whoever asks the folder which server this is, until `leave`.
-    func tell(url: String, port: Int, metricsPort: Int?) {
-        FolderHolder(process: getpid(), url: url, port: port, metricsPort: metricsPort).write(lock)
+    func tell(url: String, host: String, port: Int, metricsPort: Int?) {
+        FolderHolder(process: getpid(), url: url, host: host, port: port, metricsPort: metricsPort).write(lock)
     }
 
     func leave() { ftruncate(lock, 0) }
@@ -72,13 +89,11 @@ struct DataFolder {
     static func holder(of path: String) -> FolderHolder? {
         let lock = Glibc.open("\(path)/tipwire.lock", O_RDONLY | O_CLOEXEC)
         guard lock >= 0 else { return nil }
-        // Closing gives a lock back that was had for the asking.
+        // Closing gives a lock back that was had for the asking. One that others may have too, who ask the same.
         defer { Glibc.close(lock) }
-        return flock(lock, LOCK_EX | LOCK_NB) == 0 ? nil : FolderHolder.read(lock)
+        guard flock(lock, LOCK_SH | LOCK_NB) != 0, errno == EWOULDBLOCK else { return nil }
+        return FolderHolder.read(lock)
     }
-
-    /// Whether a server has ever held it.
-    static func isNew(_ path: String) -> Bool { access("\(path)/tipwire.lock", F_OK) != 0 }
 
     /// The key in a file, nil if there is none that is a key.
     func readKey(_ file: String) -> APIKey? {

@@ -7,7 +7,14 @@ import TipwireStore
 /// What the server keeps everything in: the file in its data folder, or PostgreSQL.
 extension Doctor {
     /// What was found, and whether a server runs on it; nil where there is nothing that one could run on.
-    typealias Stored = (findings: [Finding], isRunning: Bool?)
+    typealias Stored = (findings: [Finding], presence: Presence?)
+
+    /// Whether a server runs.
+    enum Presence {
+        case absent
+        /// By its own word, if it runs in this folder.
+        case running(FolderHolder?)
+    }
 
     /// How far the log may be ahead of the clock: more than clocks are corrected by.
     private static let clockToleranceMilliseconds: Int64 = 60_000
@@ -31,7 +38,7 @@ extension Doctor {
         } catch {
             findings.append(Finding(verdict: .problem, text: "database: \(error)"))
         }
-        return (findings + disk(of: folder), holder != nil)
+        return (findings + disk(of: folder), holder.map { .running($0) } ?? .absent)
     }
 
     func postgres(_ url: String) async -> Stored {
@@ -52,7 +59,15 @@ extension Doctor {
                 text: found.servers.isEmpty ? "server: not running on this database" : servers),
             Finding(verdict: .good, text: "postgresql: version \(found.version), with this version's tables"),
         ]
-        findings += privacy(of: configuration.dataFolder)
+        let folder = configuration.dataFolder
+        let holder = DataFolder.holder(of: folder)
+        if found.servers.isEmpty, let holder {
+            let text =
+                "folder: \(folder) is in use by another tipwire\(holder.inParentheses), on another database; choose another "
+                + "with --data"
+            findings.append(Finding(verdict: .problem, text: text))
+        }
+        findings += privacy(of: folder)
         findings += found.risks.map { Finding(verdict: .warning, text: "commits: \($0)") }
         if found.risks.isEmpty {
             findings.append(
@@ -60,7 +75,7 @@ extension Doctor {
                     verdict: .good,
                     text: "commits: are durable (synchronous_commit is \(found.durability) for Tipwire)"))
         }
-        return (findings + self.findings(of: found.audit), !found.servers.isEmpty)
+        return (findings + self.findings(of: found.audit), found.servers.isEmpty ? .absent : .running(holder))
     }
 
     /// Keys and tips are the operator's alone.

@@ -59,49 +59,48 @@ extension Doctor {
         return findings
     }
 
-    /// The ports that this configuration listens on: the server's while it runs, and free while it doesn't.
-    func ports(isRunning: Bool) async -> [Finding] {
-        let holder = DataFolder.holder(of: configuration.dataFolder)
-        var findings: [Finding] = []
-        for port in configuration.ports {
-            if let holder, let held = holder.port {
-                findings.append(Self.port(port, of: [held, holder.metricsPort].compactMap { $0 }))
-            } else {
-                findings.append(await self.port(port, isRunning: isRunning))
-            }
-        }
-        return findings
-    }
-
-    /// - Parameter held: the ports of the server that runs on this folder, by its own word.
-    private static func port(_ port: ListeningPort, of held: [Int]) -> Finding {
-        if held.contains(port.number) {
-            return Finding(verdict: .good, text: "port: \(port.number) is the running server's")
-        }
-        let ports = held.map(String.init).joined(separator: " and ")
-        return Finding(
-            verdict: .warning,
-            text: "port: the running server listens on \(ports) and not on \(port.number), so it runs with other "
-                + "settings than these")
-    }
-
-    /// Of a server that doesn't run, or on another machine, or of which nothing is known.
-    private func port(_ port: ListeningPort, isRunning: Bool) async -> Finding {
+    /// A port that this configuration listens on: the server's own while it runs, and free while it doesn't.
+    func port(_ port: ListeningPort, _ presence: Presence) async -> Finding {
+        if case .running(let holder?) = presence, holder.port != nil { return self.port(port, by: holder) }
+        let host = configuration.host
         do {
-            try await port.probe(host: configuration.host)
+            try await port.probe(host: host)
         } catch {
-            if isRunning, (error as? IOError)?.errnoCode == EADDRINUSE {
+            let isTaken = (error as? IOError)?.errnoCode == EADDRINUSE
+            switch presence {
+            case .running(_?) where isTaken:
                 return Finding(
                     verdict: .good, text: "port: \(port.number) is taken, as it must be while the server runs")
+            case .running where isTaken:
+                return Finding(
+                    verdict: .warning,
+                    text: "port: \(port.number) is taken, and not by a server in \(configuration.dataFolder): it is "
+                        + "another program's, or a server's with another --data")
+            default:
+                return Finding(verdict: .problem, text: "port: \(StartupError(binding: host, to: port, error))")
             }
-            return Finding(
-                verdict: .problem, text: "port: \(StartupError(binding: configuration.host, to: port, error))")
         }
-        guard isRunning else { return Finding(verdict: .good, text: "port: \(port.number) is free") }
+        guard case .running = presence else { return Finding(verdict: .good, text: "port: \(port.number) is free") }
         return Finding(
             verdict: .warning,
-            text: "port: nobody listens on \(configuration.host):\(port.number), so the server runs with other "
-                + "settings than these" + (configuration.database == nil ? "" : ", or on another machine"))
+            text: "port: nobody listens on \(host):\(port.number), so the server runs with other settings than these"
+                + (configuration.database == nil ? "" : ", or on another machine"))
+    }
+
+    private func port(_ port: ListeningPort, by holder: FolderHolder) -> Finding {
+        let held: Int? =
+            switch port.kind {
+            case .main: holder.port
+            case .metrics: holder.metricsPort
+            }
+        if held == port.number, holder.host == configuration.host {
+            return Finding(verdict: .good, text: "port: \(port.number) is the running server's")
+        }
+        let there = held.map { "listens on \(holder.host ?? ""):\($0)" } ?? "has no port for metrics"
+        return Finding(
+            verdict: .warning,
+            text: "port: the running server \(there), and these settings say \(configuration.host):\(port.number): it "
+                + "was started with other settings")
     }
 
     private static func size(_ bytes: Int) -> String {

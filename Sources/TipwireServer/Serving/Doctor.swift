@@ -37,8 +37,8 @@ public struct Doctor {
         let stored = if let url = configuration.database { await postgres(url) } else { file() }
         var findings = settings() + stored.findings
         // Without what it serves from, its ports say nothing.
-        guard let isRunning = stored.isRunning else { return findings }
-        findings += await ports(isRunning: isRunning)
+        guard let presence = stored.presence else { return findings }
+        for port in configuration.ports { findings.append(await self.port(port, presence)) }
         if let warning = DescriptorLimit.fit(
             maxConnections: configuration.feed.maxConnections, maxAttempts: configuration.webhooks.maxAttempts
         ).warning {

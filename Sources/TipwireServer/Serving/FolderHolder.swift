@@ -5,6 +5,7 @@ struct FolderHolder: Codable, Equatable {
     // Nothing is known of one that starts, or restores.
     var process: Int32?
     var url: String?
+    var host: String?
     var port: Int?
     var metricsPort: Int?
 

@@ -3,12 +3,24 @@ import NIOPosix
 
 /// A port that a server listens on.
 struct ListeningPort {
-    let number: Int
-    /// The option that names another.
-    let option: String
+    enum Kind {
+        case main
+        case metrics
+    }
 
-    static func main(_ number: Int) -> ListeningPort { ListeningPort(number: number, option: "--port") }
-    static func metrics(_ number: Int) -> ListeningPort { ListeningPort(number: number, option: "--metrics-port") }
+    let kind: Kind
+    let number: Int
+
+    static func main(_ number: Int) -> ListeningPort { ListeningPort(kind: .main, number: number) }
+    static func metrics(_ number: Int) -> ListeningPort { ListeningPort(kind: .metrics, number: number) }
+
+    /// The option that names another.
+    var option: String {
+        switch kind {
+        case .main: "--port"
+        case .metrics: "--metrics-port"
+        }
+    }
 
     /// Listens for a moment. Throws what a server would be refused with.
     func probe(host: String) async throws {

@@ -36,8 +36,8 @@ public struct Server {
         umask(0o077)
         let certificate = try configuration.tls.files.map(ServerCertificate.init(certificate:key:))
         // A first start makes nothing before it knows that it can be reached: it would leave a folder behind, and the next would be
-        // no first start, with no link to sign in by.
-        if DataFolder.isNew(configuration.dataFolder) { try await probePorts() }
+        // no first start, with no link to sign in by. Of a folder that is in use there is more to say than of its port.
+        if DataFolder.holder(of: configuration.dataFolder) == nil { try await probePorts() }
         let folder = try DataFolder.open(configuration.dataFolder)
         defer { folder.leave() }
         let opened = try await OpenedStore.open(configuration, in: folder)
@@ -55,7 +55,7 @@ public struct Server {
             if let port = configuration.metrics.port { try await bindMetrics(parts, port: port) } else { nil }
         let url = "\(certificate == nil ? "http" : "https")://\(Self.shown(configuration.host)):\(front.port)"
         parts.publicURL.settle(on: url)
-        folder.tell(url: url, port: front.port, metricsPort: metrics?.port)
+        folder.tell(url: url, host: configuration.host, port: front.port, metricsPort: metrics?.port)
         try await parts.nodes?.begin()
         for warning in parts.warnings { logger.warning("\(warning)") }
         certificate?.warn(logger: logger)

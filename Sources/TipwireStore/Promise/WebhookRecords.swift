@@ -90,8 +90,8 @@ public struct WebhookDispatch: Sendable {
     public var deliveries: [Delivery] = []
     /// New positions of those that aren't level; nil: from now on they are.
     public var positions: [WebhookNumber: Int64?] = [:]
-    /// How many more of a webhook's deliveries may be pending, less than none if there are too many already. For those that are
-    /// new beyond it the oldest pending ones are given up; without a number here, none.
+    /// How many more of a webhook's deliveries may be pending, less than none if there are too many already. If some are new, as
+    /// many of the oldest pending ones are given up as they are more than this; without a number here, none.
     public var room: [WebhookNumber: Int] = [:]
 
     public init(level: Int64) { self.level = level }
@@ -103,9 +103,9 @@ public struct WebhookDispatch: Sendable {
 
     /// How many are given up where so many were new: what was there already takes no more than before.
     package func excess(of added: [WebhookNumber: Int]) -> [WebhookNumber: Int] {
-        room.reduce(into: [:]) { excess, room in
-            let beyond = added[room.key, default: 0] - room.value
-            if beyond > 0 { excess[room.key] = beyond }
+        added.reduce(into: [:]) { excess, added in
+            guard let room = room[added.key], added.value > room else { return }
+            excess[added.key] = added.value - room
         }
     }
 

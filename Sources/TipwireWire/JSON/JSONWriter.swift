@@ -151,7 +151,7 @@ extension JSONWriter {
     /// The same members of another object, right after its `beginObject`: a copy, where to write them would be digits, times and
     /// looking for what has to be escaped all over again.
     mutating func again(_ members: FirstMembers) {
-        precondition(!needsComma, "these are not the first members")
+        precondition(!needsComma && members.range.upperBound <= count, "these are not the first members")
         // Before it is asked where they are: it may move them.
         let end = place(members.range.count)
         end.update(from: bytes + members.range.lowerBound, count: members.range.count)

@@ -17,7 +17,7 @@ public enum EventData {
         writer.beginObject()
         switch body {
         case .tipReceived(let tip, let standing):
-            if let written, written.tip == tip {
+            if let written, written.stands(for: tip) {
                 writer.again(written.members)
             } else {
                 TipObject.writeMembers(of: tip, page: page, to: &writer)

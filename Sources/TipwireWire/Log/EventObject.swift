@@ -3,7 +3,7 @@ import TipwireCore
 /// An event as the management API shows it: `{cursor,type,page,time,data}`.
 public enum EventObject {
     /// - Parameter written: a tip that stands before it, of this page.
-    public static func write(
+    package static func write(
         _ event: Event, page: PageLabel, epoch: String, after written: TipObject.Written? = nil,
         to writer: inout JSONWriter
     ) {

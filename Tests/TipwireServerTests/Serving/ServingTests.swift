@@ -96,15 +96,14 @@ struct DataFolderTests {
 
     @Test("Whoever asks a folder is told who serves from it, and where, for as long as somebody does")
     func holder() throws {
-        #expect(DataFolder.isNew(temporary.path) && DataFolder.holder(of: temporary.path) == nil)
+        #expect(DataFolder.holder(of: temporary.path) == nil)
         let folder = try DataFolder.open(temporary.path)
-        #expect(!DataFolder.isNew(temporary.path))
         #expect(DataFolder.holder(of: temporary.path) == FolderHolder())
         // Longer than what comes after it, which must not leave its end there.
-        folder.tell(url: "http://" + String(repeating: "a", count: 200), port: 8_080, metricsPort: 9_090)
-        folder.tell(url: "http://127.0.0.1:80", port: 80, metricsPort: nil)
+        folder.tell(url: "http://" + String(repeating: "a", count: 200), host: "::", port: 8_080, metricsPort: 9_090)
+        folder.tell(url: "http://127.0.0.1:80", host: "127.0.0.1", port: 80, metricsPort: nil)
         let holder = try #require(DataFolder.holder(of: temporary.path))
-        #expect(holder == FolderHolder(process: getpid(), url: "http://127.0.0.1:80", port: 80))
+        #expect(holder == FolderHolder(process: getpid(), url: "http://127.0.0.1:80", host: "127.0.0.1", port: 80))
         #expect(holder.inParentheses == " (process \(getpid()), http://127.0.0.1:80)")
         let lock = temporary.path + "/tipwire.lock"
         for text in ["", "no JSON", "[1]", String(repeating: "x", count: 9_999)] {
