@@ -14,15 +14,14 @@ extension PostgresStore {
             try db.execute("UPDATE webhook_level SET sequence = $1 WHERE sequence < $1", dispatch.level)
             // Not for one that was deleted since: foreign keys would fail the whole.
             let webhooks = try Self.lock(
-                dispatch.deliveries.lazy.map(\.id.webhook) + dispatch.positions.keys + dispatch.room.keys, db)
+                dispatch.deliveries.lazy.map(\.id.webhook) + dispatch.positions.keys, db)
             // Whatever another node was asked before these events were taken is kept by now, told here or not. Looked at behind the
             // locks: who holds one may be changing a webhook.
             let count = try NewsChannel.Subject.webhooks.read(db)
             guard channel.isCurrent(.webhooks, at: count) else { throw WebhooksChanged() }
             try Self.move(dispatch.positions.filter { webhooks.contains($0.key) }, db)
             let added = try Self.insert(dispatch.deliveries.filter { webhooks.contains($0.id.webhook) }, db)
-            let displaced = try Self.displace(
-                dispatch.excess(of: added).filter { webhooks.contains($0.key) }, db)
+            let displaced = try Self.displace(dispatch.excess(of: added), db)
             return WebhookDispatch.Outcome(added: added, displaced: displaced)
         }
     }

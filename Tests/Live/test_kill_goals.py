@@ -57,12 +57,10 @@ class Person(threading.Thread):
 class Tipper(Person):
     """Posts tips that complete several goals each, alone and in batches."""
 
-    chains = 0
-
-    def take(self, name, answer):
-        super().take(name, answer)
-        for result in answer.json.get("results", [answer.json]):
-            self.chains += any(event["type"] == "goal.chain" for event in result["events"])
+    @property
+    def chains(self):
+        results = [result for _, answer in self.answers for result in answer.get("results", [answer])]
+        return sum(any(event["type"] == "goal.chain" for event in result["events"]) for result in results)
 
     def next_request(self, name):
         where = f"/api/v1/pages/{self.slug}/tips"
@@ -110,7 +108,10 @@ class Corrector(Person):
         super().__init__(server, slug, name)
         self.tipper = tipper
         self.refunded = set()
-        self.adjusted = set()
+
+    @property
+    def adjusted(self):
+        return {name for name, answer in self.answers if "goal" in answer}
 
     def next_request(self, name):
         tips = [answer["tip"]["id"] for _, answer in self.tipper.answers[-3:] if "tip" in answer]
@@ -126,8 +127,6 @@ class Corrector(Person):
         # The goal may be completed by now, gone, or have nothing to take.
         if answer.status not in (404, 422):
             super().take(name, answer)
-            if "goal" in answer.json:
-                self.adjusted.add(name)
 
 
 class Listener(Returning):

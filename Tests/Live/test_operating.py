@@ -428,6 +428,7 @@ def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_s
     wrapper.chmod(0o755)
     server.program = wrapper
     server.start()
+
     def lines(text):
         return [line for line in server.stderr.splitlines() if text in line]
 

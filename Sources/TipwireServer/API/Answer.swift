@@ -137,20 +137,16 @@ enum LogAnswerObject {
         guard case .tip(let tip) = answer.subject else { preconditionFailure("the answer is about a tip") }
         writer.beginObject()
         writer.key("tip")
-        let written = TipObject.writeOnce(tip, page: answer.page, to: &writer)
-        writeEvents(of: answer, epoch: epoch, after: written, to: &writer)
+        TipObject.write(tip, page: answer.page, to: &writer)
+        writeEvents(of: answer, epoch: epoch, to: &writer)
         writer.endObject()
     }
 
     /// The members `events` and `cursor`.
-    static func writeEvents(
-        of answer: LogAnswer, epoch: String, after written: TipObject.Written? = nil, to writer: inout JSONWriter
-    ) {
+    static func writeEvents(of answer: LogAnswer, epoch: String, to writer: inout JSONWriter) {
         writer.key("events")
         writer.beginArray()
-        for event in answer.events {
-            EventObject.write(event, page: answer.page, epoch: epoch, after: written, to: &writer)
-        }
+        for event in answer.events { EventObject.write(event, page: answer.page, epoch: epoch, to: &writer) }
         writer.endArray()
         writer.member("cursor", Cursor(epoch: epoch, sequence: answer.lastSequence))
     }

@@ -132,34 +132,6 @@ extension JSONWriter {
     }
 }
 
-// MARK: - Once more
-
-extension JSONWriter {
-    /// The first members of an object, where they stand in what has been written.
-    struct FirstMembers {
-        fileprivate let range: Range<Int>
-    }
-
-    /// To be called right after `beginObject`; remembers what `write` writes.
-    mutating func firstMembers(_ write: (inout JSONWriter) -> Void) -> FirstMembers {
-        precondition(!needsComma, "these are not the first members")
-        let start = count
-        write(&self)
-        return FirstMembers(range: start..<count)
-    }
-
-    /// The same members of another object, right after its `beginObject`: a copy, where to write them would be digits, times and
-    /// looking for what has to be escaped all over again.
-    mutating func again(_ members: FirstMembers) {
-        precondition(!needsComma && members.range.upperBound <= count, "these are not the first members")
-        // Before it is asked where they are: it may move them.
-        let end = place(members.range.count)
-        end.update(from: bytes + members.range.lowerBound, count: members.range.count)
-        count += members.range.count
-        needsComma = !members.range.isEmpty
-    }
-}
-
 // MARK: - Values
 
 extension JSONWriter {

@@ -11,17 +11,11 @@ public enum EventData {
         return writer.finish()
     }
 
-    static func write(
-        _ body: EventBody, page: PageLabel, after written: TipObject.Written? = nil, to writer: inout JSONWriter
-    ) {
+    static func write(_ body: EventBody, page: PageLabel, to writer: inout JSONWriter) {
         writer.beginObject()
         switch body {
         case .tipReceived(let tip, let standing):
-            if let written, written.stands(for: tip) {
-                writer.again(written.members)
-            } else {
-                TipObject.writeMembers(of: tip, page: page, to: &writer)
-            }
+            TipObject.writeMembers(of: tip, page: page, to: &writer)
             GoalEventMembers.write(standing, to: &writer)
         case .tipReplayed(let tip), .tipRefunded(let tip):
             TipObject.writeMembers(of: tip, page: page, to: &writer)

@@ -2,18 +2,14 @@ import TipwireCore
 
 /// An event as the management API shows it: `{cursor,type,page,time,data}`.
 public enum EventObject {
-    /// - Parameter written: a tip that stands before it, of this page.
-    package static func write(
-        _ event: Event, page: PageLabel, epoch: String, after written: TipObject.Written? = nil,
-        to writer: inout JSONWriter
-    ) {
+    public static func write(_ event: Event, page: PageLabel, epoch: String, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("cursor", Cursor(epoch: epoch, sequence: event.sequence))
         writer.member("type", event.body.kind.rawValue)
         writer.member("page", page.slug.text)
         writer.member("time", event.time)
         writer.key("data")
-        EventData.write(event.body, page: page, after: written, to: &writer)
+        EventData.write(event.body, page: page, to: &writer)
         writer.endObject()
     }
 }

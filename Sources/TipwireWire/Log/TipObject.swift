@@ -15,26 +15,6 @@ public enum TipObject {
         writer.endObject()
     }
 
-    /// A tip that stands in what has been written.
-    package struct Written {
-        let tip: Tip
-        let members: JSONWriter.FirstMembers
-
-        /// Whether another has the same members. By bytes: Swift's `==` calls two spellings of one letter equal.
-        func stands(for other: Tip) -> Bool {
-            other == tip && other.displayName.hasSameBytes(as: tip.displayName)
-                && other.message.hasSameBytes(as: tip.message)
-        }
-    }
-
-    /// For who writes it again: in an answer it stands for itself, and in the event that tells of it.
-    package static func writeOnce(_ tip: Tip, page: PageLabel, to writer: inout JSONWriter) -> Written {
-        writer.beginObject()
-        let members = writer.firstMembers { writeMembers(of: tip, page: page, to: &$0) }
-        writer.endObject()
-        return Written(tip: tip, members: members)
-    }
-
     static func writeMembers(of tip: Tip, page: PageLabel, to writer: inout JSONWriter) {
         writer.member("id", tip.id.text)
         writer.member("page", page.slug.text)

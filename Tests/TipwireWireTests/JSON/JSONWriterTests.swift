@@ -47,32 +47,6 @@ import TipwireTestSupport
                 + #""list":[1,null,{},[],false,1.50],"na\"me":{},"bytes":[ ]}"#)
     }
 
-    @Test(arguments: [0, 1, 3, 40])
-    func `the first members of one object can be those of others`(count: Int) {
-        let members = (0..<count).map { #""n\#($0)":"\#($0)\n""# }.joined(separator: ",")
-        // More than there is room for, so that what is copied moves while it is.
-        let text = written { json in
-            json.beginArray()
-            json.beginObject()
-            let first = json.firstMembers { json in
-                for number in 0..<count {
-                    json.key("n\(number)" as String)
-                    json.value("\(number)\n")
-                }
-            }
-            json.endObject()
-            for _ in 1...3 {
-                json.beginObject()
-                json.again(first)
-                json.member("more", 1)
-                json.endObject()
-            }
-            json.endArray()
-        }
-        let other = "{\(members)\(count == 0 ? "" : ",")\"more\":1}"
-        #expect(text == "[{\(members)},\(other),\(other),\(other)]")
-    }
-
     @Test(arguments: [
         ("", #""""#), ("plain", #""plain""#), ("é😀", #""é😀""#), ("a\"b", #""a\"b""#), ("a\\b", #""a\\b""#),
         ("\u{8}\t\n\u{C}\r", #""\b\t\n\f\r""#),
