@@ -16,7 +16,7 @@ struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Runs the series and prints tables; exits 1 if a server did something wrong.")
 
-    @Option(help: "The server to measure.") var binary = ".build/release/tipwire"
+    @Option(help: "The server to measure (default: the one that lies beside this tool).") var binary: String?
     @Option(
         help: """
             Only this suite; may be given several times (default: all). beside is intake while others listen; eventsub is the part of fanout that compares \
@@ -67,7 +67,7 @@ struct RunCommand: ParsableCommand {
         var report = Report()
         if peersOnly { report.subject = nil }
         describe(launcher, limit, &report)
-        let tipwire = peersOnly ? nil : Tipwire(binary: binary, options: serveOption)
+        let tipwire = peersOnly ? nil : Tipwire(binary: try server, options: serveOption)
         if let obstacle = tipwire?.obstacle { throw ValidationError(obstacle) }
         if runs(.intake) {
             let peers = [IntakePeer.disk, .sqlite].filter { wants($0.rawValue, $0.obstacle, &report) }
@@ -202,6 +202,10 @@ struct RunCommand: ParsableCommand {
     }
 
     /// Of what is measured, as far as it can be asked.
+    private var server: String {
+        get throws { try binary ?? OwnProgram.sibling("tipwire") }
+    }
+
     private var versions: String {
         func answer(_ program: String, _ arguments: [String]) -> String? {
             guard let path = program.contains("/") ? program : Launcher.program(program) else { return nil }
@@ -216,7 +220,7 @@ struct RunCommand: ParsableCommand {
             process.waitUntilExit()
             return text.split(separator: "\n").first.map(String.init)
         }
-        let tipwire = answer(binary, ["--version"]).map { "Tipwire \($0)" }
+        let tipwire = (try? server).flatMap { answer($0, ["--version"]) }.map { "Tipwire \($0)" }
         let nginx = answer("nginx", ["-v"])?.split(separator: "/").last.map { "nginx \($0)" }
         let nchan = answer("dpkg-query", ["-W", "-f", "${Version}", "libnginx-mod-nchan"]).map { "Nchan \($0)" }
         let packages = ["socketify", "websockets"].map { name in

@@ -25,7 +25,7 @@ SEED = int(os.environ.get("TIPWIRE_SEED") or random.SystemRandom().randrange(1 <
 
 def pytest_sessionstart(session):
     if not os.access(binary(), os.X_OK):
-        pytest.exit(f"there is no binary at {binary()}: `swift build` makes it, TIPWIRE_BINARY names another", 2)
+        pytest.exit(f"there is no binary at {binary()}: `make build` makes it, TIPWIRE_BINARY names another", 2)
 
 
 def pytest_terminal_summary(terminalreporter):

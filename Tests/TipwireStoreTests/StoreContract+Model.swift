@@ -65,7 +65,8 @@ private struct RandomHistory {
     }
 
     private mutating func commit(on store: any Store, _ place: String) async throws {
-        let commands = (0..<number(1...6)).map { _ in command() }
+        // Now and then enough for several groups of rows.
+        let commands = (0..<(number(1...12) == 1 ? number(20...60) : number(1...6))).map { _ in command() }
         let commit = try await store.commit(commands, at: now)
         let head = model.head
         for (command, result) in zip(commands, commit.results) {

@@ -109,12 +109,17 @@ extension StoreContract {
                 scene.tip(draft(id: "a")), scene.tip(draft(id: "a")), scene.tip(draft(id: "a", 501)),
                 keyed(draft(700)), keyed(draft(700)), keyed(draft(800)),
                 .replay(page: scene.page.id, tip: TipIdentifier("a")!),
+                scene.tip(draft(id: "b")), .refund(page: scene.page.id, tip: TipIdentifier("b")!, idempotencyKey: nil),
+                .replay(page: scene.page.id, tip: TipIdentifier("b")!),
             ])
             #expect(try results[1].get() == [results[0].get()[0].repeated])
             #expect(results[2].failure == .conflict(index: 0, field: .tipID))
             #expect(try results[4].get() == [results[3].get()[0].repeated])
             #expect(results[5].failure == .conflict(index: 0, field: .idempotencyKey))
             #expect(try results[6].get()[0].lastSequence == 3)
+            #expect(results[9].failure == .refunded)
+            let refunded = try #require(try await scene.store.tip(page: scene.page.id, id: TipIdentifier("b")!))
+            #expect(refunded.tip == (try results[8].get()[0].tip) && refunded.tip.refundedAt != nil)
         }
     }
 

@@ -91,6 +91,25 @@ extension StoreContract {
     }
 
     @Test(arguments: StoreKind.all)
+    func `a batch of any length is kept whole and in order`(kind: StoreKind) async throws {
+        try await withScene(kind) { scene in
+            var kept: [Event] = []
+            for count in [1, 3, 4, 5, 15, 16, 17, 21, 36, 100] {
+                let tips = (1...count).map { draft(500 + $0, name: $0 % 2 == 0 ? nil : "Ann \($0)", message: "\($0)") }
+                let answers = try await scene.receive(tips, at: .seconds(Int64(count)))
+                #expect(answers.map(\.tip.message) == tips.map(\.message))
+                kept += answers.flatMap(\.events)
+                for answer in [answers[0], answers[count / 2], answers[count - 1]] {
+                    let stored = try await scene.store.tip(page: scene.page.id, id: answer.tip.id)
+                    #expect(stored == StoredTip(tip: answer.tip, sequence: answer.lastSequence))
+                }
+            }
+            #expect(try await scene.events() == kept)
+            #expect(kept.map(\.sequence) == Array(1...218))
+        }
+    }
+
+    @Test(arguments: StoreKind.all)
     func `a commit says where the log stands after it`(kind: StoreKind) async throws {
         try await withScene(kind) { scene in
             let commit = try await scene.store.commit([scene.tip(draft()), scene.tip(draft())], at: .zero)

@@ -18,9 +18,9 @@ struct Floor: Contender {
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
         let errors = try launcher.folder().appendingPathComponent("stderr")
-        let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let process = try launcher.spawn(
-            [program, "floor-server", "--form", form.rawValue] + (isRing ? ["--ring"] : []), errors: errors)
+            [try OwnProgram.path(), "floor-server", "--form", form.rawValue] + (isRing ? ["--ring"] : []),
+            errors: errors)
         guard let port = UInt16(try process.line(startingWith: "port ", within: 10)) else {
             throw BenchError("floor: no port")
         }

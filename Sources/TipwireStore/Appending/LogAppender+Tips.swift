@@ -89,7 +89,7 @@ extension LogAppender {
         return answer(.tip(tip), page, events)
     }
 
-    private func firstAnswer(_ row: TipRow, _ page: Page.ID) throws -> LogAnswer {
+    private mutating func firstAnswer(_ row: TipRow, _ page: Page.ID) throws -> LogAnswer {
         var tip = row.tip
         tip.refundedAt = nil
         return try repeatedAnswer(.tip(tip), page, row.sequences)

@@ -98,7 +98,7 @@ extension LogAppender {
             lastSequence: events[events.count - 1].sequence, isRepeat: false)
     }
 
-    func repeatedAnswer(
+    mutating func repeatedAnswer(
         _ subject: LogAnswer.Subject, _ page: Page.ID, _ sequences: ClosedRange<Int64>
     ) throws -> LogAnswer {
         // None when retention has removed any of them: half a first answer would look like another one.

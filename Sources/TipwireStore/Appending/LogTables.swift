@@ -14,7 +14,7 @@ package protocol LogTables {
     func tip(key: TipIdentifier, of page: Page.ID) throws -> TipRow?
     func correction(_ key: TipIdentifier, of page: Page.ID) throws -> CorrectionRow?
     /// Events that are in the log, oldest first.
-    func events(_ sequences: ClosedRange<Int64>) throws -> [Event]
+    mutating func events(_ sequences: ClosedRange<Int64>) throws -> [Event]
 
     mutating func insert(_ tip: TipRow, of page: Page.ID) throws
     mutating func insert(_ event: Event, data: ByteBuffer) throws

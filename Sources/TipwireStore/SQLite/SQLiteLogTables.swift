@@ -3,14 +3,34 @@ import NIOCore
 import TipwireCore
 import TipwireWire
 
-/// The tables of the log in SQLite. What is written is in the database at once, and found there.
+/// The tables of the log in SQLite, as one batch sees them. Tips and events are written by the group, and found before they are;
+/// everything else is in the database at once.
 struct SQLiteLogTables: LogTables {
     private let db: Database
     private let findPage: DirectStatement
     private let findTip: DirectStatement
     private let findKey: DirectStatement
-    private let insertTip: DirectStatement
-    private let insertEvent: DirectStatement
+    private var newTips: GroupedInsert<NewTip>
+    private var newEvents: GroupedInsert<NewEvent>
+
+    private struct NewTip {
+        let page: Page.ID
+        let row: TipRow
+    }
+
+    private struct NewEvent {
+        let event: Event
+        let data: ByteBuffer
+    }
+
+    private static let insertTips = InsertStatements(
+        into: "tips",
+        [
+            "page_id", "id", "display_name", "message", "gross", "fee", "is_anonymous", "stated_created_at",
+            "created_at", "processed_at", "first_sequence", "last_sequence", "credits",
+        ])
+    private static let insertEvents = InsertStatements(
+        into: "events", ["sequence", "page_id", "kind", "time", "data"])
 
     init(_ db: Database) throws {
         self.db = db
@@ -21,15 +41,30 @@ struct SQLiteLogTables: LogTables {
                 """)
         findTip = try DirectStatement(db, sql: "SELECT last_sequence FROM tips WHERE page_id = ? AND id = ?")
         findKey = try DirectStatement(db, sql: "SELECT tip_id FROM idempotency WHERE page_id = ? AND key = ?")
-        insertTip = try DirectStatement(
-            db,
-            sql: """
-                INSERT INTO tips (page_id, id, display_name, message, gross, fee, is_anonymous, stated_created_at,
-                    created_at, processed_at, first_sequence, last_sequence, credits)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """)
-        insertEvent = try DirectStatement(
-            db, sql: "INSERT INTO events (sequence, page_id, kind, time, data) VALUES (?, ?, ?, ?, ?)")
+        newTips = GroupedInsert(db, Self.insertTips) { new, places in
+            let (row, tip) = (new.row, new.row.tip)
+            places.put(new.page.rawValue)
+            places.put(tip.id.text)
+            places.put(tip.displayName)
+            places.put(tip.message)
+            places.put(tip.grossAmountInCents)
+            places.put(tip.processingFeeInCents)
+            places.put(tip.isAnonymous)
+            places.put(row.statedCreatedAt?.milliseconds)
+            places.put(tip.createdAt.milliseconds)
+            places.put(tip.processedAt.milliseconds)
+            places.put(row.sequences.lowerBound)
+            places.put(row.sequences.upperBound)
+            places.put(row.creditsText)
+        }
+        newEvents = GroupedInsert(db, Self.insertEvents) { new, places in
+            let event = new.event
+            places.put(event.sequence)
+            places.put(event.page.rawValue)
+            places.put(event.body.kind.rawValue)
+            places.put(event.time.milliseconds)
+            places.put(new.data)
+        }
     }
 }
 
@@ -49,6 +84,7 @@ extension SQLiteLogTables {
     }
 
     func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? {
+        if let new = newTips.waiting.first(where: { $0.row.tip.id == id && $0.page == page }) { return new.row }
         let found = try findTip.first {
             $0.put(page.rawValue)
             $0.put(id.text)
@@ -74,7 +110,8 @@ extension SQLiteLogTables {
         try CorrectionRow.find(key, of: page, db)
     }
 
-    func events(_ sequences: ClosedRange<Int64>) throws -> [Event] {
+    mutating func events(_ sequences: ClosedRange<Int64>) throws -> [Event] {
+        if let new = newEvents.waiting.first, new.event.sequence <= sequences.upperBound { try newEvents.flush() }
         let statement = try db.cachedStatement(
             sql: "SELECT \(Event.columns) FROM events WHERE sequence BETWEEN ? AND ? ORDER BY sequence")
         let cursor = try Row.fetchCursor(statement, arguments: [sequences.lowerBound, sequences.upperBound])
@@ -87,36 +124,15 @@ extension SQLiteLogTables {
 // MARK: - Writing
 
 extension SQLiteLogTables {
-    func insert(_ row: TipRow, of page: Page.ID) throws {
-        let tip = row.tip
-        try insertTip.run {
-            $0.put(page.rawValue)
-            $0.put(tip.id.text)
-            $0.put(tip.displayName)
-            $0.put(tip.message)
-            $0.put(tip.grossAmountInCents)
-            $0.put(tip.processingFeeInCents)
-            $0.put(tip.isAnonymous)
-            $0.put(row.statedCreatedAt?.milliseconds)
-            $0.put(tip.createdAt.milliseconds)
-            $0.put(tip.processedAt.milliseconds)
-            $0.put(row.sequences.lowerBound)
-            $0.put(row.sequences.upperBound)
-            $0.put(row.creditsText)
-        }
+    mutating func insert(_ row: TipRow, of page: Page.ID) throws { try newTips.add(NewTip(page: page, row: row)) }
+
+    mutating func insert(_ event: Event, data: ByteBuffer) throws {
+        try newEvents.add(NewEvent(event: event, data: data))
     }
 
-    func insert(_ event: Event, data: ByteBuffer) throws {
-        try insertEvent.run {
-            $0.put(event.sequence)
-            $0.put(event.page.rawValue)
-            $0.put(event.body.kind.rawValue)
-            $0.put(event.time.milliseconds)
-            $0.put(data)
-        }
-    }
-
-    func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
+    mutating func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
+        // The schema wants the tip to be there.
+        try newTips.flush()
         try db.cachedStatement(sql: "INSERT INTO idempotency (page_id, key, tip_id) VALUES (?, ?, ?)")
             .execute(arguments: [page.rawValue, key.text, tip.text])
     }
@@ -125,7 +141,8 @@ extension SQLiteLogTables {
         try correction.insert(key: key, page: page, db)
     }
 
-    func refund(_ row: TipRow, of page: Page.ID) throws {
+    mutating func refund(_ row: TipRow, of page: Page.ID) throws {
+        try newTips.flush()
         try db.cachedStatement(
             sql: """
                 UPDATE tips SET refunded_at = ?, refund_first_sequence = ?, refund_last_sequence = ?
@@ -141,5 +158,9 @@ extension SQLiteLogTables {
         try GoalRows.current.write(goals, over: before, db, page: page)
     }
 
-    func write(_ log: LogRow) throws { try log.write(db) }
+    mutating func write(_ log: LogRow) throws {
+        try newEvents.flush()
+        try newTips.flush()
+        try log.write(db)
+    }
 }

@@ -5,9 +5,9 @@ import TipwireCore
 /// A caller gets one answer that names every bad field: wrong types, missing members and unknown ones together, so that
 /// nobody has to find their mistakes one request at a time. `null` counts as absent.
 public struct ObjectReader {
-    private let members: JSONObject
-    /// A list, for nobody asks for more than a dozen names, and a set of those takes longer to fill than the list to walk.
-    private var read: [String] = []
+    private let object: JSONObject
+    /// Of each member whether somebody asked for it.
+    private var isRead: [Bool]
     private var errors: [FieldError] = []
     private var unnamed = 0
 
@@ -19,16 +19,19 @@ public struct ObjectReader {
 
     /// Throws when `value` is not an object.
     public init(_ value: JSONValue) throws(InvalidInput) {
-        guard case .object(let members) = value else {
+        guard case .object(let object) = value else {
             throw InvalidInput(field: "", "must be a JSON object")
         }
-        self.members = members
+        self.object = object
+        isRead = Array(repeating: false, count: object.members.count)
     }
 
     /// The member, nil when absent or `null`.
     public mutating func value(_ name: String) -> JSONValue? {
-        read.append(name)
-        guard let value = members[name], value != .null else { return nil }
+        guard let index = object.index(of: name) else { return nil }
+        isRead[index] = true
+        let value = object.members[index].value
+        if case .null = value { return nil }
         return value
     }
 
@@ -86,7 +89,7 @@ public struct ObjectReader {
 
     /// Throws everything that was found, members that nobody read included.
     public mutating func finish() throws(InvalidInput) {
-        for member in members.members where !read.contains(where: member.name.hasSameBytes(as:)) {
+        for (member, isRead) in zip(object.members, isRead) where !isRead {
             fail(String(member.name.prefix(64)), "is not known here")
         }
         if unnamed > 0 { errors.append(FieldError(field: "", detail: "and \(unnamed) more")) }

@@ -69,18 +69,21 @@ public struct JSONObject: Sendable, Equatable {
     ///
     /// Names are compared by their bytes. Swift's `==` takes canonically equivalent strings for equal: a member
     /// named with the Kelvin sign would answer to "K".
-    public subscript(name: String) -> JSONValue? {
-        members.first { $0.name.hasSameBytes(as: name) }?.value
-    }
+    public subscript(name: String) -> JSONValue? { index(of: name).map { members[$0].value } }
+
+    /// Where that member stands among the `members`.
+    func index(of name: String) -> Int? { members.firstIndex { $0.name.hasSameBytes(as: name) } }
 }
 
 extension String {
     /// Equality by bytes, which canonically equivalent strings don't have.
     func hasSameBytes(as other: String) -> Bool {
+        // Most names differ by their lengths, which both strings know.
+        guard utf8.count == other.utf8.count else { return false }
         var mine = self
         var others = other
         return mine.withUTF8 { mine in
-            others.withUTF8 { others in mine.count == others.count && zip(mine, others).allSatisfy { $0 == $1 } }
+            others.withUTF8 { others in mine.elementsEqual(others) }
         }
     }
 }

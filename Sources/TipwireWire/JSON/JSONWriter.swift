@@ -29,6 +29,9 @@ public struct JSONWriter: ~Copyable {
     /// Open containers, to catch a forgotten `end`.
     private var depth = 0
 
+    /// The time that was written last, and where: the times of a tip, and of all tips of a batch, are mostly the same.
+    private var lastTime: (time: Timestamp, offset: Int)?
+
     public init(capacity: Int) {
         self.capacity = max(capacity, 16)
         bytes = .allocate(capacity: self.capacity)
@@ -175,9 +178,14 @@ extension JSONWriter {
     public mutating func value(_ time: Timestamp) {
         separate()
         let end = place(Timestamp.textBytes + 2)
-        end[0] = UInt8(ascii: "\"")
-        time.write(to: end + 1)
-        end[Timestamp.textBytes + 1] = UInt8(ascii: "\"")
+        if let last = lastTime, last.time == time {
+            end.update(from: bytes + last.offset, count: Timestamp.textBytes + 2)
+        } else {
+            end[0] = UInt8(ascii: "\"")
+            time.write(to: end + 1)
+            end[Timestamp.textBytes + 1] = UInt8(ascii: "\"")
+            lastTime = (time, count)
+        }
         count += Timestamp.textBytes + 2
     }
 

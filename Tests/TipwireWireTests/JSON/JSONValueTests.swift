@@ -48,6 +48,17 @@ import Testing
         #expect(Array(string.utf8) == Array(expected.utf8))
     }
 
+    @Test(arguments: [("K", "\u{212A}"), ("a\u{301}\u{323}", "a\u{323}\u{301}")])
+    func `names that mean the same letters in other bytes are two names`(name: String, twin: String) throws {
+        #expect(name == twin)
+        guard case .object(let object) = try JSONValue.parse("{\"\(twin)\":1,\"\(name)\":2}") else {
+            Issue.record("not an object")
+            return
+        }
+        #expect(object[twin] == .number(JSONNumber(1)) && object[name] == .number(JSONNumber(2)))
+        #expect(object["none"] == nil)
+    }
+
     @Test func `two members of one name are refused, however they are spelt and however many there are`() {
         #expect(throws: JSONError.self) { try JSONValue.parse(#"{"a":1,"a":1}"#) }
         #expect(throws: JSONError.self) { try JSONValue.parse(#"{"a":1,"\u0061":2}"#) }

@@ -47,6 +47,20 @@ import TipwireTestSupport
                 + #""list":[1,null,{},[],false,1.50],"na\"me":{},"bytes":[ ]}"#)
     }
 
+    @Test func `a time that was written before is written as well as one that wasn't`() {
+        let times = [1_710_352_953_743, 1_710_352_953_743, 0, 0, 1, 1_710_352_953_743].map(
+            Timestamp.init(milliseconds:))
+        let text = written { json in
+            json.beginArray()
+            for time in times {
+                json.value(time)
+                json.value("between")
+            }
+            json.endArray()
+        }
+        #expect(text == "[" + times.map { "\"\($0)\",\"between\"" }.joined(separator: ",") + "]")
+    }
+
     @Test(arguments: [
         ("", #""""#), ("plain", #""plain""#), ("é😀", #""é😀""#), ("a\"b", #""a\"b""#), ("a\\b", #""a\\b""#),
         ("\u{8}\t\n\u{C}\r", #""\b\t\n\f\r""#),
