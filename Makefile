@@ -9,12 +9,12 @@ TEST_NEEDS := $(BUILD_NEEDS) python3 python3-venv curl openssl nginx haproxy cad
 
 BENCH_NEEDS := $(BUILD_NEEDS) python3 python3-venv nginx-core libnginx-mod-nchan libuv1 postgresql nats-server libnats3.4
 
-# Swift's runtime and libraries in the program: it needs none on the machine, and takes a tenth less for a tip.
+# Swift's runtime and libraries in the program: it needs none on the machine, and a single tip takes a tenth less.
 SHIPPED := swift build -c release --static-swift-stdlib --scratch-path .build-static
 
-# What is tested and debugged: crashes name lines, and what only an editor and a debugger ask for is left out, with a fifth of the time. Whoever
-# builds by hand builds everything anew unless these are given too, which `make build` does.
-DEBUG := swift build --disable-index-store -debug-info-format none -Xswiftc -gline-tables-only
+# What is tested. Crashes name lines of Swift; what only an editor or a debugger asks for is left out, which saves a fifth of the time. A bare
+# `swift build` makes it, and builds everything anew, since its flags are others.
+DEBUG := swift build -debug-info-format none -Xswiftc -gline-tables-only
 
 VENV := .venv
 # Live tests that run once more with PostgreSQL in the place of SQLite, as every other one can, and those that need it.
@@ -33,7 +33,7 @@ run: ## Build for release and start a server to try, with a page and a key (ARGS
 	@swift build -c release --product tipwire
 	@exec .build/release/tipwire serve --demo $(ARGS)
 
-build: ## Build for testing and debugging, everything into .build/debug
+build: ## Build what is tested into .build/debug
 	@scripts/need $(BUILD_NEEDS)
 	$(DEBUG) --build-tests
 

@@ -201,11 +201,11 @@ struct RunCommand: ParsableCommand {
         report.fact("load before", "\(load ?? "?")")
     }
 
-    /// Of what is measured, as far as it can be asked.
     private var server: String {
         get throws { try binary ?? OwnProgram.sibling("tipwire") }
     }
 
+    /// Of what is measured, as far as it can be asked.
     private var versions: String {
         func answer(_ program: String, _ arguments: [String]) -> String? {
             guard let path = program.contains("/") ? program : Launcher.program(program) else { return nil }

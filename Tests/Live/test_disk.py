@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support.http import problem
+from support.tracing import traced
 from support.waiting import eventually
 
 SOURCE = pathlib.Path(__file__).parent / "support" / "faultydisk.c"
@@ -122,3 +123,15 @@ def test_a_tip_whose_commit_failed_in_its_middle_is_kept_once_if_a_kill_follows(
     # It may have been found by this start, or not; its sender can't know and sends it again.
     assert post(server, slug, "doubtful").status in (200, 201)
     assert ids(server, slug) == ["tip-first", "tip-doubtful"]
+
+
+def test_no_commit_needs_a_file_of_its_own(make_server, tmp_path, rng):
+    """Ids of a caller's own are all over the index, so that a few rows change many of its pages."""
+    server = make_server(program=traced(tmp_path, "-e trace=openat"))
+    slug = server.page()
+    for _ in range(4):
+        server.batch(slug, [{"grossAmountInCents": 100, "id": f"{rng.getrandbits(96):x}"} for _ in range(1000)])
+    server.close()
+    opened = (tmp_path / "trace").read_text()
+    assert "tipwire.db-wal" in opened
+    assert "etilqs" not in opened, "SQLite's name for a file that it is about to delete"

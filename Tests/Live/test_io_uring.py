@@ -1,7 +1,6 @@
 """Sending to many sockets in one system call: where the kernel lets it, and what happens where it doesn't."""
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from support import http as web
 from support.rawsocket import RawWebSocket
 from support.server import binary, environment
+from support.tracing import traced
 
 WORD = "io_uring can't be used; events are sent by a system call for each socket"
 
@@ -41,15 +41,7 @@ def tell_everyone(server, sockets=300, tips=20):
 @pytest.fixture
 def without_ring(tmp_path):
     """A wrapper of the program in which the kernel refuses io_uring, as many containers do."""
-    strace = shutil.which("strace")
-    if not strace or subprocess.run([strace, "-o", tmp_path / "probe", "true"], check=False).returncode != 0:
-        pytest.skip("strace is not installed, or may not trace")
-    wrapper = tmp_path / "tipwire-without-ring"
-    wrapper.write_text(
-        f"#!/bin/sh\nexec {strace} -D -f -qq -o {tmp_path}/trace -e trace=io_uring_setup "
-        f"-e inject=io_uring_setup:error=EPERM {binary()} \"$@\"\n")
-    wrapper.chmod(0o755)
-    return wrapper
+    return traced(tmp_path, "-e trace=io_uring_setup", "-e inject=io_uring_setup:error=EPERM")
 
 
 def test_either_way_everyone_gets_everything(make_server, tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from support.server import ROOT, Server, binary
+from support.tracing import traced
 
 PACKAGING = ROOT / "packaging"
 UNIT = PACKAGING / "tipwire.service"
@@ -133,13 +134,7 @@ def test_the_unit_fits_the_program():
 
 def test_the_unit_lets_every_system_call_through_that_the_server_makes(analyze, tmp_path):
     """From start to stop, with a tip, a webhook, a password and a scrape in between."""
-    strace = shutil.which("strace")
-    if not strace or run(strace, "-o", tmp_path / "probe", "true").returncode != 0:
-        pytest.skip("strace is not installed, or may not trace")
-    wrapper = tmp_path / "traced"
-    wrapper.write_text(f"#!/bin/sh\nexec {strace} -D -f -qq -o {tmp_path}/trace {binary()} \"$@\"\n")
-    wrapper.chmod(0o755)
-    server = Server(tmp_path / "data", log_level="info", program=wrapper).start()
+    server = Server(tmp_path / "data", log_level="info", program=traced(tmp_path)).start()
     with server:
         slug = server.page()
         with server.feed(server.admin, "activity-feed", slug) as feed:

@@ -9,7 +9,8 @@ struct Tipwire: Contender {
     var options: [String] = []
 
     var obstacle: String? {
-        FileManager.default.isExecutableFile(atPath: binary) ? nil : "no program at \(binary) (swift build -c release)"
+        FileManager.default.isExecutableFile(atPath: binary)
+            ? nil : "no program at \(binary): `make bench` builds one beside this tool, and --binary names another"
     }
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {

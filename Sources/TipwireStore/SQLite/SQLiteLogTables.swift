@@ -10,18 +10,8 @@ struct SQLiteLogTables: LogTables {
     private let findPage: DirectStatement
     private let findTip: DirectStatement
     private let findKey: DirectStatement
-    private var newTips: GroupedInsert<NewTip>
-    private var newEvents: GroupedInsert<NewEvent>
-
-    private struct NewTip {
-        let page: Page.ID
-        let row: TipRow
-    }
-
-    private struct NewEvent {
-        let event: Event
-        let data: ByteBuffer
-    }
+    private var newTips: GroupedInsert<TipRow>
+    private var newEvents: GroupedInsert<(event: Event, data: ByteBuffer)>
 
     private static let insertTips = InsertStatements(
         into: "tips",
@@ -41,9 +31,9 @@ struct SQLiteLogTables: LogTables {
                 """)
         findTip = try DirectStatement(db, sql: "SELECT last_sequence FROM tips WHERE page_id = ? AND id = ?")
         findKey = try DirectStatement(db, sql: "SELECT tip_id FROM idempotency WHERE page_id = ? AND key = ?")
-        newTips = GroupedInsert(db, Self.insertTips) { new, places in
-            let (row, tip) = (new.row, new.row.tip)
-            places.put(new.page.rawValue)
+        newTips = try GroupedInsert(db, Self.insertTips) { row, page, places in
+            let tip = row.tip
+            places.put(page.rawValue)
             places.put(tip.id.text)
             places.put(tip.displayName)
             places.put(tip.message)
@@ -57,10 +47,10 @@ struct SQLiteLogTables: LogTables {
             places.put(row.sequences.upperBound)
             places.put(row.creditsText)
         }
-        newEvents = GroupedInsert(db, Self.insertEvents) { new, places in
+        newEvents = try GroupedInsert(db, Self.insertEvents) { new, page, places in
             let event = new.event
             places.put(event.sequence)
-            places.put(event.page.rawValue)
+            places.put(page.rawValue)
             places.put(event.body.kind.rawValue)
             places.put(event.time.milliseconds)
             places.put(new.data)
@@ -84,7 +74,7 @@ extension SQLiteLogTables {
     }
 
     func tip(_ id: TipIdentifier, of page: Page.ID) throws -> TipRow? {
-        if let new = newTips.waiting.first(where: { $0.row.tip.id == id && $0.page == page }) { return new.row }
+        if newTips.page == page, let new = newTips.waiting.first(where: { $0.tip.id == id }) { return new }
         let found = try findTip.first {
             $0.put(page.rawValue)
             $0.put(id.text)
@@ -124,10 +114,10 @@ extension SQLiteLogTables {
 // MARK: - Writing
 
 extension SQLiteLogTables {
-    mutating func insert(_ row: TipRow, of page: Page.ID) throws { try newTips.add(NewTip(page: page, row: row)) }
+    mutating func insert(_ row: TipRow, of page: Page.ID) throws { try newTips.add(row, of: page) }
 
     mutating func insert(_ event: Event, data: ByteBuffer) throws {
-        try newEvents.add(NewEvent(event: event, data: data))
+        try newEvents.add((event, data), of: event.page)
     }
 
     mutating func insert(key: TipIdentifier, for tip: TipIdentifier, of page: Page.ID) throws {
