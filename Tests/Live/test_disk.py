@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support.http import problem
+from support.server import binary
 from support.tracing import traced
 from support.waiting import eventually
 
@@ -135,3 +136,22 @@ def test_no_commit_needs_a_file_of_its_own(make_server, tmp_path, rng):
     opened = (tmp_path / "trace").read_text()
     assert "tipwire.db-wal" in opened
     assert "etilqs" not in opened, "SQLite's name for a file that it is about to delete"
+
+
+def test_where_only_the_folder_can_be_written_everything_works(make_server, tmp_path, rng):
+    """As in a container with a read-only root."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    mounts = f"mount --make-rprivate / && mount --bind {data} {data} && mount -o remount,bind,ro /"
+    if subprocess.run(["unshare", "--mount", "sh", "-c", mounts], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting isn't allowed here")
+    wrapper = tmp_path / "confined"
+    wrapper.write_text(
+        f"#!/bin/sh\nexec unshare --mount sh -c '{mounts} && ! touch {tmp_path}/outside 2>/dev/null && exec \"$0\" \"$@\"' {binary()} \"$@\"\n")
+    wrapper.chmod(0o755)
+    server = make_server(program=wrapper)
+    slug = server.page()
+    for _ in range(3):
+        server.batch(slug, [{"grossAmountInCents": 100, "id": f"{rng.getrandbits(96):x}"} for _ in range(1000)])
+    assert server.delete(f"/api/v1/pages/{slug}?confirm={slug}").status == 204
+    assert server.get(f"/api/v1/pages/{slug}").status == 404

@@ -114,7 +114,7 @@ extension SQLiteStore {
     }
 
     public func deletePage(_ id: Page.ID) async throws {
-        try await writeAnyAmount { db in
+        try await change { db in
             let events = try Row.fetchOne(
                 db,
                 sql: """

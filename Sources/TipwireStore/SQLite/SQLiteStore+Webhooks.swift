@@ -66,7 +66,7 @@ extension SQLiteStore {
     }
 
     public func deleteWebhook(_ number: WebhookNumber) async throws {
-        try await writeAnyAmount { db in
+        try await write { db in
             try db.execute(sql: "DELETE FROM webhooks WHERE number = ?", arguments: [number.rawValue])
         }
     }

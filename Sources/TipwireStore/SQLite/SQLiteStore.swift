@@ -53,6 +53,10 @@ public final class SQLiteStore: Store, Sendable {
                 try requireFullSynchronous(db, path: path)
             }
             try Schema.migrator.migrate(pool)
+            // A statement of several rows keeps the pages that it changes as they were, to undo them if it fails at the last row: by
+            // SQLite's default in a file as soon as they are sixteen, wherever the system has a folder for such. Those of a commit
+            // are few. Not for migrations, which may have a whole table to sort.
+            try pool.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA temp_store = MEMORY") }
             // A database that has lost this row is noticed now, not by the first tip.
             _ = try pool.read { db in try LogRow.read(db) }
             return SQLiteStore(pool: pool, patience: patience)
@@ -101,16 +105,6 @@ extension SQLiteStore {
     func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
             write(body) { continuation.resume(with: $0) }
-        }
-    }
-
-    /// The same for statements that may change as much as there is: what they would have to undo is kept in a file.
-    func writeAnyAmount<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
-        try await onWriter { db in
-            // What it is at the beginning of a transaction counts.
-            try db.execute(sql: "PRAGMA temp_store = FILE")
-            defer { try? db.execute(sql: "PRAGMA temp_store = MEMORY") }
-            return try self.transaction(db, body)
         }
     }
 
@@ -179,10 +173,6 @@ extension SQLiteStore {
             try db.execute(sql: "PRAGMA wal_autocheckpoint = \(checkpointPages)")
             try db.execute(sql: "PRAGMA journal_size_limit = \(writeAheadLogBytes)")
             try db.execute(sql: "PRAGMA cache_size = -\(writerCacheKiB)")
-            // A statement of several rows keeps the pages that it changes as they were, to undo them if it fails at the last row: by
-            // SQLite's default in a file as soon as they are sixteen, wherever the system has a folder for such. Those of a commit
-            // are few.
-            try db.execute(sql: "PRAGMA temp_store = MEMORY")
             // macOS: a plain fsync stops at the drive's cache. No effect elsewhere.
             try db.execute(sql: "PRAGMA fullfsync = ON")
         }
