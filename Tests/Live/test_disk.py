@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from support.http import problem
-from support.server import binary
+from support.server import wrapped
 from support.tracing import traced
 from support.waiting import eventually
 
@@ -145,11 +145,8 @@ def test_where_only_the_folder_can_be_written_everything_works(make_server, tmp_
     mounts = f"mount --make-rprivate / && mount --bind {data} {data} && mount -o remount,bind,ro /"
     if subprocess.run(["unshare", "--mount", "sh", "-c", mounts], capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting isn't allowed here")
-    wrapper = tmp_path / "confined"
-    wrapper.write_text(
-        f"#!/bin/sh\nexec unshare --mount sh -c '{mounts} && ! touch {tmp_path}/outside 2>/dev/null && exec \"$0\" \"$@\"' {binary()} \"$@\"\n")
-    wrapper.chmod(0o755)
-    server = make_server(program=wrapper)
+    confined = f"{mounts} && ! touch {tmp_path}/outside 2>/dev/null && exec \"$0\" \"$@\""
+    server = make_server(program=wrapped(tmp_path / "confined", f"exec unshare --mount sh -c '{confined}'"))
     slug = server.page()
     for _ in range(3):
         server.batch(slug, [{"grossAmountInCents": 100, "id": f"{rng.getrandbits(96):x}"} for _ in range(1000)])

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from support import http as web
 from support.http import problem
 from support.rawsocket import RawSocket, RawWebSocket, tip_head
-from support.server import Server, binary, environment, fresh
+from support.server import Server, binary, environment, fresh, wrapped
 from support.waiting import eventually
 
 PLAINTEXT_KEY = re.compile(r"tw_[0-9a-f]{64}")
@@ -409,9 +409,7 @@ def test_there_is_an_event_loop_for_each_processor_that_it_may_run_on(make_serve
         return sum(name.startswith("NIO-SGLTN-1-#") for name in names)
 
     mine = os.sched_getaffinity(0)
-    wrapper = tmp_path / "held"
-    wrapper.write_text(f"#!/bin/sh\nexec taskset -c {min(mine)} '{binary()}' \"$@\"\n")
-    wrapper.chmod(0o755)
+    wrapper = wrapped(tmp_path / "held", f"exec taskset -c {min(mine)}")
     assert loops(make_server(data=tmp_path / "one", program=wrapper)) == 1
     assert loops(make_server(data=tmp_path / "all")) == len(mine)
     told = make_server(data=tmp_path / "told", program=wrapper, env={"NIO_SINGLETON_GROUP_LOOP_COUNT": "3"})
@@ -423,10 +421,7 @@ def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_s
     server = make_server(
         "--feed-max-connections", "5000", log_level="info", start=False, env={"NIO_SINGLETON_GROUP_LOOP_COUNT": "2"})
     # A shell lowers the limit, so that this process keeps its own.
-    wrapper = server.data.parent / "limited"
-    wrapper.write_text(f"#!/bin/sh\nulimit -n 400\nexec '{binary()}' \"$@\"\n")
-    wrapper.chmod(0o755)
-    server.program = wrapper
+    server.program = wrapped(server.data.parent / "limited", "ulimit -n 400\nexec")
     server.start()
 
     def lines(text):

@@ -28,6 +28,13 @@ def binary():
     return str(path if path.is_absolute() else (pathlib.Path.cwd() / path).resolve())
 
 
+def wrapped(path, before):
+    """A program in the server's place: a script that starts it behind `before`, the beginning of a command in the shell."""
+    path.write_text(f"#!/bin/sh\n{before} '{binary()}' \"$@\"\n")
+    path.chmod(0o755)
+    return path
+
+
 def environment(**more):
     """The environment without any setting of Tipwire's that the developer happens to have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIPWIRE_")}

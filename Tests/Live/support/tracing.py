@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support.server import binary
+from support.server import wrapped
 
 
 def traced(folder, *options):
@@ -13,8 +13,4 @@ def traced(folder, *options):
     strace = shutil.which("strace")
     if not strace or subprocess.run([strace, "-o", folder / "probe", "true"], check=False).returncode != 0:
         pytest.skip("strace is not installed, or may not trace")
-    wrapper = folder / "traced"
-    wrapper.write_text(
-        f"#!/bin/sh\nexec {strace} -D -f -qq -o {folder}/trace {' '.join(options)} {binary()} \"$@\"\n")
-    wrapper.chmod(0o755)
-    return wrapper
+    return wrapped(folder / "traced", f"exec {strace} -D -f -qq -o {folder}/trace {' '.join(options)}")
