@@ -4,7 +4,7 @@ import Foundation
 /// The whole benchmark, or the part that was asked for.
 struct RunCommand: ParsableCommand {
     enum Suite: String, CaseIterable, ExpressibleByArgument {
-        case intake, beside, fanout, eventsub, pages, heap, webhooks, pending, storm, start
+        case intake, beside, fanout, eventsub, pages, full, idle, heap, webhooks, pending, storm, start
     }
     enum Peer: String, CaseIterable, ExpressibleByArgument {
         case calls = "tipwire-calls"
@@ -20,7 +20,8 @@ struct RunCommand: ParsableCommand {
     @Option(
         help: """
             Only this suite; may be given several times (default: all). beside is intake while others listen; eventsub is the part of fanout that compares \
-            EventSub with the feed, without peers; pages is a crowd on many pages, heap many tips at once; webhooks are those that are delivered, pending those that wait; storm \
+            EventSub with the feed, without peers; pages is a crowd on many pages, full as \
+            many listeners as 20,000 descriptors have room for, idle listeners among such as get nothing, heap many tips at once; webhooks are those that are delivered, pending those that wait; storm \
             is everyone's return, start that of a server with a long log.
             """)
     var only: [Suite] = []
@@ -35,7 +36,7 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Rounds; medians with least and greatest are told (default: 3, with --quick 1).") var rounds: Int?
     @Option(
         help: """
-            Numbers of sockets, with commas (default: 100,1000,10000 WebSockets, and 1000,10000 of the other forms; \
+            Numbers of sockets, with commas (default: 1,100,1000,10000 WebSockets, and 1000,10000 of the other forms; \
             with --quick none of 10000).
             """)
     var sockets: String?
@@ -96,7 +97,7 @@ struct RunCommand: ParsableCommand {
                 ).run(launcher, into: &report)
             }
             CrowdSeries(
-                tipwire: tipwire, pages: runs(.pages) ? pagesLoads(limit, &report) : [],
+                tipwire: tipwire, pages: pagesLoads(limit, &report),
                 heap: runs(.heap) ? .usual(isShort: quick) : nil, rounds: roundCount
             ).run(launcher, into: &report)
             WebhookSeries(
@@ -134,7 +135,7 @@ struct RunCommand: ParsableCommand {
     }
 
     private func socketCounts(_ form: StreamForm) throws -> [Int] {
-        let usual = (form == .webSocket && runs(.fanout) ? "100,1000" : "1000") + (quick ? "" : ",10000")
+        let usual = (form == .webSocket && runs(.fanout) ? "1,100,1000" : "1000") + (quick ? "" : ",10000")
         return try (sockets ?? usual).split(separator: ",").map { word in
             guard let count = Int(word), (1...100_000).contains(count) else {
                 throw ValidationError("--sockets: '\(word)' is no number from 1 to 100000")
@@ -162,14 +163,20 @@ struct RunCommand: ParsableCommand {
         return Set(loads.map(\.sockets)).sorted().flatMap { size in loads.filter { $0.sockets == size } }
     }
 
+    /// Those that were asked for, and what they are compared with.
     private func pagesLoads(_ limit: Int, _ report: inout Report) -> [PagesLoad] {
-        PagesLoad.usual(isShort: quick).filter { hasRoom($0.sockets, $0.label, limit, &report) }
+        var loads: [PagesLoad] = []
+        if runs(.pages) || runs(.full) { loads.append(.onePage(isShort: quick)) }
+        if runs(.pages) { loads.append(.manyPages(isShort: quick)) }
+        if runs(.full) { loads.append(.fullHouse(isShort: quick)) }
+        if runs(.idle) { loads += PagesLoad.amongIdle(isShort: quick) }
+        return loads.filter { hasRoom($0.descriptors, $0.label, limit, &report) }
     }
 
     /// Whether the descriptor limit has room for so many sockets, and beside them for the publishers, standard streams,
-    /// and a server's own files; says so if it hasn't.
+    /// and what a server keeps for itself and for webhooks; says so if it hasn't.
     private func hasRoom(_ sockets: Int, _ label: String, _ limit: Int, _ report: inout Report) -> Bool {
-        if sockets + 200 <= limit { return true }
+        if sockets + 1_000 <= limit { return true }
         report.note("\(label) were left out: the descriptor limit is \(limit)")
         return false
     }

@@ -16,7 +16,8 @@ struct TipCommand: AsyncParsableCommand {
     @Argument(help: "The page.", transform: CommandArguments.slug)
     var slug: Slug
 
-    @Option(help: "How much, like 5.00, in the page's currency.")
+    // Else a minus would be taken for the beginning of an option, and the amount for missing.
+    @Option(parsing: .unconditional, help: "How much, like 5.00, in the page's currency.")
     var amount: String
 
     @Option(help: "The tipper's name; without one the tip is anonymous.")

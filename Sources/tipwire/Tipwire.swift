@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The command `tipwire`: the server, and every verb that talks to one.
 ///
@@ -22,4 +23,12 @@ struct Tipwire: AsyncParsableCommand {
             ListenCommand.self, SubscriptionCommand.self, NodesCommand.self, BackupCommand.self, RestoreCommand.self,
             MigrateCommand.self, DoctorCommand.self, CompletionCommand.self,
         ])
+
+    static func main() async {
+        if let mistyped = MistypedCommand(in: Array(CommandLine.arguments.dropFirst()), of: Self.self) {
+            TextOutput.notes.note(mistyped.text)
+            Foundation.exit(ExitCode.validationFailure.rawValue)
+        }
+        await main(nil)
+    }
 }

@@ -204,7 +204,7 @@ def test_something_that_is_no_tipwire_server_is_told(tipwire, server):
 
 @pytest.mark.parametrize("arguments", [
     ["no-such-verb"], ["page"], ["tip"], ["page", "create"], ["tip", "slug"], ["key", "create"], ["page", "list", "--no-such"],
-    ["tip", "slug", "--amount", "1.00", "--count", "many"], ["replay", "slug"]])
+    ["tip", "slug", "--amount", "1.00", "--count", "many"], ["replay", "slug"], ["goal", "lst"], ["tip", "slug", "--amount", "-5"]])
 def test_wrong_usage_is_status_64_with_a_usage_line(tipwire, arguments):
     outcome = tipwire.run(*arguments)
     if arguments == ["page"]:
@@ -212,6 +212,11 @@ def test_wrong_usage_is_status_64_with_a_usage_line(tipwire, arguments):
         assert outcome.status in (0, 64), outcome
     else:
         assert outcome.status == 64 and "sage" in outcome.err and not outcome.out, outcome
+
+
+def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(tipwire):
+    outcome = tipwire.run("tpi", "demo", "--amount", "5.00")
+    assert outcome.status == 64 and "did you mean 'tip'?" in outcome.err and not outcome.out, outcome
 
 
 @pytest.mark.parametrize("arguments", [

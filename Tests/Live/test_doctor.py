@@ -123,7 +123,8 @@ def test_ports_are_free_taken_or_somebody_else_s(make_server):
     server = make_server()
     assert examine(server).of("port", "ok") == [f"{server.port} is the running server's"]
     elsewhere = doctor("--data", server.data, "--port", free_port())
-    assert elsewhere.status == 0 and "other settings" in elsewhere.of("port", "warning")[0], elsewhere
+    (warning,) = elsewhere.of("port", "warning")
+    assert elsewhere.status == 0 and "other settings" in warning and "--port" in warning, elsewhere
     with socket.socket() as other:
         # Somebody listens there, and it is not this server.
         other.bind(("127.0.0.1", 0))

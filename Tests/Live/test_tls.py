@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -156,6 +157,20 @@ def test_the_drain_says_goodbye_over_tls_and_waits_for_nobody_longer_than_needed
     assert server.process.wait(10) == 0
     assert silent.rest() == b""
     server._gone()
+
+
+def test_the_drain_waits_two_seconds_for_a_client_that_never_answers_the_goodbye(make_server, certificate):
+    server = make_server(certificate=certificate)
+    slug = server.page()
+    with RawSocket(server.port, context=server.context) as mute:
+        mute.send(f"GET /api/tip-events/stream?token={server.admin}&page={slug} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b" 200 " in mute.until(b"\r\n")
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        took = time.monotonic() - began
+        # One for the end of the stream and one for that of TLS; the library's own patience with the second is five.
+        assert took < 5, f"{took:.1f} s"
 
 
 # The certificate

@@ -9,19 +9,26 @@ struct CrowdSeries {
 
     func run(_ launcher: Launcher, into report: inout Report) {
         for round in 1...rounds {
-            for load in pages { measure(load, round, launcher, &report) }
+            // The other way round in every other round: whichever comes second may find another machine.
+            for load in round.isMultiple(of: 2) ? pages.reversed() : pages {
+                measure(load, round, launcher, &report)
+            }
             if let heap { measure(heap, round, launcher, &report) }
         }
     }
 
     private func measure(_ load: PagesLoad, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
         report.progress("pages, round \(round)/\(rounds): \(load.label)")
+        // One for each suite, so that they can be compared whatever their numbers of sockets.
         let sample = Sample(
-            suite: load.suite, setting: load.sockets, label: load.label, server: tipwire.name, round: round)
+            suite: load.suite, setting: 1, label: load.label, server: tipwire.name, round: round)
         report.add(sample) {
             let (process, api) = try tipwire.serve(launcher)
             defer { process.stop() }
-            return try PagesRun(load, server: process, api: api).measure()
+            guard let idle = load.idle else { return try PagesRun(load, server: process, api: api).measure() }
+            return try idle.beside(idle.makePages(api), process, api) {
+                try PagesRun(load, server: process, api: api).measure()
+            }
         }
     }
 

@@ -1,27 +1,47 @@
 import Glibc
 
-/// How the same number of listeners is spread over pages.
+/// How listeners are spread over pages.
 struct PagesLoad {
     var pages: Int
     var listenersEach: Int
     /// How often each page is tipped.
     var laps: Int
     var suite: Sample.Suite
+    /// Others, who are connected all the while and get nothing.
+    var idle: IdleListeners?
 
-    /// One page that has all listeners, and many that have a few each.
-    static func usual(isShort: Bool) -> [PagesLoad] {
-        let (pages, listeners) = (isShort ? 100 : 1_000, 10)
-        let laps = isShort ? 3 : 12
-        return [
-            PagesLoad(pages: 1, listenersEach: pages * listeners, laps: laps, suite: .onePage),
-            PagesLoad(pages: pages, listenersEach: listeners, laps: laps, suite: .manyPages),
-        ]
+    /// One page that has all listeners.
+    static func onePage(isShort: Bool) -> PagesLoad {
+        PagesLoad(pages: 1, listenersEach: isShort ? 1_000 : 10_000, laps: isShort ? 3 : 12, suite: .onePage)
     }
 
+    /// The same number over many pages that have a few each.
+    static func manyPages(isShort: Bool) -> PagesLoad {
+        PagesLoad(pages: isShort ? 100 : 1_000, listenersEach: 10, laps: isShort ? 3 : 12, suite: .manyPages)
+    }
+
+    /// One page with as many as 20,000 descriptors have room for.
+    static func fullHouse(isShort: Bool) -> PagesLoad {
+        PagesLoad(pages: 1, listenersEach: isShort ? 1_900 : 19_000, laps: isShort ? 3 : 12, suite: .fullHouse)
+    }
+
+    /// One page with a tenth of them, alone and among nine times as many idle listeners of other pages.
+    static func amongIdle(isShort: Bool) -> [PagesLoad] {
+        let alone = PagesLoad(
+            pages: 1, listenersEach: isShort ? 100 : 1_000, laps: isShort ? 30 : 120, suite: .withoutIdle)
+        var among = alone
+        among.suite = .amongIdle
+        among.idle = IdleListeners(sockets: 9 * alone.sockets, pages: 10)
+        return [alone, among]
+    }
+
+    /// Of those who get what is sent.
     var sockets: Int { pages * listenersEach }
+    var descriptors: Int { sockets + (idle?.sockets ?? 0) }
     var label: String {
         let (pages, each) = (Metric.grouped(Double(pages)), Metric.grouped(Double(listenersEach)))
-        return self.pages == 1 ? "one page with \(each) WebSockets" : "\(pages) pages with \(each) WebSockets each"
+        let crowd = self.pages == 1 ? "one page with \(each) WebSockets" : "\(pages) pages with \(each) WebSockets each"
+        return crowd + (idle.map { ", \($0.label)" } ?? "")
     }
 }
 

@@ -29,7 +29,9 @@ struct FanoutLoad {
             pacedEvents: max(Int(25 * share), 8))
     }
 
-    var label: String { "\(Metric.grouped(Double(sockets))) \(form.label)" }
+    var label: String {
+        sockets == 1 ? "1 \(form.label.dropLast())" : "\(Metric.grouped(Double(sockets))) \(form.label)"
+    }
 }
 
 /// One server with one number of sockets: connect, rest, and the three scenarios, on one thread.

@@ -87,6 +87,7 @@ extension Report {
             }
             aims += aim("10 a second, p99 ms", "under 15", .pacedP99, suite, 1_000, "1,000") { $0 < 15 }
         }
+        aims += aim("10 a second, p50 ms", "under 2", .pacedP50, .webSockets, 1, "1 WebSocket") { $0 < 2 }
         if let subject, let small = spread(.lockstepCPU, .webSockets, 100, subject)?.median,
             let large = spread(.lockstepCPU, .webSockets, 10_000, subject)?.median
         {
@@ -158,7 +159,8 @@ extension Report {
     /// What a crowd may cost beside the simpler one that it is compared with.
     private var crowdAims: [Aim] {
         let bars: [(metric: Metric, suite: Sample.Suite, limit: Double)] = [
-            (.heardCPU, .manyPages, 1.25), (.crowdCPU, .heapBesideStalled, 1.1),
+            (.heardCPU, .manyPages, 1.25), (.idleBytes, .fullHouse, 1.1), (.heardCPU, .amongIdle, 1.1),
+            (.crowdCPU, .heapBesideStalled, 1.1),
         ]
         return bars.flatMap { metric, suite, limit in
             yardsticks(suite).flatMap { simpler in

@@ -19,7 +19,7 @@ extension Report {
             + [intake(.intakeShared, "the same, server and client on all processors")].compactMap { $0 }
             + figures(Metric.sustained, .sustained)
             + Self.fanoutSuites.flatMap { figures(Metric.fanout, $0) }
-            + [.onePage, .manyPages].flatMap { figures(Metric.pages, $0) }
+            + [.onePage, .manyPages, .fullHouse, .withoutIdle, .amongIdle].flatMap { figures(Metric.pages, $0) }
             + [.heap, .heapBesideStalled].flatMap { figures(Metric.heap, $0) } + figures(Metric.webhooks, .webhooks)
             + figures(Metric.pending, .pending) + figures(Metric.storm, .storm) + figures(Metric.start, .start)
     }
@@ -97,7 +97,7 @@ extension Report {
                 "Verified: the log holds as many tips as were acknowledged, in one unbroken sequence, and the goals the "
                     + "money of them.")
         }
-        if !servers(.manyPages).isEmpty {
+        if [.manyPages, .fullHouse, .amongIdle].contains(where: { !servers($0).isEmpty }) {
             lines.append(
                 "Verified: the listeners of each page got that page's events, once and in the order of its log.")
         }

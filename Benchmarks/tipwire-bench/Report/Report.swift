@@ -15,6 +15,9 @@ struct Sample: Codable {
         case pending = "webhooks-pending"
         case onePage = "pages-one"
         case manyPages = "pages-many"
+        case fullHouse = "full"
+        case withoutIdle = "idle-none"
+        case amongIdle = "idle-others"
         case heap
         case heapBesideStalled = "heap-stalled"
         case intakeAlone = "intake-alone"

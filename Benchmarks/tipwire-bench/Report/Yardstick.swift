@@ -16,10 +16,13 @@ extension Report {
 
     private static func own(_ suite: Sample.Suite, _ subject: String) -> Yardstick? {
         switch suite {
-        case .intake, .webSockets, .webhooks, .pending, .onePage, .heap, .intakeAlone, .sustained, .storm, .start:
+        case .intake, .webSockets, .webhooks, .pending, .onePage, .withoutIdle, .heap, .intakeAlone, .sustained, .storm,
+            .start:
             nil
         case .intakeWithGoals, .intakeWithChains: Yardstick(name: "no goals", suite: .intake, server: subject)
         case .manyPages: Yardstick(name: "one page", suite: .onePage, server: subject)
+        case .fullHouse: Yardstick(name: "fewer", suite: .onePage, server: subject)
+        case .amongIdle: Yardstick(name: "no idle ones", suite: .withoutIdle, server: subject)
         case .heapBesideStalled: Yardstick(name: "all read", suite: .heap, server: subject)
         case .intakeBeside: Yardstick(name: "alone", suite: .intakeAlone, server: subject)
         case .intakeShared: Yardstick(name: "one processor", suite: .intakeBeside, server: subject)

@@ -14,9 +14,9 @@ enum DescriptorLimit {
     private static func least(loops: Int) -> Int { 48 + max(0, loops - 4) * 8 }
 
     /// Of what is left, the part that webhooks may use: attempts under way, and half as many connections that wait for the
-    /// next one.
+    /// next one. Where descriptors are few it is small: an attempt that finds no socket waits for one, a listener is refused.
     static func webhookSockets(attempts: Int, of descriptors: Int) -> Int {
-        min(attempts + attempts / 2, descriptors / 8)
+        min(attempts + attempts / 2, max(min(128, descriptors / 8), descriptors / 32))
     }
 
     struct Fitting: Equatable {

@@ -84,7 +84,8 @@ extension Doctor {
         return Finding(
             verdict: .warning,
             text: "port: nobody listens on \(host):\(port.number), so the server runs with other settings than these"
-                + (configuration.database == nil ? "" : ", or on another machine"))
+                + (configuration.database == nil ? "" : ", or on another machine")
+                + "; \(Self.cure(port))")
     }
 
     private func port(_ port: ListeningPort, by holder: FolderHolder) -> Finding {
@@ -100,7 +101,11 @@ extension Doctor {
         return Finding(
             verdict: .warning,
             text: "port: the running server \(there), and these settings say \(configuration.host):\(port.number): it "
-                + "was started with other settings")
+                + "was started with other settings; \(Self.cure(port))")
+    }
+
+    private static func cure(_ port: ListeningPort) -> String {
+        "give doctor the server's (--host and \(port.option), or their variables in the environment)"
     }
 
     private static func size(_ bytes: Int) -> String {

@@ -13,6 +13,14 @@ import Testing
         #expect(adjust.goal.id == "g1")
     }
 
+    @Test("A tip's amount below nothing is refused as one, not as missing")
+    func negativeTip() throws {
+        let failure = #expect(throws: (any Error).self) {
+            _ = try Tipwire.parseAsRoot(["tip", "demo", "--amount", "-5"])
+        }
+        #expect(Tipwire.message(for: try #require(failure)).contains("must be a number like 5.00, not '-5'"))
+    }
+
     @Test(
         "What can be told before asking the server is told as a mistake of usage",
         arguments: [

@@ -79,6 +79,8 @@ final class ServerCertificate: Sendable {
         // The library would begin with TLS 1.0, which nobody should speak any more (RFC 8996).
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = [http2, "http/1.1"]
+        // How long TLS waits for its own goodbye to be answered, after the stream has waited for that of its dialect.
+        configuration.shutdownTimeout = StreamLimits.shutdownClose
         guard let context = try? NIOSSLContext(configuration: configuration) else {
             throw CertificateError(
                 description: "tls.key: '\(key)' is not the key of the certificate in '\(certificate)'")
