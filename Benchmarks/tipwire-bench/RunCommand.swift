@@ -105,7 +105,7 @@ struct RunCommand: ParsableCommand {
                 pending: runs(.pending) ? .usual(isShort: quick) : nil, rounds: roundCount
             ).run(launcher, into: &report)
             RecoverySeries(
-                tipwire: tipwire, storm: runs(.storm) ? .usual(isShort: quick) : nil,
+                tipwire: tipwire, storms: runs(.storm) ? StormLoad.usual(isShort: quick) : [],
                 start: runs(.start) ? StartRun(events: quick ? 20_000 : 1_000_000, starts: roundCount) : nil,
                 rounds: roundCount
             ).run(launcher, into: &report)
@@ -118,12 +118,12 @@ struct RunCommand: ParsableCommand {
 
     private func runs(_ suite: Suite) -> Bool { only.isEmpty || only.contains(suite) }
 
-    private var interpreter: Python {
+    var interpreter: Python {
         let own = ".venv-bench/bin/python3"
         return Python(program: python ?? (FileManager.default.isExecutableFile(atPath: own) ? own : "python3"))
     }
 
-    private var roundCount: Int { rounds ?? (quick ? 1 : 3) }
+    var roundCount: Int { rounds ?? (quick ? 1 : 3) }
 
     /// Whether a peer was asked for and can run; says so if it can't.
     private func wants(_ name: String, _ obstacle: @autoclosure () -> String?, _ report: inout Report) -> Bool {
@@ -187,52 +187,7 @@ struct RunCommand: ParsableCommand {
         return FileManager.default.fileExists(atPath: build.path) ? build : FileManager.default.temporaryDirectory
     }
 
-    private func describe(_ launcher: Launcher, _ limit: Int, _ report: inout Report) {
-        let processors = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
-        let model = processors.first { $0.hasPrefix("model name") }?.split(separator: ":").last
-        let kernel = (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8)) ?? ""
-        report.fact(
-            "machine",
-            "\(launcher.processors) processors,\(model ?? " unknown"), Linux "
-                + kernel.trimmingCharacters(in: .whitespacesAndNewlines))
-        report.fact(
-            "placement",
-            launcher.pinned.map { "server on processor \($0.server), client on processor \($0.client)" }
-                ?? "not pinned: server and client share the processors")
-        report.fact("date", Date().formatted(.iso8601.year().month().day()))
-        report.fact("versions", versions)
-        report.fact("rounds", "\(roundCount), servers in turns; median (least–greatest); ratios within a round")
-        report.fact("descriptors", "\(limit)")
-        if quick { report.note("a quick run: far too short for figures to be quoted") }
-        let load = ((try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? "").split(separator: " ").first
-        report.fact("load before", "\(load ?? "?")")
-    }
-
-    private var server: String {
+    var server: String {
         get throws { try binary ?? OwnProgram.sibling("tipwire") }
-    }
-
-    /// Of what is measured, as far as it can be asked.
-    private var versions: String {
-        func answer(_ program: String, _ arguments: [String]) -> String? {
-            guard let path = program.contains("/") ? program : Launcher.program(program) else { return nil }
-            let process = Process()
-            let output = Pipe()
-            process.executableURL = URL(fileURLWithPath: path)
-            process.arguments = arguments
-            process.standardOutput = output
-            process.standardError = output
-            guard (try? process.run()) != nil else { return nil }
-            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            return text.split(separator: "\n").first.map(String.init)
-        }
-        let tipwire = (try? server).flatMap { answer($0, ["--version"]) }.map { "Tipwire \($0)" }
-        let nginx = answer("nginx", ["-v"])?.split(separator: "/").last.map { "nginx \($0)" }
-        let nchan = answer("dpkg-query", ["-W", "-f", "${Version}", "libnginx-mod-nchan"]).map { "Nchan \($0)" }
-        let packages = ["socketify", "websockets"].map { name in
-            interpreter.version(of: name).map { "\(name) \($0)" }
-        }
-        return ([tipwire, nginx, nchan] + packages).compactMap { $0 }.joined(separator: ", ")
     }
 }

@@ -391,6 +391,30 @@ def test_a_stream_asked_for_in_one_breath_behind_a_tip_begins_after_the_tip(serv
         assert server.tip(slug)["tip"]["id"] == stream.message()["tipId"]
 
 
+@pytest.mark.parametrize("behind", [
+    b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal", b"GET / HT",
+    b"\x00 no HTTP\r\n\r\n"], ids=["a request", "half a body", "half a head", "no HTTP"])
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["at first", "after a request"])
+@pytest.mark.parametrize("kind", ["server", "secure"])
+def test_what_a_client_sends_in_one_breath_behind_a_stream_is_for_nobody(request, kind, before, behind):
+    server = request.getfixturevalue(kind)
+    slug = server.page()
+    asking = stream_request(web.query(token=server.admin, page=slug))
+    for breaths in ([before, asking + behind], [before + asking + behind]):
+        if before and len(breaths) == 1 and b"no HTTP" in behind:
+            # It comes while the request before is being answered, and ends the connection after that answer.
+            continue
+        with RawSocket(server.port, context=server.context) as connection:
+            for breath in filter(None, breaths):
+                connection.send(breath)
+                if breath is before:
+                    assert connection.response()[0] == 200
+            if before and len(breaths) == 1:
+                assert connection.response()[0] == 200
+            stream = EventStream(connection).connected()
+            assert server.tip(slug)["tip"]["id"] == stream.message()["tipId"]
+
+
 def test_the_absolute_form_and_a_request_in_pieces_are_read_too(server, cast):
     request = stream_request(web.query(token=cast.carol))
     request = request.replace(b"GET /", f"GET http://127.0.0.1:{server.port}/".encode(), 1)

@@ -11,7 +11,7 @@ import pytest
 
 from support import http as web
 from support.proxies import needed
-from support.rawsocket import RawSocket, RawWebSocket, upgrade_request
+from support.rawsocket import ODD_HEADER, RawSocket, tip_head, upgrade_request
 from support.server import wait_until_closed
 from support.waiting import eventually
 
@@ -22,24 +22,48 @@ SECONDS = float(os.environ.get("TIPWIRE_FLOOD_SECONDS", "12"))
 PER_CONNECTION = 24 * 1024
 
 
-def idle_bytes(server, count):
-    """Resident bytes of each of so many feeds that wait for what comes."""
-    query = web.query(auth=server.admin, channel="firehose")
+# What a connection has asked for before it becomes a stream: `odd` is in the stream's own request.
+PASTS = {
+    "nothing": lambda server, slug: b"",
+    "odd": lambda server, slug: b"",
+    "health": lambda server, slug: b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a list": lambda server, slug: (
+        f"GET /api/v1/pages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n\r\n").encode(),
+    # Refused, so that nothing else grows. It fills the channel's buffer all the same.
+    "60 KB": lambda server, slug: tip_head(server, slug, b" " * 60_000) + b" " * 60_000,
+}
+
+
+@pytest.mark.parametrize("kind", ["feed", "sse"])
+@pytest.mark.parametrize("past", PASTS)
+def test_a_listener_that_waits_costs_next_to_nothing_whatever_its_connection_did_before(make_server, past, kind):
+    server = make_server()
+    slug, baseline = server.page(), server.sockets()
+    more = ODD_HEADER if past == "odd" else ""
+    request = (
+        upgrade_request(web.query(auth=server.admin, channel="firehose"), more=more) if kind == "feed" else
+        f"GET /api/tip-events/stream?token={server.admin}&page={slug} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
+    before_it = PASTS[past](server, slug)
+
+    def listener():
+        connection = RawSocket(server.port)
+        if before_it:
+            connection.send(before_it)
+            connection.response()
+        connection.send(request)
+        assert connection.head()[0] == (101 if kind == "feed" else 200)
+        return connection
+
     with contextlib.ExitStack() as everything:
         # Tables and pools have their first size by then.
         for _ in range(500):
-            everything.enter_context(RawWebSocket(server.port, query))
+            everything.enter_context(listener())
         before = server.resident()
-        for _ in range(count):
-            everything.enter_context(RawWebSocket(server.port, query))
-        eventually(lambda: server.samples()['tipwire_connections{kind="feed"}'] == count + 500, "all of them")
-        return (server.resident() - before) / count
-
-
-def test_a_feed_that_waits_has_no_channel_and_costs_next_to_nothing(make_server):
-    server = make_server()
-    baseline = server.sockets()
-    assert idle_bytes(server, 3_000) < 2_048
+        for _ in range(3_000):
+            everything.enter_context(listener())
+        eventually(lambda: server.samples()[f'tipwire_connections{{kind="{kind}"}}'] == 3_500, "all of them")
+        # A channel that one has left, and the task behind it, are gone a moment later.
+        eventually(lambda: (server.resident() - before) / 3_000 < 2_048, "what they cost")
     wait_until_closed(server, baseline)
 
 

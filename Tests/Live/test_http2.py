@@ -217,6 +217,48 @@ def test_an_event_stream_is_data_without_chunk_sizes(client, server, slug):
     assert client.call("GET", "/health").body == b"ok\n"
 
 
+def test_an_event_stream_comes_whole_and_in_order_through_a_window_that_is_often_shut(make_server, certificate, rng):
+    window = 20_000
+    server = make_server("--feed-send-buffer-bytes", "4096", "--feed-max-lag-seconds", "60", certificate=certificate)
+    slug = server.page()
+    path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+    with HTTP2(server, window=window, grants=False) as client:
+        # The one that never opens its window is in nobody's way.
+        shut, number = client.open("GET", path), client.open("GET", path)
+        for each in (shut, number):
+            client.messages(each, 1)
+        posted, granted = 0, 0
+
+        def tell():
+            """Posts more than a window takes; whether both streams stand still by then."""
+            nonlocal posted
+            server.batch(slug, [
+                {"grossAmountInCents": 5, "message": f"{posted + place} ".ljust(900, "x")} for place in range(40)])
+            posted += 40
+            return server.samples()['tipwire_connection_states{kind="sse",state="stalled"}'] == 2
+
+        def take(wanted):
+            """Opens the window for what has come, until that is so many messages."""
+            nonlocal granted
+            stream = client.streams[number]
+            while stream.body.count(b"\n\n") < wanted:
+                if size := len(stream.body) - granted:
+                    client.h2.increment_flow_control_window(size, number)
+                    granted += size
+                    client.flush()
+                assert client.receive(), "the connection ended"
+
+        for _ in range(15):
+            eventually(tell, "a window that is shut")
+            # Some of it is read, and what comes next finds the window shut or half open.
+            take(rng.randrange(client.streams[number].body.count(b"\n\n"), posted))
+        take(posted + 1)
+        messages = client.messages(number, posted + 1)
+        assert [int(message["message"].split()[0]) for message in messages[1:]] == list(range(posted))
+        assert len(client.streams[shut].body) <= window
+        assert client.call("GET", "/health").body == b"ok\n"
+
+
 def test_positions_refusals_and_preflights_are_as_on_http_1(client, server, slug):
     path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
     cursor = server.tip(slug)["cursor"]

@@ -9,12 +9,15 @@ from support import http as web
 from support.rawsocket import RawWebSocket
 from support.server import binary, environment
 from support.tracing import traced
+from support.waiting import eventually
+from test_delivery_path import Feed, OverlaySocket, Stream, Subscription
 
 WORD = "io_uring can't be used; events are sent by a system call for each socket"
+BROKEN = "io_uring failed; events are sent by a system call for each socket from here on"
 
 
 def starts_with_ring(tmp_path):
-    command = [binary(), "serve", "--port", "0", "--data", str(tmp_path / "probe"), "--feed-io-uring", "always"]
+    command = [binary(), "serve", "--port", "0", "--data", str(tmp_path / "tried"), "--feed-io-uring", "always"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment())
     line = process.stdout.readline()
@@ -70,3 +73,42 @@ def test_who_insists_on_it_is_told_that_it_is_forbidden(tmp_path, without_ring):
     assert ended.stdout == ""
     assert "feed.ioUring is 'always', and io_uring can't be used here: operation not permitted" in ended.stderr
     assert "set it to 'auto' or 'never'" in ended.stderr
+
+
+@pytest.mark.parametrize("when", [20, 21])
+def test_when_it_breaks_in_mid_run_everyone_still_gets_everything_once_and_in_order(make_server, tmp_path, when):
+    if not starts_with_ring(tmp_path)[0]:
+        pytest.skip("io_uring can't be used here")
+    # Of each thread's calls. With more than 256 listeners a loop of two processors makes two for an event: the first of them
+    # breaks, or the second, when the first has sent already.
+    breaking = traced(tmp_path, "-e trace=io_uring_enter", f"-e inject=io_uring_enter:error=EIO:when={when}+")
+    server = make_server("--feed-io-uring", "auto", "--feed-send-buffer-bytes", "4096", program=breaking)
+    assert server.samples()["tipwire_io_uring_active"] == 1
+    slug = server.page()
+    listeners = [form(server, slug) for form in [Feed] * 600 + [Stream, Subscription, OverlaySocket] * 20]
+    # And some that stand still meanwhile.
+    listeners += [form(server, slug, receive_buffer=2_304) for form in [Feed, Stream, Subscription, OverlaySocket] * 3]
+    posted = 0
+
+    def tell():
+        """One more tip; whether it has broken by then."""
+        nonlocal posted
+        server.tip(slug, message=f"{slug} {posted} ".ljust(900, "x"))
+        posted += 1
+        return BROKEN in server.stderr
+
+    eventually(tell, "the ring to break", seconds=30)
+    for _ in range(20):
+        tell()
+    for listener in listeners:
+        listener.expected.next = 0
+        while listener.expected.next < posted:
+            listener.read()
+    assert server.samples()["tipwire_io_uring_active"] == 0
+    tell()
+    for listener in listeners:
+        listener.read()
+        listener.socket.close()
+    server.close()
+    # Each loop has found out once, and asked no more.
+    assert (tmp_path / "trace").read_text().count("(INJECTED)") == server.stderr.count(BROKEN)

@@ -86,7 +86,7 @@ struct SocketSenderTests {
         for room in 0..<64 {
             let pair = SocketPair()
             let filler = ByteBuffer(repeating: 0x2E, count: 1)
-            while send(pair.sending, Parcel(filler).start, 1, Outlet.flags) == 1 {}
+            while send(pair.sending, Parcel(filler).start, 1, SendCall.flags) == 1 {}
             // What was read makes room.
             pair.read(upTo: room * 97)
             let before = pair.received.count

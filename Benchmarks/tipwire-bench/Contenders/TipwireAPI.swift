@@ -16,6 +16,13 @@ struct TipwireAPI {
         _ = try call("POST", "/pages/\(slug)/goals", goal, expecting: 201)
     }
 
+    /// Tips a page once; returns the event's cursor.
+    func tip(_ slug: String) throws -> String {
+        let answer = try call("POST", "/pages/\(slug)/tips", EventMessage.tip, expecting: 201)
+        guard let cursor = EventMessage.lastCursorText(in: answer) else { throw BenchError("no cursor in an answer") }
+        return cursor
+    }
+
     /// What a page's goals hold, in their order.
     func goalProgress(of slug: String) throws -> [Int] {
         struct Goals: Decodable {

@@ -52,6 +52,19 @@ struct DeliveryLog {
         if firstFault == nil { firstFault = text }
     }
 
+    /// How long after they were due the timed events had come to the last connection.
+    func completions() throws -> Latencies {
+        var latencies = Latencies()
+        for (index, due) in due.enumerated() {
+            let sequence = firstTimed + Int64(index)
+            guard let reached = completedAt[sequence] else {
+                throw BenchError("nobody knows when event \(sequence) came to the last socket")
+            }
+            latencies.record(nanoseconds: reached - due)
+        }
+        return latencies
+    }
+
     /// Throws unless all connections have exactly the events after `base`, `count` of them.
     ///
     /// - Parameter wanted: the order in which they must have come; nil where nobody promises more than that all

@@ -1,27 +1,24 @@
 /// What follows an interruption: everyone comes back, and a server starts with a long past. There are no peers.
 struct RecoverySeries {
     var tipwire: Tipwire
-    /// Nil for each that was not asked for.
-    var storm: StormLoad?
+    /// None, or nil, for what was not asked for.
+    var storms: [StormLoad]
     var start: StartRun?
     var rounds: Int
 
     func run(_ launcher: Launcher, into report: inout Report) {
-        if let storm {
-            for round in 1...rounds { measure(storm, round, launcher, &report) }
+        for round in 1...rounds {
+            for place in storms.indices { measureStorm(place, round, launcher, &report) }
         }
         if let start { measure(start, launcher, &report) }
     }
 
-    private func measure(_ load: StormLoad, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
+    private func measureStorm(_ place: Int, _ round: Int, _ launcher: Launcher, _ report: inout Report) {
+        let load = storms[place]
         report.progress("storm, round \(round)/\(rounds): \(load.label)")
         let sample = Sample(
-            suite: .storm, setting: load.sockets, label: load.label, server: tipwire.name, round: round)
-        report.add(sample) {
-            let (process, api) = try tipwire.serve(launcher)
-            defer { process.stop() }
-            return try StormRun(load, server: process, api: api).measure()
-        }
+            suite: .storm, setting: place, label: load.label, server: tipwire.name, round: round)
+        report.add(sample) { try StormRun(load, tipwire: tipwire, launcher: launcher).measure() }
     }
 
     /// The log is made once, and started on in each round.

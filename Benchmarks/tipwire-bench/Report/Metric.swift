@@ -1,12 +1,13 @@
 /// A figure with a name: what it is called in JSON and how it stands in a table.
 enum Metric: String, CaseIterable, Codable {
-    case lockstepCPU, lockstepKernel, lockstepRate, burstCPU, burstRate, burstPerRead, pacedP50, pacedP99, pacedCPU
+    case lockstepCPU, lockstepKernel, lockstepRate, lockstepClientCPU, burstCPU, burstRate, burstPerRead, burstClientCPU
+    case pacedP50, pacedP99, pacedLastP50, pacedLastP99, pacedCPU, pacedClientCPU
     case idleBytes, usedBytes, handshakeCPU, publishCPU, clientCPU, messageBytes
     case tipsPerSecond, tipCPU, requestP50, requestP99
     case webhookRate, webhookCPU, webhookConnections
     case pendingBytes, restingMemory, begunMemory, waitingMemory, restartedMemory
     case waitingCPU, emptyStart, pendingStart, stopSeconds
-    case stormSeconds, stormCPU, quietP99, stormP99, catchUpReads
+    case stormSeconds, stormCPU, stormClientCPU, quietP99, stormP99, catchUpReads
     case longLogStart, longLogMemory
     case crowdCPU, heardCPU, crowdRate
     case heapSeconds, heapReads, messagesPerRead, heapRest, heapPeak
@@ -14,9 +15,10 @@ enum Metric: String, CaseIterable, Codable {
 
     /// The rows of a fan-out table, in their order.
     static let fanout: [Metric] = [
-        .lockstepCPU, .lockstepKernel, .lockstepRate, .burstCPU, .burstRate, .burstPerRead, .pacedP50, .pacedP99,
-        .pacedCPU,
-        .idleBytes, .usedBytes, .handshakeCPU, .publishCPU, .clientCPU, .messageBytes,
+        .lockstepCPU, .lockstepKernel, .heardCPU, .lockstepRate, .lockstepClientCPU,
+        .burstCPU, .burstRate, .burstPerRead, .burstClientCPU,
+        .pacedP50, .pacedP99, .pacedLastP50, .pacedLastP99, .pacedCPU, .pacedClientCPU,
+        .idleBytes, .usedBytes, .handshakeCPU, .publishCPU, .messageBytes,
     ]
     /// The rows of an intake table.
     static let intake: [Metric] = [.tipsPerSecond, .tipCPU, .requestP50, .requestP99]
@@ -40,7 +42,7 @@ enum Metric: String, CaseIterable, Codable {
     ]
 
     /// The rows of the table of those who come back at once.
-    static let storm: [Metric] = [.stormSeconds, .stormCPU, .catchUpReads, .quietP99, .stormP99]
+    static let storm: [Metric] = [.stormSeconds, .stormCPU, .stormClientCPU, .catchUpReads, .quietP99, .stormP99]
     /// The rows of the table of a start with a long log.
     static let start: [Metric] = [.longLogStart, .longLogMemory]
 
@@ -48,12 +50,14 @@ enum Metric: String, CaseIterable, Codable {
         switch self {
         case .lockstepCPU: "one at a time: server CPU µs/delivery"
         case .lockstepKernel: "               of it in the kernel"
-        case .lockstepRate: "               deliveries/s"
+        case .lockstepRate, .burstRate: "               deliveries/s"
         case .burstCPU: "16 in flight:  server CPU µs/delivery"
-        case .burstRate: "               deliveries/s"
         case .pacedP50: "10 a second:   POST to socket, p50 ms"
         case .pacedP99: "               p99 ms"
+        case .pacedLastP50: "               POST to the last socket, p50 ms"
+        case .pacedLastP99: "               p99 ms"
         case .pacedCPU: "               server CPU µs/delivery"
+        case .lockstepClientCPU, .burstClientCPU, .pacedClientCPU: "               this client: CPU µs/delivery"
         case .idleBytes: "memory:        idle bytes/socket"
         case .usedBytes: "               bytes/socket after all this"
         case .handshakeCPU: "handshake:     server CPU µs"
@@ -77,6 +81,7 @@ enum Metric: String, CaseIterable, Codable {
         case .emptyStart: "               s with none waiting"
         case .stormSeconds: "s until all have what they missed"
         case .stormCPU: "server CPU µs/socket"
+        case .stormClientCPU: "this client: CPU µs/socket"
         case .catchUpReads: "reads of the log"
         case .quietP99: "tip to another page before: p99 ms"
         case .stormP99: "tip to another page meanwhile: p99 ms"
@@ -108,6 +113,7 @@ enum Metric: String, CaseIterable, Codable {
         case .lockstepCPU: "one at a time, server CPU µs/delivery"
         case .burstCPU: "16 in flight, server CPU µs/delivery"
         case .pacedP99: "10 a second, p99 ms"
+        case .pacedLastP99: "10 a second, POST to the last socket, p99 ms"
         case .idleBytes: "idle bytes"
         case .heardCPU: "server CPU µs/delivery without taking the tips in"
         default: label
@@ -115,7 +121,12 @@ enum Metric: String, CaseIterable, Codable {
     }
 
     /// Whether a ratio between servers says anything: not for what the client did or how long the message was.
-    var isComparable: Bool { self != .clientCPU && self != .messageBytes }
+    var isComparable: Bool {
+        switch self {
+        case .clientCPU, .lockstepClientCPU, .burstClientCPU, .pacedClientCPU, .stormClientCPU, .messageBytes: false
+        default: true
+        }
+    }
 
     func text(_ value: Double) -> String {
         switch self {

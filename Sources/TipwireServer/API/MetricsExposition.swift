@@ -12,7 +12,7 @@ struct MetricsExposition: Sendable {
     let intake: TipIntake
     let exchange: EventExchange?
     let fanout: Fanout
-    let isRingUsed: Bool
+    let isRingUsed: @Sendable () -> Bool
     let sockets: SocketSubscriptions
     let webhooks: WebhookEngine
     let subscriptionQuota: SubscriptionQuota
@@ -126,8 +126,8 @@ struct MetricsExposition: Sendable {
             "tipwire_log_reads_total", "Reads of the log for those who have all that came before.",
             metrics.logReads.value)
         page.gauge(
-            "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring.",
-            isRingUsed ? 1 : 0)
+            "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring, on every event loop.",
+            isRingUsed() ? 1 : 0)
         page.gauge("tipwire_connections_limit", "Most listeners at a time.", quota.maximum)
         page.counters(
             "tipwire_deliveries_total", "Events written to listeners.", label: "kind", byKind(\.deliveries))

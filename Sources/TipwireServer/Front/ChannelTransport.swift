@@ -1,35 +1,34 @@
 import NIOCore
 import TipwireSockets
 
-/// The end of a pipeline in which a stream has its connection: bytes come through it, and go into the kernel past it where
-/// nothing below changes them.
+/// The end of a pipeline in which a stream has its connection, where something lies between its bytes and TCP.
 final class ChannelTransport: ChannelInboundHandler, StreamTransport {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let delegate: any StreamTransportDelegate
     private var context: ChannelHandlerContext?
-    private var outlet = Outlet()
     private(set) var isWritable = true
 
     init(_ delegate: any StreamTransportDelegate) { self.delegate = delegate }
-
-    /// The pipeline below is a socket's, which sends bytes as they are.
-    func sendDirectly() { if let context { outlet = Outlet(direct: context) } }
 
     /// Somebody above may have held a read back.
     func readOn() { context?.read() }
 
     // MARK: Out
 
-    var hasUnsent: Bool { context.map { outlet.isHolding($0) } ?? true }
+    var hasUnsent: Bool {
+        guard let context else { return true }
+        return ((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0) > 0
+    }
 
-    var openDescriptor: NIOBSDSocket.Handle? { context.flatMap { outlet.openDescriptor($0) } }
+    /// What is sent must be made into something else first.
+    var openDescriptor: NIOBSDSocket.Handle? { nil }
 
     func send(_ bytes: ByteBuffer) {
-        guard let context, let rest = outlet.send(bytes, context: context) else { return }
+        guard let context else { return }
         delegate.held()
-        context.writeAndFlush(wrapOutboundOut(rest), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
     }
 
     func setReading(_ isReading: Bool) {

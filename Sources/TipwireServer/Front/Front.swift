@@ -35,16 +35,16 @@ struct Front: Service {
         // Unbounded, but at most one element for each open connection.
         let (served, continuation) = AsyncStream<HTTPBackend.Value>.makeStream()
         let context = makeContext(continuation).speaking(plainly: certificate == nil)
-        let initialize: @Sendable (any Channel, Newcomers, RequestGate.Entrance) throws -> Void = {
-            channel, newcomers, entrance in
+        let initialize: @Sendable (any Channel, Reception, RequestGate.Entrance) throws -> Void = {
+            channel, reception, entrance in
             guard let certificate else {
-                return try context.speakHTTP(on: channel, newcomers, as: entrance)
+                return try context.speakHTTP(on: channel, at: reception, as: entrance)
             }
             let handshake = HandshakeGate(limit: context.limits.head) { negotiated, channel in
                 if negotiated == ServerCertificate.http2 {
                     try context.speakHTTP2(on: channel)
                 } else {
-                    try context.speakHTTP(on: channel, newcomers)
+                    try context.speakHTTP(on: channel, at: reception)
                 }
             }
             try channel.pipeline.syncOperations.addHandlers(

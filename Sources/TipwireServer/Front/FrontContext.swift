@@ -46,10 +46,10 @@ struct FrontContext: Sendable {
 
     /// Puts HTTP/1.1 into a connection's pipeline.
     func speakHTTP(
-        on channel: any Channel, _ newcomers: Newcomers, as entrance: RequestGate.Entrance = .newcomer
+        on channel: any Channel, at reception: Reception, as entrance: RequestGate.Entrance = .newcomer
     ) throws {
         try channel.pipeline.syncOperations.addHandlers(
-            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, newcomers, as: entrance))
+            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, at: reception, as: entrance))
     }
 
     /// Puts HTTP/2 into a connection's pipeline.
@@ -112,29 +112,25 @@ struct FrontContext: Sendable {
         if let failure { throw failure }
     }
 
-    /// Makes a connection a stream: puts its handler where the gate was and takes HTTP out of the pipeline.
+    /// Makes a connection a stream: takes HTTP out of the pipeline, and then the stream out of the channel, if it can leave it.
     func takeOver(
-        _ stream: AcceptedStream, context: ChannelHandlerContext, gate: RequestGate, hasEncoder: Bool
+        _ stream: AcceptedStream, context: ChannelHandlerContext, gate: RequestGate, at reception: Reception,
+        hasEncoder: Bool
     ) {
         let pipeline = context.pipeline.syncOperations
         do {
-            let handler = handler(of: stream, on: context.eventLoop)
-            let transport = ChannelTransport(handler)
-            try pipeline.addHandler(transport, position: .before(gate))
+            let departure = Departure(stream, front: self, from: reception)
+            try pipeline.addHandler(departure, position: .before(gate))
             if hasEncoder {
                 pipeline.removeHandler(
                     context: try pipeline.context(handlerType: HTTPResponseEncoder.self), promise: nil)
             }
             pipeline.removeHandler(context: context, promise: nil)
-            // The decoder hands bytes that followed the request on to the new handler as it goes.
+            // The decoder, which may be in the middle of what one read brought, hands bytes that followed the request on as it goes.
             let decoder = try pipeline.context(handlerType: ByteToMessageHandler<RequestDecoder>.self)
-            pipeline.removeHandler(context: decoder, promise: nil)
-            try context.channel.syncOptions?.setOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: StreamLimits.readBytes))
-            if isPlain { transport.sendDirectly() }
-            handler.begin(stream, on: transport)
-            // The gate may have held a read back while an earlier request of this connection was answered.
-            transport.readOn()
+            let gone = context.eventLoop.makePromise(of: Void.self)
+            gone.futureResult.assumeIsolated().whenSuccess { departure.depart() }
+            pipeline.removeHandler(context: decoder, promise: gone)
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])
             context.close(promise: nil)

@@ -19,7 +19,7 @@ final class Reception {
     /// What makes a stream of a connection without a channel; nil where everybody needs one.
     let streams: (door: StreamDoor, front: FrontContext)?
     private let quota: StreamQuota
-    private let initialize: @Sendable (any Channel, Newcomers, RequestGate.Entrance) throws -> Void
+    private let initialize: @Sendable (any Channel, Reception, RequestGate.Entrance) throws -> Void
     private var listener: ListeningSocket?
     /// There may be more to accept than was accepted.
     private var isAcceptHeld = false
@@ -27,7 +27,8 @@ final class Reception {
     private var isPausing = false
     private var silent = CircularBuffer<Arrival>()
     private var isWatchingSilence = false
-    private var channels: [ObjectIdentifier: any Channel] = [:]
+    /// Each with what lives as long as its connection.
+    private var channels: [ObjectIdentifier: (channel: any Channel, companion: AnyObject?)] = [:]
     private var end: EventLoopPromise<Void>?
 
     /// - Parameters:
@@ -36,7 +37,7 @@ final class Reception {
     ///   - initialize: makes a pipeline.
     init(
         poll: SocketPoll, front: FrontContext?, quota: StreamQuota,
-        initialize: @escaping @Sendable (any Channel, Newcomers, RequestGate.Entrance) throws -> Void
+        initialize: @escaping @Sendable (any Channel, Reception, RequestGate.Entrance) throws -> Void
     ) {
         self.poll = poll
         self.quota = quota
@@ -146,14 +147,14 @@ final class Reception {
             .channelInitializer { [initialize] channel in
                 let (companion, reception) = kept.value
                 reception.opened(channel, keeping: companion)
-                return channel.eventLoop.makeCompletedFuture { try initialize(channel, reception.newcomers, entrance) }
+                return channel.eventLoop.makeCompletedFuture { try initialize(channel, reception, entrance) }
             }
             .withConnectedSocket(descriptor)
     }
 
     private func opened(_ channel: any Channel, keeping companion: AnyObject?) {
         let id = ObjectIdentifier(channel)
-        channels[id] = channel
+        channels[id] = (channel, companion)
         if isQuiescing {
             // It has sent something, which the channel reads first.
             channel.eventLoop.assumeIsolated().scheduleTask(in: Self.grace) {
@@ -161,10 +162,30 @@ final class Reception {
             }
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in
-            withExtendedLifetime(companion) {}
             self.channels[id] = nil
             self.tellOfEnd()
         }
+    }
+
+    /// Takes a connection out of its channel, which ends with that.
+    ///
+    /// The channel closes its own descriptor; the socket has another of the same connection, so nobody can be given its number.
+    ///
+    /// - Returns: nil if it has to stay: an earlier answer is still on its way, or there is no descriptor for it.
+    func bareSocket(outOf channel: any Channel) -> BareSocket? {
+        guard (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 else { return nil }
+        let copy = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            fcntl($0, F_DUPFD_CLOEXEC, 0)
+        }
+        guard let copy, copy >= 0 else { return nil }
+        guard let socket = try? BareSocket(copy, in: poll) else {
+            close(copy)
+            return nil
+        }
+        socket.companion = channels[ObjectIdentifier(channel)]?.companion
+        channels[ObjectIdentifier(channel)]?.companion = nil
+        channel.close(promise: nil)
+        return socket
     }
 
     // MARK: The end
@@ -181,7 +202,7 @@ final class Reception {
             self.listener = nil
             _ = listener.release()
         }
-        let told = channels.values
+        let told = channels.values.map(\.channel)
         // What has come by now is seen to: a request that was sent before is answered.
         poll.look()
         for channel in told { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }

@@ -66,7 +66,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private let front: FrontContext
-    private let newcomers: Newcomers
+    private let reception: Reception
     /// Until the first request has come.
     private var ticket: Newcomers.Ticket?
     private var state = State.fresh
@@ -87,13 +87,13 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// The answer that a connection begins with.
     private let early: FrontAnswer?
 
-    init(front: FrontContext, _ newcomers: Newcomers, as entrance: Entrance = .newcomer) {
+    init(front: FrontContext, at reception: Reception, as entrance: Entrance = .newcomer) {
         self.front = front
-        self.newcomers = newcomers
+        self.reception = reception
         switch entrance {
         case .newcomer:
             early = nil
-            ticket = newcomers.accepted()
+            ticket = reception.newcomers.accepted()
         case .silent: early = nil
         case .answered(let answer): early = answer
         }
@@ -118,7 +118,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func hasSpoken() {
         guard let ticket else { return }
         self.ticket = nil
-        newcomers.spoke(ticket)
+        reception.newcomers.spoke(ticket)
     }
 
     // MARK: Requests
@@ -379,7 +379,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .deciding(.now())
-        newcomers.take {
+        reception.newcomers.take {
             guard case .deciding = self.state else { return }
             let decision = streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop)
             decision.whenMade(for: (self, context), on: context.eventLoop) { owner, result in
@@ -400,7 +400,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             state = .done
             stream.hasWaited = stream.claim != nil && .now() - asked > StreamLimits.longWait
             timer?.cancel()
-            front.takeOver(stream, context: context, gate: self, hasEncoder: isServing)
+            front.takeOver(stream, context: context, gate: self, at: reception, hasEncoder: isServing)
         case .success(.answer(let decided)):
             answer(decided, isStreams: true, context: context)
         case .success(.accept):
@@ -443,6 +443,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             case (_, HTTPParserError.invalidVersion): break
             // More of what was refused; it is taken and dropped until the peer ends its side or the closing limit does.
             case (.done, is ByteToMessageDecoderError): break
+            // The same of what came behind a stream's request.
+            case (.deciding, is ByteToMessageDecoderError): break
             // More of what came behind a whole request, whose answer is on its way and is the last.
             case (.busy(let exchange), is ByteToMessageDecoderError) where exchange.isReceived: break
             case (.visiting(let visit), is ByteToMessageDecoderError) where visit.isReceived: break
@@ -470,9 +472,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case .visiting(let visit):
             visit.isLast = true
             held = []
-        case .deciding:
-            context.close(promise: nil)
-        case .done:
+        // Behind a stream's whole request: it is for nobody, whatever it is.
+        case .deciding, .done:
             break
         }
     }

@@ -4,6 +4,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import TipwireCore
 import TipwireHub
 import TipwireNATS
@@ -45,6 +46,7 @@ struct Parts: Sendable {
     let reader: CatchUpReader
     /// How events get into plain sockets.
     let sendingWay: SendingWay
+    private let ring: RingState
     let fanout: Fanout
     let overlayDesk: OverlayDesk
     let announcer: OverlayAnnouncer
@@ -97,6 +99,8 @@ struct Parts: Sendable {
         reader = CatchUpReader(
             store: store, directory: directory, encoder: encoder, metrics: metrics, logger: logger)
         sendingWay = try Self.sendingWay(configuration.feed.ioUring, logger: logger)
+        let ring = RingState(isUsed: sendingWay == .ring)
+        self.ring = ring
         fanout = Fanout(
             eventLoops: Array(eventLoops.makeIterator()),
             settings: .init(
@@ -110,6 +114,7 @@ struct Parts: Sendable {
             connectionsAfter: store is any NodeStore ? Int64.random(in: 1..<1 << 31) << 20 : 0,
             makeSender: { [sendingWay] in
                 sendingWay.makeSender { code in
+                    ring.failed()
                     logger.warning(
                         "io_uring failed; events are sent by a system call for each socket from here on",
                         metadata: ["error": "\(SystemReason.text(code))"])
@@ -306,7 +311,8 @@ struct Parts: Sendable {
         OperatingController(
             store: store, nodes: nodes, intake: intake, drain: drain,
             exposition: MetricsExposition(
-                metrics: metrics, intake: intake, exchange: exchange, fanout: fanout, isRingUsed: sendingWay == .ring,
+                metrics: metrics, intake: intake, exchange: exchange, fanout: fanout,
+                isRingUsed: { [ring] in ring.isUsed },
                 sockets: sockets,
                 webhooks: webhooks,
                 subscriptionQuota: subscriptionQuota, store: store, directory: directory,
@@ -315,6 +321,17 @@ struct Parts: Sendable {
                 maxPending: configuration.intake.maxPending, dataFolder: configuration.dataFolder,
                 startedAt: startedAt, node: nodes == nil ? nil : configuration.nodeName))
     }
+}
+
+/// Whether events go by io_uring on every event loop: no more once it has failed on one.
+private final class RingState: Sendable {
+    private let isWhole: Atomic<Bool>
+
+    init(isUsed: Bool) { isWhole = Atomic(isUsed) }
+
+    var isUsed: Bool { isWhole.load(ordering: .relaxed) }
+
+    func failed() { isWhole.store(false, ordering: .relaxed) }
 }
 
 extension ServerConfiguration {

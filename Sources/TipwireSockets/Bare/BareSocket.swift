@@ -64,7 +64,7 @@ public final class BareSocket: PolledSocket, StreamTransport {
     private func take(_ bytes: inout ByteBuffer) -> Outcome {
         while bytes.readableBytes > 0 {
             let sent = bytes.withUnsafeReadableBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, Outlet.flags)
+                Glibc.send(descriptor, $0.baseAddress, $0.count, SendCall.flags)
             }
             if sent >= 0 {
                 bytes.moveReaderIndex(forwardBy: sent)

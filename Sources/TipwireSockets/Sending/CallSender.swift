@@ -15,7 +15,7 @@ public final class CallSender: SocketSender {
     }
 
     public func send(_ bytes: Parcel, to descriptor: NIOBSDSocket.Handle, recipient: Int) {
-        let sent = Foundation.send(descriptor, bytes.start, bytes.count, Outlet.flags)
+        let sent = Foundation.send(descriptor, bytes.start, bytes.count, SendCall.flags)
         if sent != bytes.count { shortfalls.append(Shortfall(recipient: recipient, sent: max(sent, 0))) }
     }
 

@@ -69,7 +69,7 @@ extension SendRing {
         defer { for descriptor in full { close(descriptor) } }
         let bytes = ByteBuffer(repeating: 0x2E, count: 4_096)
         let parcel = Parcel(bytes)
-        while send(full[0], parcel.start, parcel.count, Outlet.flags) > 0 {}
+        while send(full[0], parcel.start, parcel.count, SendCall.flags) > 0 {}
         guard ring.add(parcel, to: open[0], token: 0), ring.add(parcel, to: open[0], token: 1),
             ring.add(parcel, to: full[0], token: 2), ring.add(parcel, to: -1, token: 3)
         else { return false }

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 
 /// How the ready bytes of one turn of an event loop reach many sockets.
@@ -59,7 +60,12 @@ public struct Parcel {
     }
 }
 
-/// A socket that took fewer bytes than it was sent: it has no room, or it is broken, which its channel has to find out.
+/// How `send(2)` is called, by itself and in a ring: it never waits, and a broken connection is told by its result and not by a signal.
+enum SendCall {
+    static let flags = CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL)
+}
+
+/// A socket that took fewer bytes than it was sent: it has no room, or it is broken, which its transport has to find out.
 public struct Shortfall: Equatable {
     public let recipient: Int
     /// How many it took.

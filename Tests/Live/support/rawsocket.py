@@ -29,9 +29,9 @@ def close_frame(code=None, reason=b""):
 
 
 class RawSocket:
-    """A TCP connection, with a `context` one of TLS, with a read buffer."""
+    """A TCP connection, with a `context` one of TLS, with a read buffer. A used one has carried a request before."""
 
-    def __init__(self, port, timeout=10.0, receive_buffer=None, context=None):
+    def __init__(self, port, timeout=10.0, receive_buffer=None, context=None, is_used=False):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -40,6 +40,10 @@ class RawSocket:
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.buffer = b""
+        if is_used:
+            self.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            status, _, body = self.response()
+            assert (status, body) == (200, b"ok\n"), (status, body)
 
     def __enter__(self):
         return self
@@ -114,7 +118,7 @@ class RawSocket:
         return status, headers, self.take(int(headers.get("content-length", "0")))
 
 
-# Beyond ASCII. A request with such a header becomes a stream over a channel, others without one.
+# Beyond ASCII. A request with such a header becomes a stream by way of a channel, others without one.
 ODD_HEADER = "X-Name: Zo\u00eb\r\n"
 
 
@@ -134,9 +138,9 @@ def tip_head(server, slug, body):
 class RawWebSocket(RawSocket):
     """A WebSocket whose every frame is the test's own doing. It answers nothing by itself."""
 
-    def __init__(self, port, query, timeout=10.0, receive_buffer=None, more=""):
-        super().__init__(port, timeout, receive_buffer)
-        self.send(upgrade_request(query, more=more))
+    def __init__(self, port, query, timeout=10.0, receive_buffer=None, more="", path="/", **options):
+        super().__init__(port, timeout, receive_buffer, **options)
+        self.send(upgrade_request(query, path, more))
         status, headers = self.head()
         assert status == 101, f"{status} {headers} {self.buffer[:300]!r}"
         # The sample of RFC 6455, section 1.3.

@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import Testing
 import TipwireCore
@@ -61,6 +62,50 @@ struct CatchUpReaderTests {
                 #expect(listener.sequences == Array(Int64(index % 10 + 1)...10))
             }
             #expect(underWay.value.most == CatchUpReader.workers)
+        }
+    }
+
+    @Test("While a crowd is given what it has missed, its event loop sees to others again and again")
+    func pace() async throws {
+        try await withHub(sharing: .seconds(60)) { hub in
+            let account = try await hub.directory.makeAccount("olivia")
+            let page = try await hub.directory.makePage("page", of: account.id)
+            try await hub.tips(page, 10)
+            let door = Gate(isOpen: false)
+            hub.store.hook { $0.beforeRead = { _, pages in if pages != .all { try await door.pass() } } }
+            let loop = eventLoops[0]
+            let (turns, written) = (Watched(0), Watched<[Int]>([]))
+            var crowd: [Listener] = []
+            for _ in 0..<20 {
+                let listener = try await hub.listen(
+                    .page(page.id), as: principal(account), from: .position("\(hub.position.epoch)-0"))
+                listener.sink.onWrite.change { onWrite in
+                    onWrite = {
+                        let began = NIODeadline.now()
+                        while NIODeadline.now() - began < .milliseconds(1) {}
+                        written.change { $0.append(turns.value) }
+                    }
+                }
+                crowd.append(listener)
+            }
+            // What has been read for them is there for all of them at once, when the loop has time for them.
+            let hold = DispatchSemaphore(value: 0)
+            loop.execute { hold.wait() }
+            let last = try await hub.listen(
+                .page(page.id), as: principal(account), from: .position("\(hub.position.epoch)-0"), loop: 1)
+            door.open()
+            try await last.received(through: 10)
+            let others = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .microseconds(100)) { _ in
+                turns.change { $0 += 1 }
+            }
+            hold.signal()
+            for listener in crowd {
+                try await listener.received(through: 10)
+                #expect(listener.sequences == Array(1...10))
+            }
+            others.cancel()
+            let between = Set(written.value)
+            #expect(between.count > 10, "\(written.value)")
         }
     }
 

@@ -18,10 +18,10 @@ struct AcceptorsTests {
         let quota = quota
         return try await Acceptors.bind(host: "127.0.0.1", port: port, group: group, sendBufferBytes: 65_536) {
             [accepted] poll in
-            Reception(poll: poll, front: nil, quota: quota) { channel, newcomers, _ in
+            Reception(poll: poll, front: nil, quota: quota) { channel, reception, _ in
                 // Nobody is there to see the client's end, and close ours.
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
-                accept(newcomers)
+                accept(reception.newcomers)
                 let loop = ObjectIdentifier(channel.eventLoop)
                 accepted.change { $0.append(loop) }
             }
