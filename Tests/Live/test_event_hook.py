@@ -391,6 +391,32 @@ def test_a_stream_asked_for_in_one_breath_behind_a_tip_begins_after_the_tip(serv
         assert server.tip(slug)["tip"]["id"] == stream.message()["tipId"]
 
 
+@pytest.mark.parametrize("kind", ["server", "secure"])
+def test_a_stream_asked_for_behind_a_long_answer_that_is_read_late_begins_behind_it(request, kind):
+    server = request.getfixturevalue(kind)
+    slug = server.page()
+    server.batch(slug, [{"grossAmountInCents": 5, "message": "m" * 900}] * 1_000)
+    with RawSocket(server.port, receive_buffer=4_096, context=server.context) as connection:
+        connection.send(
+            f"GET /api/v1/pages/{slug}/tips?limit=1000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n\r\n".encode()
+            + stream_request(web.query(token=server.admin, page=slug)))
+        status, headers = connection.head()
+        assert status == 200
+        if "content-length" in headers:
+            answer = connection.take(int(headers["content-length"]))
+        else:
+            answer = b""
+            while size := int(connection.until(b"\r\n"), 16):
+                answer += connection.take(size)
+                connection.take(2)
+            connection.take(2)
+        # As many as fit in one answer. The last of it was on its way in the server when the stream was let in.
+        assert len(answer) > 400_000 and json.loads(answer)["data"]
+        stream = EventStream(connection).connected()
+        tips = [server.tip(slug)["tip"]["id"] for _ in range(3)]
+        assert [stream.message()["tipId"] for _ in range(3)] == tips
+
+
 @pytest.mark.parametrize("behind", [
     b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal", b"GET / HT",
     b"\x00 no HTTP\r\n\r\n"], ids=["a request", "half a body", "half a head", "no HTTP"])

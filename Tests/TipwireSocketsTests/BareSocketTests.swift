@@ -174,6 +174,39 @@ struct BareSocketTests {
         for piece in [pieces[0], pieces[2]] { #expect(piece.withUnsafeReadableBytes { $0.baseAddress } == place) }
     }
 
+    @Test("A backlog goes on behind any byte of what was sent of it, and ends with what came meanwhile")
+    func cutBacklog() {
+        var number: UInt8 = 0
+        // Kept as they came, put together, and again.
+        let pieces = [700, 1, 40, 300, 513, 2].map { count in
+            ByteBuffer(
+                bytes: (0..<count).map { _ in
+                    number = number &* 5 &+ 17
+                    return number
+                })
+        }
+        let bytes = pieces.flatMap { Array($0.readableBytesView) }
+        for cut in 0...bytes.count {
+            let backlog = Backlog()
+            for piece in pieces { backlog.append(piece) }
+            var left = cut
+            repeat {
+                let sent = min(left, backlog.first?.readableBytes ?? 0)
+                if backlog.first != nil { backlog.remove(sent) }
+                left -= sent
+            } while left > 0
+            #expect(backlog.count == bytes.count - cut)
+            backlog.append(ByteBuffer(string: "meanwhile"))
+            var rest: [UInt8] = []
+            while let piece = backlog.first {
+                rest += piece.readableBytesView
+                backlog.remove(piece.readableBytes)
+            }
+            #expect(rest == Array(bytes[cut...]) + Array("meanwhile".utf8), "cut at \(cut)")
+            #expect(backlog.count == 0)
+        }
+    }
+
     @Test("What was sent of a backlog that never ends takes no memory")
     func standingBacklog() {
         let backlog = Backlog()

@@ -126,7 +126,7 @@ struct MetricsExposition: Sendable {
             "tipwire_log_reads_total", "Reads of the log for those who have all that came before.",
             metrics.logReads.value)
         page.gauge(
-            "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring, on every event loop.",
+            "tipwire_io_uring_active", "1 if events go to many sockets in one system call, by io_uring, on all loops.",
             isRingUsed() ? 1 : 0)
         page.gauge("tipwire_connections_limit", "Most listeners at a time.", quota.maximum)
         page.counters(

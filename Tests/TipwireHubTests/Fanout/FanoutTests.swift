@@ -1,6 +1,8 @@
+import Foundation
 import NIOCore
 import Testing
 import TipwireCore
+import TipwireSockets
 import TipwireStore
 import TipwireTestSupport
 
@@ -262,6 +264,105 @@ struct FanoutTests {
             #expect(await hub.fanout.statistics().feed.deliveries == 15)
             for listener in listeners.dropFirst(25) { try await listener.leave() }
             #expect(await hub.fanout.connections().isEmpty)
+        }
+    }
+
+    @Test("Whom another's write takes out in the middle of a batch is written nothing of it, and everybody else all")
+    func takenOutAmidBatch() async throws {
+        try await withHub { hub in
+            let house = try await House(hub)
+            var listeners: [Listener] = []
+            for _ in 0..<4 {
+                listeners.append(try await hub.listen(.page(house.first.id), as: principal(house.olivia)))
+            }
+            // Written to in the order in which they came.
+            let (leaving, ending) = (listeners[1], listeners[2])
+            listeners[0].sink.onWrite.change { onWrite in
+                onWrite = {
+                    let shard = hub.fanout.shard(on: eventLoops[0])
+                    shard.remove(leaving.subscriber.value)
+                    shard.end(ending.subscriber.value, .closedByOwner)
+                }
+            }
+            for sequence in Int64(1)...2 {
+                try await hub.tip(house.first)
+                for listener in [listeners[0], listeners[3]] { try await listener.received(through: sequence) }
+                await hub.settle()
+            }
+            #expect(listeners.map(\.sequences) == [[1, 2], [], [], [1, 2]])
+            #expect(listeners.map { $0.sink.heard.value.written > 0 } == [true, false, false, true])
+            #expect(listeners.map { $0.sink.heard.value.end } == [nil, nil, .closedByOwner, nil])
+            #expect(listeners.allSatisfy { $0.sink.heard.value.afterEnd == 0 })
+            #expect(await hub.fanout.statistics().connections == 2)
+        }
+    }
+
+    @Test(
+        "Sockets that another's write closes in the middle of a batch get no more, nor does who has their numbers at once",
+        arguments: SenderWay.possible)
+    func numbersGivenAway(way: SenderWay) async throws {
+        /// Somebody who has nothing to do with tips, and comes to a number that is free again.
+        struct Stranger: Sendable {
+            let socket: CInt
+            let peer: CInt
+        }
+        let strangers = Watched<[Stranger]>([])
+        try await RealSockets.open { sockets in
+            try await withHub(sockets: sockets, makeSender: { way.make() }) { hub in
+                let house = try await House(hub)
+                let closer = try await hub.listen(.page(house.first.id), as: principal(house.olivia))
+                var listeners = [closer]
+                for _ in 0..<3 {
+                    listeners.append(
+                        try await hub.listen(.page(house.first.id), as: principal(house.olivia), hasSocket: true))
+                }
+                let (full, roomy) = (listeners[1], listeners[2])
+                try await hub.tip(house.first)
+                // Everybody with a socket has a lane from here on.
+                for listener in listeners { try await listener.received(through: 1) }
+                await hub.settle()
+                // Of what comes next nothing fits into the one, so that it is to be written, behind the closer.
+                try await full.setWritable(false)
+                let line = try #require(full.sink.line)
+                try await eventLoops[0].submit {
+                    let filler = [UInt8](repeating: 0, count: 1_024)
+                    let flags = CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL)
+                    while send(line.socket.value.descriptor, filler, filler.count, flags) > 0 {}
+                    #expect(errno == EAGAIN)
+                }.get()
+                closer.sink.onWrite.change { onWrite in
+                    onWrite = {
+                        guard strangers.value.isEmpty else { return }
+                        for line in [full, roomy].compactMap(\.sink.line) {
+                            let number = line.socket.value.descriptor
+                            line.socket.value.close()
+                            var ends: [CInt] = [-1, -1]
+                            #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+                            #expect(fcntl(number, F_GETFD) < 0 && dup2(ends[0], number) == number)
+                            close(ends[0])
+                            let stranger = Stranger(socket: number, peer: ends[1])
+                            strangers.change { $0.append(stranger) }
+                        }
+                    }
+                }
+                for sequence in Int64(2)...3 {
+                    try await hub.tip(house.first)
+                    for listener in [closer, listeners[3]] { try await listener.received(through: sequence) }
+                    await hub.settle()
+                }
+                // In the turn's first step the kernel had taken the second of them for who had room.
+                try await roomy.received(through: 2)
+                #expect(listeners.map(\.sequences) == [[1, 2, 3], [1], [1, 2], [1, 2, 3]])
+                #expect(full.sink.heard.value.written == 0 && roomy.sink.heard.value.written == 0)
+                #expect(strangers.value.count == 2)
+                for stranger in strangers.value {
+                    var byte: UInt8 = 0
+                    #expect(recv(stranger.peer, &byte, 1, CInt(MSG_DONTWAIT)) < 0 && errno == EAGAIN)
+                    close(stranger.peer)
+                    close(stranger.socket)
+                }
+                #expect(await hub.fanout.statistics().connections == 2)
+            }
         }
     }
 

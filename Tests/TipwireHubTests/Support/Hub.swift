@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 import TipwireCore
+import TipwireSockets
 import TipwireStore
 import TipwireTestSupport
 
@@ -24,12 +25,18 @@ struct Hub: Sendable {
     let reader: CatchUpReader
     let fanout: Fanout
     let relay: EventRelay
+    /// What its listeners have instead of played sockets.
+    let sockets: RealSockets?
 
+    /// - Parameters:
+    ///   - sockets: real ones for the listeners that have any; `makeSender` must be of their kind.
     init(
         store: StoreDouble, settings: Fanout.Settings, maxPending: Int, sharing: Duration = .zero,
-        expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = EventRelay.longestWait
+        expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = EventRelay.longestWait,
+        sockets: RealSockets? = nil, makeSender: @escaping @Sendable () -> any SocketSender = { KernelDouble() }
     ) async throws {
         self.store = store
+        self.sockets = sockets
         clock = TestClock()
         position = LogPosition(try await store.bounds())
         directory = try await TipwireHub.Directory(store: store)
@@ -41,7 +48,7 @@ struct Hub: Sendable {
             store: store, directory: directory, encoder: encoder, metrics: metrics, logger: silence, sharing: sharing)
         fanout = Fanout(
             eventLoops: eventLoops, settings: settings, log: position, reader: reader, clock: clock.wall,
-            makeSender: { KernelDouble() })
+            makeSender: makeSender)
         directory.enforce(with: fanout)
         relay = EventRelay(
             store: store, position: position, wakeUp: wakeUp, fanout: fanout, encoder: encoder,
@@ -66,13 +73,14 @@ struct Hub: Sendable {
     func listen(
         _ audience: Audience, as principal: Principal, in dialect: Dialect = .pally,
         from start: Subscription.Start = .live, loop: Int = 0, isWritable: Bool = true,
-        hasSocket: Bool = false, beginning: ByteBuffer? = nil
+        hasSocket: Bool = false, beginning: ByteBuffer? = nil, keeping: Heard.Keeping = .never
     ) async throws -> Listener {
         try await Listener.connect(
             Subscription(
                 dialect: dialect, audience: audience, principal: principal, start: start, remoteAddress: "192.0.2.1",
                 connectedAt: noon, eventSub: beginning.map { DeliveredSubscription("subscription", beginning: $0) }),
-            to: fanout, on: eventLoops[loop], isWritable: isWritable, hasSocket: hasSocket)
+            to: fanout, on: eventLoops[loop], isWritable: isWritable, hasSocket: hasSocket, sockets: sockets,
+            keeping: keeping)
     }
 
     /// Returns when each loop has done what was asked of it before.
@@ -104,12 +112,13 @@ extension Fanout.Settings {
 func withHub(
     _ settings: Fanout.Settings = .test(), maxPending: Int = 10_000, sharing: Duration = .zero,
     expectedCommit: (@Sendable () -> Duration?)? = nil, longestWait: Duration = EventRelay.longestWait,
+    sockets: RealSockets? = nil, makeSender: @escaping @Sendable () -> any SocketSender = { KernelDouble() },
     _ body: @Sendable (Hub) async throws -> Void
 ) async throws {
     try await withStore { store in
         let hub = try await Hub(
             store: store, settings: settings, maxPending: maxPending, sharing: sharing, expectedCommit: expectedCommit,
-            longestWait: longestWait)
+            longestWait: longestWait, sockets: sockets, makeSender: makeSender)
         defer { hub.fanout.stop() }
         try await withServices([hub.reader, hub.relay, hub.intake]) { _ in try await body(hub) }
     }
@@ -134,36 +143,63 @@ struct Listener: Sendable {
     let id: Int64
     private let fanout: Fanout
     private let eventLoop: any EventLoop
-    private let subscriber: NIOLoopBound<Subscriber>
+    let subscriber: NIOLoopBound<Subscriber>
 
     static func connect(
         _ subscription: Subscription, to fanout: Fanout, on eventLoop: any EventLoop, isWritable: Bool,
-        hasSocket: Bool = false
+        hasSocket: Bool = false, sockets: RealSockets? = nil, keeping: Heard.Keeping = .never
     ) async throws -> Listener {
-        let sink = ListenerDouble(hasSocket: hasSocket)
-        sink.heard.change { $0.isWritable = isWritable }
+        let sink = ListenerDouble(dialect: subscription.dialect)
+        sink.heard.change { heard in
+            heard.isWritable = isWritable
+            heard.keeping = keeping
+        }
+        if hasSocket, sockets == nil { sink.playSocket() }
         let (subscriber, id) = try await eventLoop.submit {
             let shard = fanout.shard(on: eventLoop)
+            if hasSocket, let sockets { sink.connect(try sockets.line(to: sink)) }
             let subscriber = shard.subscribe(subscription, sink: sink)
             let bound = NIOLoopBound(subscriber, eventLoop: eventLoop)
-            let held: @Sendable () -> Void = { fanout.shard(on: eventLoop).held(bound.value) }
-            sink.onHeld.change { $0 = held }
+            let front = ListenerDouble.Front(
+                held: { fanout.shard(on: eventLoop).held(bound.value) },
+                becameWritable: { fanout.shard(on: eventLoop).becameWritable(bound.value) },
+                ended: { fanout.shard(on: eventLoop).remove(bound.value) })
+            sink.front.change { $0 = front }
             shard.start(subscriber)
-            return (NIOLoopBound(subscriber, eventLoop: eventLoop), subscriber.id)
+            return (bound, subscriber.id)
         }.get()
         return Listener(sink: sink, id: id, fanout: fanout, eventLoop: eventLoop, subscriber: subscriber)
     }
 
-    /// The connection begins or ceases to take bytes; the fan-out is told of the former, as a channel tells it.
+    /// The connection begins or ceases to take bytes; the fan-out is told of the former, as a channel tells it. With a real socket
+    /// it is the client who begins or ceases to read, and what comes of that is the socket's to tell.
     func setWritable(_ isWritable: Bool) async throws {
         try await eventLoop.submit {
+            if let line = sink.line { return line.client.value.read(upTo: isWritable ? .max : 0) }
             sink.heard.change {
                 $0.isWritable = isWritable
-                if isWritable { $0.writesUntilFull = nil }
+                if isWritable {
+                    $0.writesUntilFull = nil
+                    $0.drain()
+                }
             }
             let shard = fanout.shard(on: eventLoop)
             if isWritable { shard.becameWritable(subscriber.value) } else { shard.held(subscriber.value) }
         }.get()
+    }
+
+    /// There is room for so many bytes of what waits.
+    func take(_ count: Int) async throws {
+        try await eventLoop.submit {
+            if let line = sink.line { return line.client.value.read(upTo: count) }
+            sink.heard.change { $0.drain(count) }
+        }.get()
+    }
+
+    /// From now on the connection takes everything.
+    func takeAll() async throws {
+        sink.heard.change { $0.keeping = .never }
+        try await setWritable(true)
     }
 
     /// The peer is heard.
@@ -172,7 +208,11 @@ struct Listener: Sendable {
     }
 
     func leave() async throws {
-        try await eventLoop.submit { fanout.shard(on: eventLoop).remove(subscriber.value) }.get()
+        try await eventLoop.submit {
+            guard let line = sink.line else { return fanout.shard(on: eventLoop).remove(subscriber.value) }
+            line.client.value.closeDescriptor()
+            line.socket.value.close()
+        }.get()
     }
 
     /// Where its delivery stands.
@@ -181,7 +221,7 @@ struct Listener: Sendable {
     }
 
     func received(through sequence: Int64) async throws {
-        try await sink.heard.wait { $0.sequences.last ?? 0 >= sequence || $0.end != nil }
+        try await sink.heard.wait { $0.furthest >= sequence || $0.end != nil || $0.isGarbled }
     }
 
     func ended() async throws -> EndReason? {

@@ -4,8 +4,8 @@ import TipwireTestSupport
 
 @testable import TipwireSockets
 
-/// A kernel without sockets: it takes of each message what chance wants, all, a part or nothing, at once or at the end of the
-/// turn, and gives it to the listener whose descriptor it is.
+/// A kernel without sockets: it takes of each message what a test or chance wants, all, a part or nothing, at once or at the end
+/// of the turn, and gives it to the listener whose descriptor it is.
 final class KernelDouble: SocketSender {
     private typealias Send = (bytes: ByteBuffer, descriptor: CInt, recipient: Int)
 
@@ -18,6 +18,10 @@ final class KernelDouble: SocketSender {
     private var held: [ByteBuffer] = []
     private var waiting: [Send] = []
     private var shortfalls: [Shortfall] = []
+    private let taking: (@Sendable (Int) -> Int)?
+
+    /// - Parameter taking: how many bytes are taken of a message of so many; nil leaves that to chance.
+    init(taking: (@Sendable (Int) -> Int)? = nil) { self.taking = taking }
 
     /// A descriptor for a listener.
     static func socket(of listener: ListenerDouble) -> CInt {
@@ -60,13 +64,15 @@ final class KernelDouble: SocketSender {
         let count = send.bytes.readableBytes
         let listener = Self.sockets.withLock { $0.listeners[send.descriptor]?.listener }
         // A full socket has no room for a byte.
-        let isFull = listener?.isWritable == false
-        let taken =
-            isFull ? 0 : random.chance(70) ? count : random.chance(50) ? 0 : Int.random(in: 0...count, using: &random)
+        let taken = listener?.isWritable == false ? 0 : taking?(count) ?? chance(count)
         if let listener {
             listener.sent(send.bytes.getSlice(at: send.bytes.readerIndex, length: taken)!, isWhole: taken == count)
         }
         if taken < count { shortfalls.append(Shortfall(recipient: send.recipient, sent: taken)) }
+    }
+
+    private func chance(_ count: Int) -> Int {
+        random.chance(70) ? count : random.chance(50) ? 0 : Int.random(in: 0...count, using: &random)
     }
 
     func finish() -> [Shortfall] {

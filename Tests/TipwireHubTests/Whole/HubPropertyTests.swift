@@ -6,9 +6,17 @@ import TipwireTestSupport
 
 @Suite("The hub as a whole", .timeLimit(.minutes(2)))
 struct HubPropertyTests {
+    /// Sessions of which something went past the connection to its socket, and those of which something was kept. Both ways must
+    /// have been gone, or nothing is shown of how they meet.
+    private struct Ways: Sendable {
+        var direct = 0
+        var held = 0
+    }
+
     @Test("Whatever everyone does at once, each listener has the log of its audience from its start, each event once")
     func everythingAtOnce() async throws {
         var seed = TestSeed()
+        let ways = Watched(Ways())
         for round in 0..<5 {
             let maxLagBytes = seed.chance(40) ? Int.random(in: 2_000...20_000, using: &seed) : 1 << 30
             let roundSeed = TestSeed(of: seed, round)
@@ -16,12 +24,30 @@ struct HubPropertyTests {
             // Nobody, few or most of those who come back have missed no more than what is at hand.
             let settings = Fanout.Settings.test(maxLagBytes: maxLagBytes, recentEvents: [0, 8, 256][round % 3])
             try await withHub(settings, sharing: .seconds(round % 2)) { hub in
-                try await run(hub, seed: roundSeed, note: "round \(round), \(roundSeed)")
+                try await run(hub, seed: roundSeed, note: "round \(round), \(roundSeed)", noting: ways)
             }
         }
+        #expect(ways.value.direct > 0 && ways.value.held > 0, "\(ways.value), \(seed)")
     }
 
-    private func run(_ hub: Hub, seed: TestSeed, note: String) async throws {
+    @Test("The same over real sockets with little room, whichever way bytes get to them", arguments: SenderWay.possible)
+    func realSockets(way: SenderWay) async throws {
+        let seed = TestSeed()
+        let ways = Watched(Ways())
+        for round in 0..<3 {
+            let roundSeed = TestSeed(of: seed, round)
+            try await RealSockets.open { sockets in
+                try await withHub(
+                    .test(recentEvents: [8, 0, 256][round]), sockets: sockets, makeSender: { way.make() }
+                ) { hub in
+                    try await run(hub, seed: roundSeed, note: "round \(round), \(roundSeed)", noting: ways)
+                }
+            }
+        }
+        #expect(ways.value.direct > 0 && ways.value.held > 0, "\(ways.value), \(seed)")
+    }
+
+    private func run(_ hub: Hub, seed: TestSeed, note: String, noting ways: Watched<Ways>) async throws {
         let scenario = try await HubScenario(hub, seed: seed)
         let (sessions, doomed) = try await play(scenario)
         // One more tip to each page that is left, so that everyone has something to wait for.
@@ -30,14 +56,18 @@ struct HubPropertyTests {
             scenario.history.change { $0.add([answer]) }
         }
         let history = scenario.history.value
-        #expect(sessions.contains { $0.listener.sink.heard.value.direct > 0 }, "nothing went to a socket; \(note)")
         for session in sessions where !session.left {
-            let last = history.view(of: session.audience, after: 0).last
+            let last = history.view(of: session.audience, after: 0, in: session.dialect).last
             // Who was reset may have been told a start behind that tip, and then has nothing to wait for.
             let told = session.start == .live ? nil : try await session.listener.begun()
             if let last, last > told?.start ?? 0 { try await session.listener.received(through: last) }
         }
         await hub.settle()
+        let heard = sessions.map { $0.listener.sink.heard.value }
+        ways.change { ways in
+            ways.direct += heard.count { $0.hadDirect }
+            ways.held += heard.count { $0.timesHeld > 0 }
+        }
         for (index, session) in sessions.enumerated() {
             let end = session.listener.sink.heard.value.end
             if case .slow? = end {} else { #expect(end == nil, "\(note)") }

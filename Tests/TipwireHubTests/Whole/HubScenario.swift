@@ -3,6 +3,7 @@ import Testing
 import TipwireCore
 import TipwireStore
 import TipwireTestSupport
+import TipwireWire
 
 @testable import TipwireHub
 
@@ -110,12 +111,13 @@ struct HubScenario: Sendable {
             var session = try await connect(client, after: sessions.last, using: &seed)
             while !history.value.isOver, session.listener.sink.heard.value.end == nil {
                 try await pass(.random(in: 1...12, using: &seed))
-                switch Int.random(in: 0..<10, using: &seed) {
+                switch Int.random(in: 0..<13, using: &seed) {
                 case 0..<3: try await session.listener.setWritable(false)
                 case 3..<6: try await session.listener.setWritable(true)
                 case 6..<8:
                     let writes = Int.random(in: 1...3, using: &seed)
                     session.listener.sink.heard.change { $0.writesUntilFull = writes }
+                case 8..<11: try await session.listener.take(.random(in: 1...3_000, using: &seed))
                 default: session.left = !history.value.isOver
                 }
                 if session.left { break }
@@ -123,7 +125,7 @@ struct HubScenario: Sendable {
             if session.left { try await session.listener.leave() }
             sessions.append(session)
         } while sessions.last!.left || !history.value.isOver
-        try await sessions.last!.listener.setWritable(true)
+        try await sessions.last!.listener.takeAll()
         return sessions
     }
 
@@ -140,16 +142,20 @@ struct HubScenario: Sendable {
         case 3: start = .position("\(epoch)-\(Int64.random(in: 0...before.head, using: &seed))")
         default: start = last?.cursor(epoch: epoch).map { .position($0) } ?? .now
         }
-        // Of some each message begins with words of their own, as an EventSub subscription's do.
-        let beginning = seed.chance(40) ? ByteBuffer(string: words(using: &seed)) : nil
+        let dialect = [
+            Dialect.pally, .pally, .eventSub(.alerts, nil), .eventSub(.alerts, nil),
+            .eventHook(hasIDs: true, .chunked), .overlay,
+        ].randomElement(using: &seed)!
+        // Each message of an EventSub subscription begins with words of its own.
+        let beginning = dialect.kind == .eventsub ? ByteBuffer(string: words(using: &seed)) : nil
         let listener = try await hub.listen(
-            client.audience, as: principal(client.account), in: beginning == nil ? .pally : .eventSub(.alerts, nil),
-            from: start, loop: .random(in: 0...1, using: &seed),
+            client.audience, as: principal(client.account), in: dialect, from: start,
+            loop: .random(in: 0...1, using: &seed),
             isWritable: start == .now || start == .live || seed.chance(80), hasSocket: seed.chance(60),
-            beginning: beginning)
+            beginning: beginning, keeping: .byChance(TestSeed(seed: seed.next())))
         return HubSession(
-            listener: listener, audience: client.pages, start: start, beginning: beginning ?? ByteBuffer(),
-            before: before, after: hub.position.bounds)
+            listener: listener, audience: client.pages, start: start, dialect: dialect,
+            beginning: beginning ?? ByteBuffer(), before: before, after: hub.position.bounds)
     }
 
     /// Unlike anyone else's, and of any length.
@@ -168,13 +174,17 @@ struct HubScenario: Sendable {
     /// Connects those who will lose their right, and takes it from them in the middle of everything.
     func doom() async throws -> [Doomed] {
         let key = principal(olivia, key: "revoked")
+        // What is in a real socket comes behind the loss. A played one has it at once, and must get nothing more.
+        let hasSocket = hub.sockets == nil
         let revoked = [
-            Doomed(listener: try await hub.listen(.page(pages[0].id), as: key), reason: .keyRevoked),
+            Doomed(
+                listener: try await hub.listen(.page(pages[0].id), as: key, hasSocket: hasSocket), reason: .keyRevoked),
             Doomed(
                 listener: try await hub.listen(.owner(olivia.id, limit: nil), as: key, loop: 1), reason: .keyRevoked),
         ]
         let member = Doomed(
-            listener: try await hub.listen(.page(pages[0].id), as: principal(mia), loop: 1), reason: .accessLost)
+            listener: try await hub.listen(.page(pages[0].id), as: principal(mia), loop: 1, hasSocket: hasSocket),
+            reason: .accessLost)
         let ofPage = Doomed(
             listener: try await hub.listen(.page(pages[4].id), as: principal(frank)), reason: .accessLost)
         func lost(_ doomed: Doomed) {

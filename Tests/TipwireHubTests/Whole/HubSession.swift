@@ -10,6 +10,7 @@ struct HubSession: Sendable {
     let listener: Listener
     let audience: Set<Page.ID>
     let start: Subscription.Start
+    let dialect: Dialect
     /// What each of its messages must begin with.
     let beginning: ByteBuffer
     /// The log just before and just after it connected.
@@ -30,11 +31,12 @@ struct HubSession: Sendable {
         let received = history.lasting(heard.sequences)
         let isComplete = !left && heard.end == nil
         #expect(heard.afterEnd == 0 && heard.whileUnwritable == 0, "\(note)")
+        #expect(heard.overtakes == 0 && !heard.isGarbled, "\(note)")
         #expect(heard.eventsBeforeResumption == 0, "\(note)")
         #expect(heard.sequences == heard.sequences.sorted(), "\(note)")
         #expect(heard.frames.allSatisfy { $0.readableBytesView.starts(with: beginning.readableBytesView) }, "\(note)")
         func matches(_ start: Int64) -> Bool {
-            let view = history.view(of: audience, after: start)
+            let view = history.view(of: audience, after: start, in: dialect)
             return isComplete ? received == view : view.starts(with: received)
         }
         switch start {
@@ -43,7 +45,10 @@ struct HubSession: Sendable {
             #expect((before.head...after.head).contains(where: matches), "\(received) \(note)")
         case .now:
             guard let told = heard.resumptions.first, heard.resumptions.count == 1 else {
-                Issue.record("no word about the start; \(note)")
+                // Only who went before its connection had room for the word lacks it.
+                #expect(
+                    heard.resumptions == [] && heard.timesHeld > 0 && !isComplete && received == [],
+                    "no word about the start; \(note)")
                 return
             }
             #expect(told.status == .resumed && (before.head...after.head).contains(told.start), "\(note)")
