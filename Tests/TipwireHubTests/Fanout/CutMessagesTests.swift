@@ -6,74 +6,97 @@ import TipwireTestSupport
 
 @testable import TipwireHub
 
-@Suite("Messages that a socket takes a part of", .timeLimit(.minutes(2)))
+@Suite("Messages that a socket takes a part of", .timeLimit(.minutes(1)))
 struct CutMessagesTests {
-    /// What the kernel takes of each message, and the messages that it was sent.
-    private struct Kernel: Sendable {
-        var cut = Int.max
-        var sizes: [Int] = []
+    /// A listener whose socket takes just so many bytes of a message, and one with the same audience and dialect that is written
+    /// to.
+    private struct Cut: Sendable {
+        let listener: Listener
+        /// What its messages begin with.
+        let beginning: ByteBuffer
+        let whole: Listener
+        /// The same of the other one's.
+        let wholeBeginning: ByteBuffer
+
+        /// Whether it has had the last messages of the other.
+        func isLevel(in count: Int) -> Bool {
+            let (had, due) = (listener.sink.heard.value, whole.sink.heard.value)
+            return had.frames.count == due.frames.count
+                && zip(had.frames.suffix(count), due.frames.suffix(count)).allSatisfy { had, due in
+                    had.readableBytesView.elementsEqual(
+                        beginning.readableBytesView + due.readableBytesView.dropFirst(wholeBeginning.readableBytes))
+                }
+        }
     }
 
-    /// The kernel's own ways to cut are few and the machine's, so it is played here: it takes just as many bytes of a turn's
-    /// messages, in each turn one more, up to all of them.
+    /// Where a real kernel cuts is its own affair, and these are few places. So it is played here: of a turn's messages each
+    /// socket takes just as many bytes as it is told, and each number of bytes, up to all, has its turn.
     @Test("Wherever a turn's messages are cut, what is left goes on there, and what follows comes behind")
     func everyByte() async throws {
-        let kernel = Watched(Kernel())
-        let makeSender: @Sendable () -> KernelDouble = {
-            KernelDouble { size in
-                kernel.change { kernel in
-                    kernel.sizes.append(size)
-                    return min(size, kernel.cut)
-                }
-            }
-        }
-        try await withHub(makeSender: makeSender) { hub in
+        try await withHub { hub in
             let account = try await hub.directory.makeAccount("olivia")
             let page = try await hub.directory.makePage("page", of: account.id)
-            func listen(own beginning: ByteBuffer?, hasSocket: Bool) async throws -> Listener {
-                try await hub.listen(
-                    .page(page.id), as: principal(account), in: beginning == nil ? .pally : .eventSub(.alerts, nil),
-                    hasSocket: hasSocket, beginning: beginning, keeping: hasSocket ? .always : .never)
+            func listen(_ beginning: ByteBuffer, hasSocket: Bool) async throws -> Listener {
+                let isOwn = beginning.readableBytes > 0
+                return try await hub.listen(
+                    .page(page.id), as: principal(account), in: isOwn ? .eventSub(.alerts, nil) : .pally,
+                    hasSocket: hasSocket, beginning: isOwn ? beginning : nil, keeping: hasSocket ? .always : .never)
             }
-            let words = ByteBuffer(string: "{\"words\":\"of its own\",\"data\":")
-            let cut = [try await listen(own: nil, hasSocket: true), try await listen(own: words, hasSocket: true)]
-            // The same bytes, which never were in parts.
-            let whole = [try await listen(own: nil, hasSocket: false), try await listen(own: words, hasSocket: false)]
-            /// Returns the sizes of what went to sockets in the turn.
-            func turn(cut: Int, tips: Int) async throws -> [Int] {
-                kernel.change { $0 = Kernel(cut: cut) }
+            let nothing = ByteBuffer()
+            let words = ByteBuffer(string: "{\"of\":\"nobody\",\"data\":")
+            let wholes = [try await listen(nothing, hasSocket: false), try await listen(words, hasSocket: false)]
+            // Several a turn, each at a place of its own: of those who get the same bytes, and of those who each have words of
+            // their own before them.
+            let width = 12
+            var cuts: [Cut] = []
+            for place in 0..<width {
+                let own = ByteBuffer(string: "{\"of\":\"\(place)\(String(repeating: ".", count: place))\",\"data\":")
+                for (beginning, (whole, wholeBeginning)) in zip([nothing, own], zip(wholes, [nothing, words])) {
+                    let listener = try await listen(beginning, hasSocket: true)
+                    cuts.append(
+                        Cut(listener: listener, beginning: beginning, whole: whole, wholeBeginning: wholeBeginning))
+                }
+            }
+            func turn(tips: Int) async throws {
                 let last = try await hub.tips(page, tips).last!.lastSequence
-                for listener in whole { try await listener.received(through: last) }
+                for whole in wholes { try await whole.received(through: last) }
                 await hub.settle()
-                return kernel.value.sizes.sorted()
             }
             var position = 0
             var longest = 0
             repeat {
-                let sizes = try await turn(cut: position, tips: 2)
-                #expect(sizes.count == 2, "one of them went another way than to its socket, cut at \(position)")
-                #expect(
-                    cut.map { $0.sink.heard.value.keptBytes }.sorted() == sizes.map { max($0 - position, 0) },
-                    "cut at \(position)")
-                // To a socket goes only what has nothing before it.
-                let direct = try await turn(cut: .max, tips: 1)
-                #expect(direct.count == sizes.count { $0 <= position }, "cut at \(position)")
-                for (cut, whole) in zip(cut, whole) {
-                    try await cut.take(.max)
-                    let (had, due) = (cut.sink.heard.value, whole.sink.heard.value)
-                    #expect(had.frames.suffix(3) == due.frames.suffix(3), "cut at \(position)")
-                    #expect(had.arrived == due.arrived && had.overtakes == 0, "cut at \(position)")
+                for (index, cut) in cuts.enumerated() {
+                    cut.listener.sink.heard.change { [position] in $0.cut = position + index / 2 }
                 }
-                longest = sizes.last ?? 0
-                position += 1
+                try await turn(tips: 2)
+                var sent: [Int] = []
+                for (index, cut) in cuts.enumerated() {
+                    let heard = cut.listener.sink.heard.value
+                    let size = try #require(heard.direct.last)
+                    #expect(heard.keptBytes == max(size - position - index / 2, 0), "\(index) at \(position)")
+                    longest = max(longest, size)
+                    sent.append(heard.direct.count)
+                    cut.listener.sink.heard.change { $0.cut = .max }
+                }
+                try await turn(tips: 1)
+                for (cut, sent) in zip(cuts, sent) {
+                    let heard = cut.listener.sink.heard.value
+                    // To a socket goes only what has nothing before it.
+                    #expect(heard.direct.count == sent + (heard.isHolding ? 0 : 1), "from \(position)")
+                    try await cut.listener.take(.max)
+                    #expect(cut.isLevel(in: 3), "from \(position)")
+                }
+                position += width
             } while position <= longest
-            for listener in cut + whole {
-                #expect(listener.sequences == Array(1...Int64(3 * position)))
-                #expect(!listener.sink.heard.value.isGarbled)
-            }
-            let own = cut[1].sink.heard.value.frames
-            #expect(own.allSatisfy { $0.readableBytesView.starts(with: words.readableBytesView) })
             #expect(longest > 2 * words.readableBytes)
+            let turns = position / width
+            for cut in cuts {
+                let heard = cut.listener.sink.heard.value
+                #expect(heard.sequences == Array(1...Int64(3 * turns)))
+                #expect(heard.overtakes == 0 && !heard.isGarbled)
+            }
+            // Two a turn where nothing was left of the first: of each kind some came to their ends.
+            #expect(cuts.count { $0.listener.sink.heard.value.direct.count > turns } > width)
         }
     }
 }

@@ -51,6 +51,10 @@ struct Heard: Sendable {
     /// Bytes that were written to the connection, and bytes that came to the client.
     var written = 0
     private(set) var arrived = 0
+    /// Its socket takes so many bytes of each message; nil leaves that to chance.
+    var cut: Int?
+    /// The sizes of the messages that went to its socket.
+    private(set) var direct: [Int] = []
     /// Its socket took the beginning of a message; the rest comes by a write, whether or not there is room.
     private(set) var hasRestComing = false
     var keeping = Keeping.never
@@ -93,7 +97,8 @@ struct Heard: Sendable {
     }
 
     /// The socket has taken a message, or the beginning of one, or nothing.
-    mutating func sent(_ bytes: ByteBuffer, isWhole: Bool) {
+    mutating func sent(_ bytes: ByteBuffer, of count: Int) {
+        direct.append(count)
         if bytes.readableBytes > 0 {
             if end != nil { afterEnd += 1 }
             if !isWritable { whileUnwritable += 1 }
@@ -106,7 +111,7 @@ struct Heard: Sendable {
                 arrive(bytes)
             }
         }
-        if !isWhole { hasRestComing = true }
+        if bytes.readableBytes < count { hasRestComing = true }
     }
 
     /// The word about the start is said.

@@ -18,10 +18,6 @@ final class KernelDouble: SocketSender {
     private var held: [ByteBuffer] = []
     private var waiting: [Send] = []
     private var shortfalls: [Shortfall] = []
-    private let taking: (@Sendable (Int) -> Int)?
-
-    /// - Parameter taking: how many bytes are taken of a message of so many; nil leaves that to chance.
-    init(taking: (@Sendable (Int) -> Int)? = nil) { self.taking = taking }
 
     /// A descriptor for a listener.
     static func socket(of listener: ListenerDouble) -> CInt {
@@ -64,9 +60,10 @@ final class KernelDouble: SocketSender {
         let count = send.bytes.readableBytes
         let listener = Self.sockets.withLock { $0.listeners[send.descriptor]?.listener }
         // A full socket has no room for a byte.
-        let taken = listener?.isWritable == false ? 0 : taking?(count) ?? chance(count)
+        let taken =
+            listener?.isWritable == false ? 0 : listener?.heard.value.cut.map { min($0, count) } ?? chance(count)
         if let listener {
-            listener.sent(send.bytes.getSlice(at: send.bytes.readerIndex, length: taken)!, isWhole: taken == count)
+            listener.sent(send.bytes.getSlice(at: send.bytes.readerIndex, length: taken)!, of: count)
         }
         if taken < count { shortfalls.append(Shortfall(recipient: send.recipient, sent: taken)) }
     }

@@ -55,7 +55,7 @@ final class ListenerDouble: SubscriberSink, Sendable {
     }
 
     /// Its played socket has taken a message, or the beginning of one, or nothing.
-    func sent(_ bytes: ByteBuffer, isWhole: Bool) { heard.change { $0.sent(bytes, isWhole: isWhole) } }
+    func sent(_ bytes: ByteBuffer, of count: Int) { heard.change { $0.sent(bytes, of: count) } }
 
     /// Its transport begins to keep bytes.
     func held() {
