@@ -154,7 +154,7 @@ public final class Shard {
         subscriber.isProbed = false
     }
 
-    /// The connection's channel is given bytes: until it has none, what comes goes behind them.
+    /// The connection keeps bytes: until it has none, what comes goes behind them.
     public func held(_ subscriber: Subscriber) {
         // Who has left has no place in its group any more.
         if subscriber.sink != nil { subscriber.group.closeLane(of: subscriber) }

@@ -44,8 +44,6 @@ struct Parts: Sendable {
     /// What hands events to other nodes and theirs to this one; nil where the store tells of them alone.
     let exchange: EventExchange?
     let reader: CatchUpReader
-    /// How events get into plain sockets.
-    let sendingWay: SendingWay
     private let ring: RingState
     let fanout: Fanout
     let overlayDesk: OverlayDesk
@@ -98,7 +96,7 @@ struct Parts: Sendable {
             directory: directory, position: position, publicURL: { publicURL.current })
         reader = CatchUpReader(
             store: store, directory: directory, encoder: encoder, metrics: metrics, logger: logger)
-        sendingWay = try Self.sendingWay(configuration.feed.ioUring, logger: logger)
+        let sendingWay = try Self.sendingWay(configuration.feed.ioUring, logger: logger)
         let ring = RingState(isUsed: sendingWay == .ring)
         self.ring = ring
         fanout = Fanout(
@@ -112,7 +110,7 @@ struct Parts: Sendable {
             // One server counts from 1. Of several each begins elsewhere: whoever closes a connection by its number, and is led
             // to another server than the one that listed it, closes nobody else's.
             connectionsAfter: store is any NodeStore ? Int64.random(in: 1..<1 << 31) << 20 : 0,
-            makeSender: { [sendingWay] in
+            makeSender: {
                 sendingWay.makeSender { code in
                     ring.failed()
                     logger.warning(
