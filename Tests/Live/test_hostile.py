@@ -630,6 +630,36 @@ def test_a_few_who_talk_without_a_pause_keep_nobody_else_waiting(make_server, wo
     assert asked >= 5 and slowest < 1, (asked, slowest)
 
 
+def test_a_few_who_ask_without_waiting_for_answers_keep_nobody_else_waiting(make_server):
+    """What is told is not time, which all of this shares, but how many answers one of them gets while somebody else waits for one."""
+    server = make_server()
+    answered = [0] * 6
+
+    def ask(client, stop):
+        place = clients.index(client)
+        client.socket.settimeout(0.2)
+        while not stop.is_set():
+            try:
+                client.socket.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 5000)
+            except OSError:
+                pass  # Full. The rest of a request that was cut is refused, and that is the end of this one.
+            try:
+                while not stop.is_set() and (piece := client.socket.recv(1 << 20)):
+                    answered[place] += piece.count(b"HTTP/1.1 200 ")
+            except OSError:
+                pass
+
+    clients = [RawSocket(server.port) for _ in range(6)]
+    most, asked = 0, 0
+    with all_at_once(clients, ask):
+        while max(answered) < 2000:
+            before = list(answered)
+            assert server.get("/health", key=None).status == 200
+            asked += 1
+            most = max(most, *(now - then for now, then in zip(answered, before)))
+    assert most < 100, f"{most} answers to another one while one of {asked} waited"
+
+
 @pytest.mark.parametrize("behind", [b"", frame(TEXT, b"ping")], ids=["nothing", "a word"])
 @pytest.mark.parametrize("more", ["", ODD_HEADER], ids=["bare", "channel"])
 def test_a_request_with_the_end_right_behind_it_leaves_nothing_open(make_server, more, behind):

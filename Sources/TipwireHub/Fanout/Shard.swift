@@ -30,8 +30,12 @@ public final class Shard {
     private let idStride: Int64
     private let makeSender: @Sendable () -> any SocketSender
     /// What was read for listeners that are behind, and waits for its turn.
-    private var answers = CircularBuffer<CatchUpAnswer>()
-    private var isAnswering = false
+    ///
+    /// What a crowd that comes back has missed is read once and there for all of them at the same moment, a hundred KB for each: written
+    /// in one turn of the loop, that would keep a tip from being taken in for a good part of a second.
+    private lazy var answers = Rounds<CatchUpAnswer>(eventLoop: eventLoop) { [weak self] answer in
+        self?.readEnded(answer.result, for: answer.subscriber, after: answer.sequence)
+    }
     /// Made on the loop, by the first batch: a ring belongs to its thread.
     private lazy var sender = makeSender()
     /// Seconds since this shard began; the time base of idle and stall limits.
@@ -215,7 +219,6 @@ public final class Shard {
             eventLoop.execute {
                 shard.value.answers.append(
                     CatchUpAnswer(result: result, subscriber: waiting.value, sequence: sequence))
-                shard.value.answerLater(in: .zero)
             }
         }
     }
@@ -224,31 +227,6 @@ public final class Shard {
         let result: CatchUpReader.Answer?
         let subscriber: Subscriber
         let sequence: Int64
-    }
-
-    /// For so long listeners that are behind are given what was read for them, before the loop is everybody else's.
-    private static let answeringTime = TimeAmount.milliseconds(1)
-
-    /// What a crowd that comes back has missed is read once and there for all of them at the same moment, a hundred KB for each: written
-    /// in one turn of the loop, that would keep a tip from being taken in for a good part of a second.
-    private func answerLater(in time: TimeAmount) {
-        guard !isAnswering, !answers.isEmpty else { return }
-        isAnswering = true
-        // Not now, even if at once: others of the crowd may be right behind.
-        let shard = NIOLoopBound(self, eventLoop: eventLoop)
-        eventLoop.scheduleTask(in: time) { shard.value.answer() }
-    }
-
-    /// As long as it took, it rests.
-    private func answer() {
-        let began = NIODeadline.now()
-        var took = TimeAmount.zero
-        while took < Self.answeringTime, let answer = answers.popFirst() {
-            readEnded(answer.result, for: answer.subscriber, after: answer.sequence)
-            took = NIODeadline.now() - began
-        }
-        isAnswering = false
-        answerLater(in: took)
     }
 
     private func readEnded(_ result: CatchUpReader.Answer?, for subscriber: Subscriber, after sequence: Int64) {

@@ -1,12 +1,11 @@
 import NIOCore
+import TipwireSockets
 
 /// Those who have just come to one event loop, and how many of them it deals with before it sees to all others again.
 ///
 /// When thousands come back at once, a turn of the loop could be as long as all of their handshakes, and a tip waits for two
 /// turns. So no more are accepted than the loop deals with in a moment, what they ask for waits in a line when many ask at
-/// once, and after each burst of either there is a rest from both, in which the loop is everybody else's, and its processor free
-/// for threads that write and sync: as long as the burst took, and longer, up to `restFactor` times, while there is other
-/// work. Who comes alone is never held up.
+/// once, and after each burst of either there is a rest from both. Who comes alone is never held up.
 ///
 /// Belongs to its event loop.
 final class Newcomers {
@@ -20,10 +19,6 @@ final class Newcomers {
     static let patience = TimeAmount.milliseconds(20)
     /// How much longer than a burst the rest after it may be: what newcomers have missed is read and sent in that time.
     static let restFactor = 3
-    /// The longest rest: what kept the loop so long was something else.
-    static let longestRest = TimeAmount.milliseconds(20)
-    /// The shortest, so that the loop looks at its sockets in between.
-    static let turn = TimeAmount.microseconds(100)
 
     /// Of those who are waited for together.
     struct Ticket {
@@ -38,7 +33,7 @@ final class Newcomers {
     private var count = 0
     private var began = NIODeadline.distantPast
     private var line = CircularBuffer<() -> Void>()
-    private var isResting = false
+    private let rest: Rest
     /// Called when there is room again after `hasRoom` was false.
     var roomMade: () -> Void = {}
 
@@ -46,10 +41,11 @@ final class Newcomers {
     init(eventLoop: any EventLoop, now: (() -> NIODeadline)? = nil) {
         self.eventLoop = eventLoop
         self.now = now ?? { eventLoop.now }
+        rest = Rest(eventLoop: eventLoop, now: now)
     }
 
     /// Whether one more may be accepted.
-    var hasRoom: Bool { silent < Self.maxSilent && line.isEmpty && !isResting }
+    var hasRoom: Bool { silent < Self.maxSilent && line.isEmpty && !rest.isOn }
 
     // MARK: Accepted
 
@@ -58,11 +54,11 @@ final class Newcomers {
         silent += 1
         let ticket = Ticket(generation: generation)
         if silent == Self.maxSilent {
-            schedule(in: Self.patience) { newcomers in
-                guard newcomers.generation == ticket.generation else { return }
-                newcomers.generation += 1
-                newcomers.silent = 0
-                newcomers.tellOfRoom()
+            eventLoop.assumeIsolated().scheduleTask(in: Self.patience) {
+                guard self.generation == ticket.generation else { return }
+                self.generation += 1
+                self.silent = 0
+                self.tellOfRoom()
             }
         }
         return ticket
@@ -81,7 +77,7 @@ final class Newcomers {
 
     /// Calls `body`: at once, or in the order of the line when many have asked.
     func take(_ body: @escaping () -> Void) {
-        guard line.isEmpty, !isResting, hasTime else { return line.append(body) }
+        guard line.isEmpty, !rest.isOn, hasTime else { return line.append(body) }
         if count == 0 {
             // Runs when all that this turn has brought was seen to.
             eventLoop.assumeIsolated().execute {
@@ -109,25 +105,9 @@ final class Newcomers {
 
     /// A burst is over: nobody is accepted or let in for a while.
     func rest(since began: NIODeadline) {
-        guard !isResting else { return }
-        isResting = true
-        let cost = min(now() - began, Self.longestRest)
-        pause(for: max(cost, Self.turn), until: now() + cost * Self.restFactor)
-    }
-
-    private func pause(for time: TimeAmount, until end: NIODeadline) {
-        let due = now() + time
-        schedule(in: time) { newcomers in
-            let now = newcomers.now()
-            // Who comes so late to what was due has had something else to do.
-            if now - due >= Self.turn, now < end { return newcomers.pause(for: time, until: end) }
-            newcomers.isResting = false
-            newcomers.count = 0
-            if newcomers.line.isEmpty { newcomers.tellOfRoom() } else { newcomers.drain() }
+        rest.begin(after: now() - began, factor: Self.restFactor) {
+            self.count = 0
+            if self.line.isEmpty { self.tellOfRoom() } else { self.drain() }
         }
-    }
-
-    private func schedule(in time: TimeAmount, _ body: @escaping (Newcomers) -> Void) {
-        eventLoop.assumeIsolated().scheduleTask(in: time) { body(self) }
     }
 }

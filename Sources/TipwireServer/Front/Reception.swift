@@ -13,9 +13,13 @@ final class Reception {
     private static let grace = TimeAmount.milliseconds(100)
     /// When the process can open no more, those who come are looked at again after so long.
     private static let pause = TimeAmount.milliseconds(100)
+    /// Bytes of one read of a channel: up to four hundred requests.
+    private static let longestRead = 16_384
 
     let poll: SocketPoll
     let newcomers: Newcomers
+    /// Requests that came behind others, before these were answered. A rest of three rounds: their answers come in it.
+    let pipelined: Rounds<() -> Void>
     /// What makes a stream of a connection without a channel; nil where everybody needs one.
     let streams: (door: StreamDoor, front: FrontContext)?
     private let quota: StreamQuota
@@ -47,6 +51,7 @@ final class Reception {
             front.isPlain ? front.streams.map { ($0, front) } : nil
         }
         newcomers = Newcomers(eventLoop: poll.eventLoop)
+        pipelined = Rounds(eventLoop: poll.eventLoop, restFactor: 3) { $0() }
         newcomers.roomMade = { [weak self] in
             if let self, isAcceptHeld { accept() }
         }
@@ -139,11 +144,14 @@ final class Reception {
         let kept = NIOLoopBound((companion, self), eventLoop: poll.eventLoop)
         _ = ClientBootstrap(group: poll.eventLoop)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            // A channel keeps the buffer that it first read into. Requests that say more grow it as they come.
+            // A channel keeps the buffer that it first read into. Requests that say more grow it as they come, up to what is decoded before
+            // the next connection has its turn.
             .channelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: StreamLimits.readBytes, maximum: 65_536)
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 64, initial: StreamLimits.readBytes, maximum: Self.longestRead)
             )
+            .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { [initialize] channel in
                 let (companion, reception) = kept.value
                 reception.opened(channel, keeping: companion)

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import TipwireSockets
 
 /// Stands behind the HTTP decoder of every connection and sends each request the way it must go.
 ///
@@ -72,7 +73,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var state = State.fresh
     private var isServing = false
     /// Parts that came while a request was being answered; what one read brought, since reading stops then.
-    private var held: [HTTPServerRequestPart] = []
+    private var held: ArraySlice<HTTPServerRequestPart> = []
     private var isReadHeld = false
     private var isInputClosed = false
     private var isQuiescing = false
@@ -110,6 +111,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         state = .done
+        held = []
         timer?.cancel()
         timer = nil
         hasSpoken()
@@ -125,7 +127,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
-        if held.isEmpty { receive(part, context: context) } else { held.append(part) }
+        if isAnswering || !held.isEmpty { held.append(part) } else { receive(part, context: context) }
+    }
+
+    /// A whole request has come and its answer hasn't gone: what comes now waits.
+    private var isAnswering: Bool {
+        switch state {
+        case .busy(let exchange): exchange.isReceived
+        case .visiting(let visit): visit.isReceived
+        case .fresh, .idle, .opening, .deciding, .done: false
+        }
     }
 
     private func receive(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
@@ -133,24 +144,14 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case (.fresh, .head(let head)), (.idle, .head(let head)):
             begin(head, context: context)
         case (.busy(var exchange), .end):
-            if exchange.isReceived {
-                hold(part)
-            } else {
-                exchange.isReceived = true
-                state = .busy(exchange)
-                expect(within: nil, context: context)
-                context.fireChannelRead(wrapInboundOut(part))
-            }
-        case (.busy(var exchange), _):
-            if exchange.isReceived {
-                hold(part)
-            } else {
-                exchange.awaitsContinue = false
-                state = .busy(exchange)
-                context.fireChannelRead(wrapInboundOut(part))
-            }
-        case (.visiting(let visit), _) where visit.isReceived:
-            hold(part)
+            exchange.isReceived = true
+            state = .busy(exchange)
+            expect(within: nil, context: context)
+            context.fireChannelRead(wrapInboundOut(part))
+        case (.busy(var exchange), .body):
+            exchange.awaitsContinue = false
+            state = .busy(exchange)
+            context.fireChannelRead(wrapInboundOut(part))
         case (.visiting(let visit), .body(var piece)):
             if visit.body.readableBytes == 0 { visit.body = piece } else { visit.body.writeBuffer(&piece) }
         case (.visiting(let visit), .end):
@@ -160,7 +161,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case (.opening, .body), (.deciding, _), (.done, _), (.fresh, _), (.idle, _):
             // A stream's request has no body worth reading, and nothing follows a refusal.
             break
-        case (.opening, .head), (.visiting, .head):
+        case (.opening, .head), (.busy, .head), (.visiting, .head):
             preconditionFailure("the decoder began a request inside another")
         }
     }
@@ -240,13 +241,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         unsent = 0
         expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
         write(answer, context: context)
-        if isLast {
-            finish(context: context)
-        } else {
-            releaseHeld(context: context)
-            // The service, if it is there, asked for the bytes of this request and will not ask again.
-            if isServing, held.isEmpty { context.read() }
-        }
+        // The service, if it is there, asked for the bytes of this request and will not ask again.
+        if isServing { isReadHeld = true }
+        if isLast { finish(context: context) } else { goOn(context: context) }
     }
 
     /// The service has come to the point where it reads the body. Only now is a client that waits for it told to send it: a
@@ -265,8 +262,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         context.writeAndFlush(
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
     }
-
-    private func hold(_ part: HTTPServerRequestPart) { held.append(part) }
 
     func read(context: ChannelHandlerContext) {
         if held.isEmpty { context.read() } else { isReadHeld = true }
@@ -296,21 +291,33 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             state = isLast ? .done : .idle
             expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
             context.writeAndFlush(wrapOutboundOut(.end(trailers)), promise: promise)
-            if isLast { finish(context: context) } else { releaseHeld(context: context) }
+            if isLast { finish(context: context) } else { goOn(context: context) }
         case let part:
             context.write(wrapOutboundOut(part), promise: promise)
         }
     }
 
-    private func releaseHeld(context: ChannelHandlerContext) {
-        let parts = held
-        held = []
-        for part in parts {
-            if held.isEmpty { receive(part, context: context) } else { held.append(part) }
+    /// A request has been answered; goes on with what came behind it.
+    private func goOn(context: ChannelHandlerContext) {
+        guard held.isEmpty else {
+            // Not at once: a thousand more may be here, and an answer that is ready before the loop is done with the last one would keep
+            // it from looking at its channels.
+            return reception.pipelined.append { self.releaseHeld(context: context) }
         }
+        readOn(context: context)
+    }
+
+    private func releaseHeld(context: ChannelHandlerContext) {
+        guard !held.isEmpty, !isAnswering else { return }
+        while !isAnswering, let part = held.popFirst() { receive(part, context: context) }
         // The service takes what it was given when a read is complete, and the read that brought these parts has been.
-        if !parts.isEmpty { context.fireChannelReadComplete() }
+        context.fireChannelReadComplete()
         guard held.isEmpty else { return }
+        held = []
+        readOn(context: context)
+    }
+
+    private func readOn(context: ChannelHandlerContext) {
         if isInputClosed, case .idle = state {
             finish(context: context)
         } else if isReadHeld {
@@ -341,7 +348,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case .visiting(let visit) where !visit.isReceived:
             // Nobody behind asks for the rest.
             context.read()
-        case .idle where !isReceivingHead:
+        case .idle where !isReceivingHead && held.isEmpty:
             // Something has come, and it was no whole head.
             isReceivingHead = true
             expect(within: front.limits.head, context: context)
@@ -417,12 +424,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
             switch state {
+            // It was sent before, so it is answered.
+            case .idle where !held.isEmpty: releaseHeld(context: context)
             case .fresh, .idle, .opening: context.close(promise: nil)
             case .busy, .visiting, .deciding, .done: break
             }
         case ChannelEvent.inputClosed:
             isInputClosed = true
             switch state {
+            case .idle where !held.isEmpty: break
             case .fresh, .idle, .opening, .deciding, .done: context.close(promise: nil)
             case .busy(let exchange):
                 // The answer still goes out; a request that was cut short has none.

@@ -42,17 +42,15 @@ public final class SocketPoll {
     private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: batch)
     /// Where every socket reads into: what they say is short, and what is kept of it is copied.
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: readBytes, alignment: 64)
-    /// Those who have said more than is read in one turn.
-    private var unread: [BareSocket] = []
-    private var isReadingLater = false
-    /// The least time between two turns of theirs.
-    private static let pause = TimeAmount.microseconds(100)
+    /// Those who have said more than is read in one turn. A few who talk without a pause keep nobody else waiting.
+    private let unread: Rounds<BareSocket>
     /// Called when the last socket has gone.
     public var emptied: () -> Void = {}
 
     /// - Throws: `IOError` where the process may open no more.
     public init(eventLoop: any EventLoop) throws {
         self.eventLoop = eventLoop
+        unread = Rounds(eventLoop: eventLoop) { $0.readOn() }
         descriptor = epoll_create1(CInt(EPOLL_CLOEXEC))
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "epoll_create1") }
     }
@@ -87,26 +85,8 @@ public final class SocketPoll {
 
     // MARK: For sockets
 
-    /// Has a socket read on after the loop has seen to everybody else.
-    ///
-    /// All who wait for that have one turn together, and as long as it took, nothing: a loop does all that is due before it looks at its
-    /// channels again, so what is due at once keeps it from them for ever.
-    func readLater(_ socket: BareSocket) {
-        unread.append(socket)
-        if !isReadingLater { readUnread(in: Self.pause) }
-    }
-
-    private func readUnread(in time: TimeAmount) {
-        isReadingLater = true
-        eventLoop.assumeIsolated().scheduleTask(in: time) {
-            let began = self.eventLoop.now
-            let sockets = self.unread
-            self.unread = []
-            for socket in sockets { socket.readOn() }
-            self.isReadingLater = false
-            if !self.unread.isEmpty { self.readUnread(in: max(self.eventLoop.now - began, Self.pause)) }
-        }
-    }
+    /// Has a socket read on when its turn comes.
+    func readLater(_ socket: BareSocket) { unread.append(socket) }
 
     /// Edges rather than levels: a socket is told once, of everything, and the kernel never has to be told what one waits for
     /// at the moment. Whoever is told reads until there is nothing more.

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import Testing
+import TipwireSockets
 
 @testable import TipwireServer
 
@@ -25,11 +26,11 @@ struct NewcomersTests {
         #expect(record.done == Array(0..<Newcomers.burst))
         loop.run()
         #expect(record.done.count == Newcomers.burst, "the end of the turn is no new turn")
-        loop.advanceTime(by: Newcomers.turn)
+        loop.advanceTime(by: Rest.shortest)
         #expect(record.done == Array(0..<(2 * Newcomers.burst)))
         // Behind those who wait, though there would be room in this turn.
         newcomers.take { record.done.append(50) }
-        for _ in 0..<4 { loop.advanceTime(by: Newcomers.longestRest) }
+        for _ in 0..<4 { loop.advanceTime(by: Rest.longest) }
         #expect(record.done == Array(0...50))
     }
 
@@ -78,7 +79,7 @@ struct NewcomersTests {
         newcomers.rest(since: loop.now)
         newcomers.take { record.done.append(1) }
         #expect(record.done == [] && !newcomers.hasRoom)
-        loop.advanceTime(by: Newcomers.turn)
+        loop.advanceTime(by: Rest.shortest)
         #expect(record.done == [1])
     }
 
@@ -98,8 +99,8 @@ struct NewcomersTests {
         newcomers.roomMade = { record.timesTold += 1 }
         for _ in 0...Newcomers.burst { newcomers.take {} }
         #expect(!newcomers.hasRoom)
-        loop.advanceTime(by: Newcomers.turn)
-        loop.advanceTime(by: Newcomers.longestRest)
+        loop.advanceTime(by: Rest.shortest)
+        loop.advanceTime(by: Rest.longest)
         #expect(newcomers.hasRoom && record.timesTold == 1)
     }
 
