@@ -22,7 +22,7 @@ ON_POSTGRES := $(addprefix Tests/Live/, test_feed.py test_event_hook.py test_eve
 	test_doctor_postgres.py)
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Fuzz/Package.swift Fuzz/Sources/tipwire-fuzz
 
-.PHONY: help run build test test-units test-live test-postgres test-fuzz check tsan asan fuzz trial format docs bench release
+.PHONY: help run build test test-live test-beside test-units test-postgres test-fuzz check tsan asan fuzz trial format docs bench release
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -42,9 +42,13 @@ test: ## Build and run every test, the live ones with foreign clients included
 	@echo "Building the tests; the first time takes about six minutes."
 	$(DEBUG) --build-tests
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
-	@# Of each two the one uses one processor and waits, the other compiles behind it, or waits too.
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-units test-fuzz
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-live test-postgres
+	@# The live tests wait for half of their time; all others together take as long.
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-live test-beside
+
+test-beside:
+	$(MAKE) --no-print-directory test-units
+	$(MAKE) --no-print-directory test-postgres
+	$(MAKE) --no-print-directory test-fuzz
 
 test-units:
 	scripts/with-postgres swift test --skip-build --no-parallel
@@ -62,12 +66,12 @@ check: ## Lint, then test
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 	$(MAKE) test
 
-tsan: ## Run the live tests against a server that tells of data races (ARGS=Tests/Live/test_drain.py for some of them)
+tsan: ## Run the live tests, and those of what sends, with what tells of data races (ARGS=Tests/Live/test_drain.py for some of them)
 	@scripts/need $(TEST_NEEDS)
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	scripts/sanitize thread $(ARGS)
 
-asan: ## The same with a server that tells of bytes that aren't its own
+asan: ## The same with what tells of bytes that aren't one's own
 	@scripts/need $(TEST_NEEDS)
 	@scripts/venv $(VENV) Tests/Live/requirements.txt
 	scripts/sanitize address $(ARGS)

@@ -87,7 +87,9 @@ struct RunCommand: ParsableCommand {
                 ] : []
             let contenders = [tipwire].compactMap { $0 } + peers.filter { wants($0.name, $0.obstacle, &report) }
             let loads = try loads(limit, &report)
-            FanoutSeries(contenders: contenders, loads: loads, rounds: roundCount).run(launcher, into: &report)
+            FanoutSeries(
+                contenders: contenders, loads: loads, rounds: roundCount, descriptors: limit
+            ).run(launcher, into: &report)
         }
         if let tipwire {
             if runs(.beside) {

@@ -1,48 +1,41 @@
 /// All forms and numbers of sockets, all servers, all rounds: each combination on a freshly started server.
 ///
-/// The servers take turns within a round, so that a machine that grows slow or busy does it to all of them; ratios are
-/// formed within a round.
+/// The servers take turns, so that a machine that grows slow or busy does it to all of them; ratios are formed within a round.
 struct FanoutSeries {
     var contenders: [any Contender]
     var loads: [FanoutLoad]
     var rounds: Int
+    /// Descriptors of this process.
+    var descriptors: Int
 
     func run(_ launcher: Launcher, into report: inout Report) {
         for round in 1...rounds {
             for load in loads {
-                for contender in contenders where contender.forms.contains(load.form) {
-                    let label = load.label
-                    report.progress("fan-out, round \(round)/\(rounds): \(contender.name), \(label)")
-                    var sample = Sample(
-                        suite: load.form.suite, setting: load.sockets, label: label, server: contender.name,
-                        round: round)
-                    do {
-                        sample.values = try measure(contender, load, launcher, &report)
-                        if let wait = sample.values[.pacedP99], wait > 1_000 / load.pacedRate {
-                            report.note(
-                                "\(contender.name), \(label): a fan-out lasts longer than the time between two events at "
-                                    + "10 a second here, so the latency is mostly waiting for the one before")
-                        }
-                    } catch {
-                        sample.fault = "\(error)"
-                    }
-                    report.add(sample)
+                let entrants = contenders.filter { $0.forms.contains(load.form) }.map {
+                    FanoutEntrant($0, load, round: round)
+                }
+                if (load.sockets + load.inFlight) * entrants.count + 1_000 <= descriptors {
+                    measure(entrants, launcher, &report)
+                } else {
+                    // Each with as many turns, but one after the other.
+                    for entrant in entrants { measure([entrant], launcher, &report) }
                 }
             }
         }
     }
 
-    private func measure(
-        _ contender: any Contender, _ load: FanoutLoad, _ launcher: Launcher, _ report: inout Report
-    ) throws -> [Metric: Double] {
-        let server = try contender.start(launcher, giving: load.form)
-        defer { if !server.process.stop() { report.note("\(contender.name) had to be killed at the end of a run") } }
-        return try figures(load, server)
-    }
-
-    /// A function of its own, so that the run's sockets are closed when it returns and the server is stopped with
-    /// nothing left to drain.
-    private func figures(_ load: FanoutLoad, _ server: RunningServer) throws -> [Metric: Double] {
-        try FanoutRun(load, server: server).measure()
+    /// Has them take turns of a fraction of a second. Whoever isn't measured is stopped meanwhile.
+    private func measure(_ entrants: [FanoutEntrant], _ launcher: Launcher, _ report: inout Report) {
+        for entrant in entrants {
+            report.progress("fan-out, round \(entrant.sample.round)/\(rounds): \(entrant.title)")
+            entrant.start(launcher)
+            entrant.take { try $0.prepare() }
+        }
+        for _ in 0..<FanoutLoad.slices { for entrant in entrants { entrant.take { try $0.lockstepSlice() } } }
+        for _ in 0..<FanoutLoad.slices { for entrant in entrants { entrant.take { try $0.burstSlice() } } }
+        for entrant in entrants {
+            entrant.end(&report)
+            report.add(entrant.sample)
+        }
     }
 }

@@ -8,6 +8,18 @@ struct Cost {
     var serverSystemMicroseconds: Double
     var clientMicroseconds: Double
 
+    static let zero = Cost(
+        seconds: 0, serverMicroseconds: 0, serverSystemMicroseconds: 0, clientMicroseconds: 0)
+
+    static func += (sum: inout Cost, part: Cost) {
+        sum.seconds += part.seconds
+        sum.serverMicroseconds += part.serverMicroseconds
+        sum.serverSystemMicroseconds += part.serverSystemMicroseconds
+        sum.clientMicroseconds += part.clientMicroseconds
+    }
+}
+
+extension Cost {
     init(of server: ChildProcess, _ body: () throws -> Void) throws {
         let before = try ProcessUsage.ofTree(server.identifier, memory: false)
         let own = ProcessUsage.ownCPU()

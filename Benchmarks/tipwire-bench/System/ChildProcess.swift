@@ -2,8 +2,14 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// The server that runs now, so that Ctrl-C doesn't leave it behind; 0 when none does. One at a time is measured.
-private let runningChild = Atomic<pid_t>(0)
+/// The servers that run now, so that Ctrl-C leaves none behind; 0 for none.
+private let runningChildren = InlineArray<16, Atomic<pid_t>> { _ in Atomic(0) }
+
+private func exchange(_ old: pid_t, for new: pid_t) -> Bool {
+    runningChildren.indices.contains {
+        runningChildren[$0].compareExchange(expected: old, desired: new, ordering: .relaxed).exchanged
+    }
+}
 
 /// A server under test: started with its output captured, measured from outside, stopped for good.
 final class ChildProcess {
@@ -36,7 +42,7 @@ final class ChildProcess {
             throw BenchError("can't start \(arguments[0]): \(String(cString: strerror(status)))")
         }
         identifier = process
-        runningChild.store(process, ordering: .relaxed)
+        precondition(exchange(0, for: process), "more servers at once than Ctrl-C could end")
     }
 
     deinit { stop() }
@@ -65,10 +71,11 @@ final class ChildProcess {
         guard isRunning else { return true }
         isRunning = false
         defer {
-            runningChild.store(0, ordering: .relaxed)
+            _ = exchange(identifier, for: 0)
             close(output)
         }
         kill(identifier, SIGTERM)
+        resume()
         let deadline = nanoseconds() + Int64(patience * 1e9)
         while nanoseconds() < deadline {
             if waitpid(identifier, nil, WNOHANG) == identifier { return true }
@@ -79,13 +86,22 @@ final class ChildProcess {
         return false
     }
 
-    /// Takes the running server down with this process when someone interrupts it.
+    /// Keeps it from running until `resume`: one that looks for work without a pause would take the processor from others.
+    func pause() { kill(identifier, SIGSTOP) }
+
+    func resume() { kill(identifier, SIGCONT) }
+
+    /// Takes the running servers down with this process when someone interrupts it.
     static func endWithUs() {
         for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number) { number in
-                let child = runningChild.load(ordering: .relaxed)
-                // SIGTERM, because nginx's worker survives the SIGKILL of its master.
-                if child > 0 { kill(child, SIGTERM) }
+                for place in runningChildren.indices {
+                    let child = runningChildren[place].load(ordering: .relaxed)
+                    guard child > 0 else { continue }
+                    // SIGTERM, because nginx's worker survives the SIGKILL of its master.
+                    kill(child, SIGTERM)
+                    kill(child, SIGCONT)
+                }
                 _exit(128 + number)
             }
         }
