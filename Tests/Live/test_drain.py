@@ -14,7 +14,8 @@ from support import http as web
 from support.rawsocket import CLOSE, RawSocket, RawWebSocket, close_frame, tip_head
 from support.waiting import eventually
 
-SOCKETS = 1_000
+# Enough that their turns take longer than a busy machine keeps a server, or this test, from running.
+SOCKETS = 3_000
 TURNS_A_SECOND = 1_000
 
 
@@ -37,7 +38,7 @@ def ends(sockets, seconds):
     return arrived
 
 
-def test_a_thousand_sockets_end_one_after_the_other_with_1012(make_server):
+def test_thousands_of_sockets_end_one_after_the_other_with_1012(make_server):
     server = make_server("--drain-seconds", "20", log_level="info")
     query = web.query(auth=server.admin, channel="firehose")
     sockets = [RawWebSocket(server.port, query) for _ in range(SOCKETS)]

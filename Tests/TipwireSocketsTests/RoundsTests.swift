@@ -62,6 +62,27 @@ struct RoundsTests {
         loop.advanceTime(by: Rest.shortest)
     }
 
+    @Test("What comes back in its own round doesn't shorten the rest")
+    func comesBack() {
+        let record = Record()
+        var rounds: Rounds<Int>?
+        rounds = Rounds(eventLoop: loop, now: { [loop] in loop.now + record.spent }) {
+            record.done.append($0)
+            record.spent = record.spent + .microseconds(300)
+            rounds?.append($0)
+        }
+        rounds?.append(1)
+        rounds?.append(2)
+        loop.advanceTime(by: Rest.shortest)
+        for round in 1...3 {
+            #expect(record.done.count == 2 * round)
+            loop.advanceTime(by: .microseconds(599))
+            #expect(record.done.count == 2 * round, "both took 600 µs")
+            loop.advanceTime(by: .microseconds(1))
+        }
+        rounds = nil
+    }
+
     @Test("A loop that has other work after a round is left to it, but not for ever", arguments: [1, 3])
     func busy(factor: Int) {
         let record = Record()

@@ -14,7 +14,8 @@ struct Tipwire: Contender {
     }
 
     func start(_ launcher: Launcher, giving form: StreamForm) throws -> RunningServer {
-        let (process, api) = try serve(launcher, options: form == .eventSub ? Self.manySubscriptions : [])
+        let (process, api) = try serve(
+            launcher, options: Self.silence + (form == .eventSub ? Self.manySubscriptions : []))
         let slug = EventMessage.slug
         let endpoint = Endpoint(
             publishPort: api.port, subscribePort: api.port, subscribePaths: { try Self.paths(form, $0, api) },
@@ -33,6 +34,11 @@ struct Tipwire: Contender {
         copy.options.append("--feed-io-uring=never")
         return copy
     }
+
+    /// No pings and comments, as the peers send none: they would fall into one server's turn or another's.
+    private static let silence = [
+        "--feed-idle-seconds=86400", "--feed-probe-seconds=86000", "--sse-keepalive-seconds=3600",
+    ]
 
     /// Limits that are there for strangers' sake.
     static let manySubscriptions = [

@@ -19,8 +19,8 @@ final class FanoutEntrant {
         do {
             let server = try contender.start(launcher, giving: load.form)
             self.server = server
+            defer { server.process.pause() }
             run = try FanoutRun(load, server: server)
-            server.process.pause()
         } catch {
             fail(error)
         }

@@ -87,14 +87,16 @@ final class ChildProcess {
     }
 
     /// Keeps it from running until `resume`: one that looks for work without a pause would take the processor from others.
-    func pause() { kill(identifier, SIGSTOP) }
+    func pause() { signal(SIGSTOP) }
 
-    func resume() { kill(identifier, SIGCONT) }
+    func resume() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) { for process in ProcessUsage.tree(of: identifier) { kill(process, number) } }
 
     /// Takes the running servers down with this process when someone interrupts it.
     static func endWithUs() {
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            signal(number) { number in
+            Glibc.signal(number) { number in
                 for place in runningChildren.indices {
                     let child = runningChildren[place].load(ordering: .relaxed)
                     guard child > 0 else { continue }

@@ -14,13 +14,21 @@ struct ProcessUsage {
     /// Sums over a process and its descendants: nginx, for one, works in a child.
     static func ofTree(_ root: pid_t, memory: Bool) throws -> ProcessUsage {
         var usage = ProcessUsage()
-        var queue = [root]
-        while let process = queue.popLast() {
-            try usage.add(process, memory: memory)
-            let children = text("/proc/\(process)/task/\(process)/children") ?? ""
-            queue += children.split(separator: " ").compactMap { pid_t($0) }
-        }
+        for process in tree(of: root) { try usage.add(process, memory: memory) }
         return usage
+    }
+
+    /// A process and its descendants.
+    static func tree(of root: pid_t) -> [pid_t] {
+        var all = [root]
+        var place = 0
+        while place < all.count {
+            let process = all[place]
+            let children = text("/proc/\(process)/task/\(process)/children") ?? ""
+            all += children.split(separator: " ").compactMap { pid_t($0) }
+            place += 1
+        }
+        return all
     }
 
     /// Resident memory of a process and its descendants once it no longer moves, at most 2 s later.

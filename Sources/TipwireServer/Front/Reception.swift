@@ -179,7 +179,7 @@ final class Reception {
     ///
     /// The channel closes its own descriptor; the socket has another of the same connection, so nobody can be given its number.
     ///
-    /// - Returns: nil if it has to stay: an earlier answer is still on its way, or there is no descriptor for it.
+    /// - Returns: nil if it has to stay: something is still on its way, or there is no descriptor for it.
     func bareSocket(outOf channel: any Channel) -> BareSocket? {
         guard (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 else { return nil }
         let copy = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {

@@ -77,6 +77,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     private var isInputClosed = false
     private var isQuiescing = false
+    /// What follows the requests that are here is no HTTP.
+    private var isInputOver = false
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
@@ -235,7 +237,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func visited(_ given: FrontAnswer, context: ChannelHandlerContext) {
         guard case .visiting(let visit) = state, context.channel.isActive else { return }
         var answer = given
-        let isLast = visit.isLast || isQuiescing
+        let isLast = visit.isLast || isEnding
         if isLast { answer.headers.replaceOrAdd(name: "Connection", value: "close") }
         state = isLast ? .done : .idle
         unsent = 0
@@ -264,8 +266,17 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if held.isEmpty { context.read() } else { isReadHeld = true }
+        if isReadingHeld { isReadHeld = true } else { context.read() }
     }
+
+    /// What is here comes first. And the decoder keeps all that follows a stream's request, without a bound, until the stream has its
+    /// right to be.
+    private var isReadingHeld: Bool {
+        if case .deciding = state { true } else { !held.isEmpty }
+    }
+
+    /// The answer that is on its way is the last.
+    private var isEnding: Bool { isQuiescing || isInputOver && held.isEmpty }
 
     // MARK: Answers
 
@@ -277,7 +288,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.code >= 200:
             exchange.hasResponseBegun = true
-            if exchange.isLast || isQuiescing || !exchange.isReceived {
+            if exchange.isLast || isEnding || !exchange.isReceived {
                 // An answer that doesn't wait for the body ends the connection: what follows could not be told from it.
                 exchange.isLast = true
                 head.headers.replaceOrAdd(name: "connection", value: "close")
@@ -287,7 +298,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             expect(within: front.limits.body, context: context)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end(let trailers):
-            let isLast = exchange.isLast || isQuiescing || !exchange.isReceived
+            let isLast = exchange.isLast || isEnding || !exchange.isReceived
             state = isLast ? .done : .idle
             expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
             context.writeAndFlush(wrapOutboundOut(.end(trailers)), promise: promise)
@@ -318,9 +329,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func readOn(context: ChannelHandlerContext) {
-        if isInputClosed, case .idle = state {
+        if isInputClosed || isInputOver, case .idle = state {
             finish(context: context)
-        } else if isReadHeld {
+        } else if isReadHeld, !isReadingHeld {
             isReadHeld = false
             context.read()
         }
@@ -329,13 +340,34 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// Ends the connection after what was written: our side first, so that an answer isn't lost to bytes that the peer is
     /// still sending; the deadline ends the rest.
     private func finish(context: ChannelHandlerContext) {
+        if isInputClosed { return closeWhenSent(context: context) }
         state = .done
-        if isInputClosed {
-            context.close(promise: nil)
-        } else {
-            context.close(mode: .output, promise: nil)
-            context.read()
-        }
+        held = []
+        context.close(mode: .output, promise: nil)
+        context.read()
+    }
+
+    /// Closes when the kernel has all that was written: a channel that is closed drops what it still holds.
+    private func closeWhenSent(context: ChannelHandlerContext) {
+        state = .done
+        held = []
+        expect(within: front.limits.close, context: context)
+        whenSent(context: context) { context.close(promise: nil) }
+    }
+
+    /// Calls `body` when the kernel has all that was written, or never will.
+    private func whenSent(context: ChannelHandlerContext, _ body: @escaping () -> Void) {
+        unsent = unsentBytes(context: context)
+        guard unsent > 0 else { return body() }
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenComplete { _ in body() }
+        // Nothing, behind everything.
+        let end = ByteBuffer()
+        context.writeAndFlush(isServing ? wrapOutboundOut(.body(.byteBuffer(end))) : NIOAny(end), promise: sent)
+    }
+
+    private func unsentBytes(context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -386,6 +418,13 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         state = .deciding(.now())
+        // Behind the answers to earlier requests: a stream that ends takes its connection with it.
+        whenSent(context: context) { self.decide(head, by: streams, context: context) }
+    }
+
+    private func decide(_ head: HTTPRequestHead, by streams: StreamDoor, context: ChannelHandlerContext) {
+        guard case .deciding = state else { return }
+        state = .deciding(.now())
         reception.newcomers.take {
             guard case .deciding = self.state else { return }
             let decision = streams.decide(head, remote: context.channel.remoteAddress, on: context.eventLoop)
@@ -399,8 +438,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         guard case .deciding(let asked) = state, context.channel.isActive else { return }
         if isInputClosed {
             // The end came while an earlier request was being answered; nobody is there to listen.
-            context.close(promise: nil)
-            return
+            return closeWhenSent(context: context)
         }
         switch result {
         case .success(.accept(var stream)) where !isQuiescing:
@@ -426,21 +464,23 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             switch state {
             // It was sent before, so it is answered.
             case .idle where !held.isEmpty: releaseHeld(context: context)
-            case .fresh, .idle, .opening: context.close(promise: nil)
+            case .fresh, .idle, .opening: closeWhenSent(context: context)
             case .busy, .visiting, .deciding, .done: break
             }
         case ChannelEvent.inputClosed:
             isInputClosed = true
             switch state {
             case .idle where !held.isEmpty: break
-            case .fresh, .idle, .opening, .deciding, .done: context.close(promise: nil)
-            case .busy(let exchange):
-                // The answer still goes out; a request that was cut short has none.
-                if exchange.isReceived { break }
-                context.close(promise: nil)
-            case .visiting(let visit):
-                if !visit.isReceived { context.close(promise: nil) }
+            case .fresh, .idle, .opening, .deciding: closeWhenSent(context: context)
+            // The answer still goes out; a request that was cut short has none.
+            case .busy(let exchange): if !exchange.isReceived { closeWhenSent(context: context) }
+            case .visiting(let visit): if !visit.isReceived { closeWhenSent(context: context) }
+            // Our side is being closed already, behind the last answer.
+            case .done: if unsentBytes(context: context) == 0 { context.close(promise: nil) }
             }
+        case ChannelEvent.outputClosed:
+            context.fireUserInboundEventTriggered(event)
+            if isInputClosed { context.close(promise: nil) }
         default:
             context.fireUserInboundEventTriggered(event)
         }
@@ -455,36 +495,34 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             case (.done, is ByteToMessageDecoderError): break
             // The same of what came behind a stream's request.
             case (.deciding, is ByteToMessageDecoderError): break
-            // More of what came behind a whole request, whose answer is on its way and is the last.
-            case (.busy(let exchange), is ByteToMessageDecoderError) where exchange.isReceived: break
-            case (.visiting(let visit), is ByteToMessageDecoderError) where visit.isReceived: break
+            // More of what came behind whole requests, which have their answers.
+            case (_, is ByteToMessageDecoderError) where isInputOver: break
+            // The peer ends its side within a request, behind others that are whole. Its end is told next.
+            case (_, HTTPParserError.invalidEOFState) where isAnswering || !held.isEmpty: dropUnfinished()
             // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
-            default: context.close(promise: nil)
+            default: closeWhenSent(context: context)
             }
             return
         }
+        // Whole requests that came before it have their answers all the same, the last of which is the connection's.
+        dropUnfinished()
+        isInputOver = isAnswering || !held.isEmpty
+        if isInputOver { return }
         switch state {
-        case .fresh, .idle, .opening:
+        case .fresh, .idle, .opening, .visiting: answer(HeadCheck.refusal(for: fault), context: context)
+        case .busy(let exchange) where !exchange.hasResponseBegun:
             answer(HeadCheck.refusal(for: fault), context: context)
-        case .busy(let exchange) where !exchange.hasResponseBegun && !exchange.isReceived:
-            answer(HeadCheck.refusal(for: fault), context: context)
-        case .busy(var exchange):
-            guard exchange.isReceived else {
-                context.close(promise: nil)
-                return
-            }
-            // What came behind a whole request is no HTTP; the request has an answer coming all the same, the last one.
-            exchange.isLast = true
-            held = []
-            state = .busy(exchange)
-        case .visiting(let visit) where !visit.isReceived:
-            answer(HeadCheck.refusal(for: fault), context: context)
-        case .visiting(let visit):
-            visit.isLast = true
-            held = []
+        case .busy: closeWhenSent(context: context)
         // Behind a stream's whole request: it is for nobody, whatever it is.
-        case .deciding, .done:
-            break
+        case .deciding, .done: break
+        }
+    }
+
+    /// Of the requests that wait, the last may not be whole, and will never be.
+    private func dropUnfinished() {
+        while let last = held.last {
+            if case .end = last { break }
+            held.removeLast()
         }
     }
 
@@ -534,7 +572,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether an answer is on its way and the peer has taken some of it since the last look. A slow reader is served as
     /// long as it reads; one that has stopped is not.
     private func isTakingTheAnswer(context: ChannelHandlerContext) -> Bool {
-        let left = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let left = unsentBytes(context: context)
         defer { unsent = left }
         return left > 0 && left != unsent
     }

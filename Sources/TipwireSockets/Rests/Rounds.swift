@@ -15,6 +15,7 @@ public final class Rounds<Item> {
     private let restFactor: Int
     private let perform: (Item) -> Void
     private var line = CircularBuffer<Item>()
+    private var isUnderWay = false
 
     /// - Parameters:
     ///   - restFactor: how many times as long as a round the rest may be while the loop has other work.
@@ -33,11 +34,13 @@ public final class Rounds<Item> {
     /// Puts one at the end of the line. Its turn comes after the shortest rest at the earliest: it may be the first of a thousand.
     public func append(_ item: Item) {
         line.append(item)
-        rest.begin(after: .zero) { self.begin() }
+        // The rest of a round is as long as the round, which isn't known before its end.
+        if !isUnderWay { rest.begin(after: .zero) { self.begin() } }
     }
 
     private func begin() {
         guard !line.isEmpty else { return }
+        isUnderWay = true
         let began = now()
         var took = TimeAmount.zero
         // What comes meanwhile is of the next one.
@@ -45,6 +48,7 @@ public final class Rounds<Item> {
             perform(line.removeFirst())
             took = now() - began
         }
+        isUnderWay = false
         rest.begin(after: took, factor: restFactor) { self.begin() }
     }
 }

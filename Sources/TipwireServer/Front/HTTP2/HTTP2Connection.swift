@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP2
+import NIOSSL
 
 /// The end of an HTTP/2 connection's pipeline: knows how many streams there are, and ends the connection when it is of no
 /// more use.
@@ -89,10 +90,21 @@ final class HTTP2Connection: ChannelInboundHandler {
         if openStreams == 0 { closeNextTurn(context: context) }
     }
 
-    /// A stream's last frame is written before it is flushed, and its end is told between the two.
+    /// A stream's last frame is written before it is flushed, and its end is told between the two. And a channel that is closed drops
+    /// what the kernel hasn't taken yet.
     private func closeNextTurn(context: ChannelHandlerContext) {
         let channel = context.channel
-        context.eventLoop.execute { channel.close(promise: nil) }
+        let limit = idleLimit
+        context.eventLoop.assumeIsolated().execute {
+            let sent = channel.eventLoop.makePromise(of: Void.self)
+            sent.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            let timer = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+            channel.closeFuture.whenComplete { _ in timer.cancel() }
+            // Nothing, behind everything.
+            let below = try? channel.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+            guard let below else { return sent.succeed() }
+            below.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
