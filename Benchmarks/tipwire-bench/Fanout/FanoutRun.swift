@@ -16,20 +16,22 @@ struct FanoutLoad {
     /// frames can share a write: what a server does when tips come in a heap.
     var inFlight = 16
 
-    /// In how many slices the first two scenarios come.
-    static let slices = 12
+    /// In how many slices the first scenario comes.
+    static let lockstepSlices = 12
+    /// Events of each slice of the second: three times what may be under way.
+    static let burstSlice = 48
+    var burstSlices: Int { burstEvents / Self.burstSlice }
 
     /// - Parameter share: how much of the usual amount.
     static func usual(_ form: StreamForm, sockets: Int, share: Double) -> FanoutLoad {
-        /// As many in each slice.
-        func events(_ deliveries: Int, _ range: ClosedRange<Int>) -> Int {
+        func events(_ deliveries: Int, _ range: ClosedRange<Int>, times unit: Int) -> Int {
             let wanted = Double(deliveries / sockets) * share
-            return min(max(Int(wanted) / slices, range.lowerBound), range.upperBound) * slices
+            return min(max(Int(wanted) / unit, range.lowerBound), range.upperBound) * unit
         }
         return FanoutLoad(
             form: form, sockets: sockets,
-            lockstepEvents: events(240_000, 1...25),
-            burstEvents: events(480_000, 4...80),
+            lockstepEvents: events(240_000, 1...25, times: lockstepSlices),
+            burstEvents: events(480_000, 1...20, times: burstSlice),
             // Of a hundred events one may be later than the p99 says; of fewer that is the latest. A hundred take ten
             // seconds, so they come only where the figure has a bar.
             pacedEvents: share < 1 ? 8 : sockets == 1_000 ? 100 : 25)
@@ -81,13 +83,13 @@ final class FanoutRun {
     /// that isn't measured.
     func lockstepSlice() throws {
         try lockstep(1)
-        lockstepCost += try stretch { try lockstep(load.lockstepEvents / FanoutLoad.slices) }
+        lockstepCost += try stretch { try lockstep(load.lockstepEvents / FanoutLoad.lockstepSlices) }
     }
 
     func burstSlice() throws {
         try lockstep(1)
         let reads = subscribers.reads
-        burstCost += try stretch { try burst(load.burstEvents / FanoutLoad.slices) }
+        burstCost += try stretch { try burst(FanoutLoad.burstSlice) }
         burstReads += subscribers.reads - reads
     }
 

@@ -15,24 +15,28 @@ struct FanoutSeries {
                     FanoutEntrant($0, load, round: round)
                 }
                 if (load.sockets + load.inFlight) * entrants.count + 1_000 <= descriptors {
-                    measure(entrants, launcher, &report)
+                    measure(load, entrants, launcher, &report)
                 } else {
                     // Each with as many turns, but one after the other.
-                    for entrant in entrants { measure([entrant], launcher, &report) }
+                    for entrant in entrants { measure(load, [entrant], launcher, &report) }
                 }
             }
         }
     }
 
     /// Has them take turns of a fraction of a second. Whoever isn't measured is stopped meanwhile.
-    private func measure(_ entrants: [FanoutEntrant], _ launcher: Launcher, _ report: inout Report) {
+    private func measure(_ load: FanoutLoad, _ entrants: [FanoutEntrant], _ launcher: Launcher, _ report: inout Report)
+    {
         for entrant in entrants {
             report.progress("fan-out, round \(entrant.sample.round)/\(rounds): \(entrant.title)")
             entrant.start(launcher)
             entrant.take { try $0.prepare() }
         }
-        for _ in 0..<FanoutLoad.slices { for entrant in entrants { entrant.take { try $0.lockstepSlice() } } }
-        for _ in 0..<FanoutLoad.slices { for entrant in entrants { entrant.take { try $0.burstSlice() } } }
+        func slices(_ count: Int, _ slice: (FanoutRun) throws -> Void) {
+            for _ in 0..<count { for entrant in entrants { entrant.take(slice) } }
+        }
+        slices(FanoutLoad.lockstepSlices) { try $0.lockstepSlice() }
+        slices(load.burstSlices) { try $0.burstSlice() }
         for entrant in entrants {
             entrant.end(&report)
             report.add(entrant.sample)
