@@ -14,7 +14,7 @@ SHIPPED := swift build -c release --static-swift-stdlib --scratch-path .build-st
 
 # What is tested. Crashes name lines of Swift; what only an editor or a debugger asks for is left out, which saves a fifth of the time. A bare
 # `swift build` makes it, and builds everything anew, since its flags are others.
-DEBUG := swift build --disable-index-store -debug-info-format none -Xswiftc -gline-tables-only
+DEBUG := swift build -debug-info-format none -Xswiftc -gline-tables-only
 
 VENV := .venv
 # Live tests that run once more with PostgreSQL in the place of SQLite, as every other one can, and those that need it.
