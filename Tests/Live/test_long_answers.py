@@ -17,9 +17,8 @@ TIPS = 1_000
 PAUSE = 1.5
 
 
-def request(server, target, version="1.1", more=""):
-    return (
-        f"GET {target} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n{more}\r\n").encode()
+def request(server, target):
+    return f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n\r\n".encode()
 
 
 def long_list(server):
