@@ -169,3 +169,26 @@ def test_wrk_loses_no_tip(make_server, tmp_path):
     # What was under way when wrk left may have been stored without its answer being counted.
     stored = server.samples()["tipwire_tips_total"]
     assert 100 < answered <= stored <= answered + 200, (answered, stored)
+
+
+def test_requests_that_a_client_has_sent_before_it_ended_its_side_wait_as_bytes(make_server):
+    """NIO reads all that the kernel has then, 64 KB of each, however many requests that is."""
+    server = make_server()
+    clients, requests = 100, 1_900
+    one = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(RawSocket(server.port)) for _ in range(clients)]
+        before = server.resident()
+        for client in crowd:
+            client.send(one * requests)
+            client.half_close()
+        most, asked = 0, 0
+        for _ in range(20):
+            assert server.get("/health", key=None).status == 200
+            most = max(most, server.resident() - before)
+        # A request that has been decoded takes some five hundred bytes: ten times as much as this in all.
+        assert most < clients * 2 * len(one) * requests, f"{most >> 20} MiB more"
+        # Each of them has its answer, which is not to take as long as everybody's.
+        for client in crowd[1:]:
+            client.close()
+        assert crowd[0].rest().count(b"HTTP/1.1 200 ") == requests

@@ -95,8 +95,15 @@ final class FanoutRun {
 
     /// The last scenario, which is mostly waiting, and then all figures.
     func finish() throws -> [Metric: Double] {
-        tellLockstep()
-        tellBurst()
+        let lockstep = tell(
+            lockstepCost, load.lockstepEvents, cpu: .lockstepCPU, rate: .lockstepRate, client: .lockstepClientCPU)
+        values[.lockstepKernel] = lockstepCost.serverSystemMicroseconds / lockstep
+        // With one socket it would be the small difference of two tips' costs, and say nothing.
+        if load.sockets > 1, let alone = values[.publishCPU] {
+            values[.heardCPU] = (lockstepCost.serverMicroseconds - alone * Double(load.lockstepEvents)) / lockstep
+        }
+        let burst = tell(burstCost, load.burstEvents, cpu: .burstCPU, rate: .burstRate, client: .burstClientCPU)
+        values[.burstPerRead] = burst / Double(max(burstReads, 1))
         try paced()
         values[.usedBytes] = try Double(audience.settledMemory() - restingMemory) / Double(load.sockets)
         try subscribers.log.audit(after: base, count: Int(lastPosted - base), order: try promisedOrder())
@@ -152,19 +159,6 @@ final class FanoutRun {
         }
     }
 
-    private func tellLockstep() {
-        let cost = lockstepCost
-        let deliveries = Double(load.lockstepEvents * load.sockets)
-        values[.lockstepCPU] = cost.serverMicroseconds / deliveries
-        values[.lockstepKernel] = cost.serverSystemMicroseconds / deliveries
-        // With one socket it would be the small difference of two tips' costs, and say nothing.
-        if load.sockets > 1, let alone = values[.publishCPU] {
-            values[.heardCPU] = (cost.serverMicroseconds - alone * Double(load.lockstepEvents)) / deliveries
-        }
-        values[.lockstepRate] = deliveries / cost.seconds
-        values[.lockstepClientCPU] = cost.clientMicroseconds / deliveries
-    }
-
     private func burst(_ events: Int) throws {
         let last = lastPosted + Int64(events)
         try audience.waitUntil {
@@ -173,13 +167,13 @@ final class FanoutRun {
         }
     }
 
-    private func tellBurst() {
-        let cost = burstCost
-        let deliveries = Double(load.burstEvents * load.sockets)
-        values[.burstCPU] = cost.serverMicroseconds / deliveries
-        values[.burstRate] = deliveries / cost.seconds
-        values[.burstPerRead] = deliveries / Double(max(burstReads, 1))
-        values[.burstClientCPU] = cost.clientMicroseconds / deliveries
+    /// Notes what the events of a scenario cost, and returns how many deliveries they were.
+    private func tell(_ cost: Cost, _ events: Int, cpu: Metric, rate: Metric, client: Metric) -> Double {
+        let deliveries = Double(events * load.sockets)
+        values[cpu] = cost.serverMicroseconds / deliveries
+        values[rate] = deliveries / cost.seconds
+        values[client] = cost.clientMicroseconds / deliveries
+        return deliveries
     }
 
     /// A fixed rate, timed from when each post was due: a late client or a busy server can't hide a wait by posting

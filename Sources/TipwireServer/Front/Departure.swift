@@ -9,8 +9,7 @@ import TipwireSockets
 /// of its own for the same connection and the channel is closed, which ends all that served HTTP in the way in which it always
 /// ends (`Reception.bareSocket`). Where they don't, the stream takes the channel's end of the pipeline.
 final class Departure: ChannelInboundHandler, RemovableChannelHandler {
-    /// Bytes that follow the request, for the stream; and requests that a client sent behind it without waiting, which
-    /// the decoder reads until it is gone, for nobody.
+    /// Bytes that follow the request, for the stream. Whatever else the decoder says on its way out is for nobody.
     typealias InboundIn = Any
 
     private let stream: AcceptedStream
@@ -76,6 +75,6 @@ final class Departure: ChannelInboundHandler, RemovableChannelHandler {
         if case ChannelEvent.inputClosed = event { isInputEnded = true }
     }
 
-    /// What follows the request is no HTTP, or the connection is broken, which the channel sees to itself.
+    /// The connection is broken, which the channel sees to itself.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

@@ -48,8 +48,9 @@ struct FrontContext: Sendable {
     func speakHTTP(
         on channel: any Channel, at reception: Reception, as entrance: RequestGate.Entrance = .newcomer
     ) throws {
+        let gate = RequestGate(front: self, at: reception, as: entrance)
         try channel.pipeline.syncOperations.addHandlers(
-            ByteToMessageHandler(RequestDecoder()), RequestGate(front: self, at: reception, as: entrance))
+            RequestInlet(to: gate, pipelined: reception.pipelined), ByteToMessageHandler(RequestDecoder()), gate)
     }
 
     /// Puts HTTP/2 into a connection's pipeline.
@@ -126,10 +127,15 @@ struct FrontContext: Sendable {
                     context: try pipeline.context(handlerType: HTTPResponseEncoder.self), promise: nil)
             }
             pipeline.removeHandler(context: context, promise: nil)
-            // The decoder, which may be in the middle of what one read brought, hands bytes that followed the request on as it goes.
+            // The decoder may be in the middle of what one read brought, and goes in the loop's next turn. Bytes that followed the request
+            // are in the inlet, which hands them on as it goes.
             let decoder = try pipeline.context(handlerType: ByteToMessageHandler<RequestDecoder>.self)
+            let inlet = try pipeline.context(handlerType: RequestInlet.self)
             let gone = context.eventLoop.makePromise(of: Void.self)
-            gone.futureResult.assumeIsolated().whenSuccess { departure.depart() }
+            gone.futureResult.assumeIsolated().whenSuccess {
+                pipeline.removeHandler(context: inlet, promise: nil)
+                departure.depart()
+            }
             pipeline.removeHandler(context: decoder, promise: gone)
         } catch {
             logger.error("a stream could not take its connection over", metadata: ["error": "\(error)"])

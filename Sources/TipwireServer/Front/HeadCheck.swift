@@ -130,6 +130,14 @@ enum HeadCheck {
         return nil
     }
 
+    /// Bytes of a body of HTTP/1.1, as the decoder has understood it: one number, and perhaps white space behind it. Nil if the
+    /// body tells itself where it ends, or there is none.
+    static func bodyLength(of head: HTTPRequestHead) -> Int? {
+        guard var digits = head.headers.first(name: "content-length")?[...] else { return nil }
+        while let last = digits.utf8.last, last == 0x20 || last == 0x09 { digits.removeLast() }
+        return Int(digits)
+    }
+
     private static func expectation(_ head: HTTPRequestHead) -> FrontAnswer? {
         let unknown = head.headers[canonicalForm: "expect"].contains { $0.lowercased() != "100-continue" }
         return unknown

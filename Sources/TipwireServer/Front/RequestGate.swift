@@ -5,7 +5,7 @@ import TipwireSockets
 /// Stands behind the HTTP decoder of every connection and sends each request the way it must go.
 ///
 /// A stream (a WebSocket upgrade, or server-sent events) is taken over here: it never meets the router, costs no task and no async channel.
-/// Everything else goes to the HTTP service, one request at a time: while one is being answered, the next waits here, so
+/// Everything else goes to the HTTP service, one request at a time: while one is being answered, the next waits in the inlet, so
 /// that a stream request behind it finds a connection with nothing in flight. The gate also owns the connection's time
 /// limits, because it alone sees both ways in and out.
 final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
@@ -37,7 +37,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case opening(HTTPRequestHead)
         /// A stream's right is being looked up. With it, since when its client waits.
         case deciding(NIODeadline)
-        /// The connection is another handler's, or closing.
+        /// The connection is a stream's, and what comes is for it.
+        case leaving
+        /// The connection is closing.
         case done
     }
 
@@ -72,13 +74,12 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var ticket: Newcomers.Ticket?
     private var state = State.fresh
     private var isServing = false
-    /// Parts that came while a request was being answered; what one read brought, since reading stops then.
-    private var held: ArraySlice<HTTPServerRequestPart> = []
-    private var isReadHeld = false
+    /// What lets requests in; nil once this is out of the pipeline.
+    var inlet: RequestInlet?
+    /// Bytes of the body that is being received which are still to come; nil if it tells itself where it ends.
+    private var bodyLeft: Int?
     private var isInputClosed = false
     private var isQuiescing = false
-    /// What follows the requests that are here is no HTTP.
-    private var isInputOver = false
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
@@ -112,8 +113,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        state = .done
-        held = []
+        if case .leaving = state {} else { state = .done }
+        inlet = nil
         timer?.cancel()
         timer = nil
         hasSpoken()
@@ -128,20 +129,23 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Requests
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let part = unwrapInboundIn(data)
-        if isAnswering || !held.isEmpty { held.append(part) } else { receive(part, context: context) }
+        receive(unwrapInboundIn(data), context: context)
     }
 
-    /// A whole request has come and its answer hasn't gone: what comes now waits.
-    private var isAnswering: Bool {
+    /// What may come next. While a whole request has no answer yet, nothing.
+    var demand: RequestInlet.Demand {
         switch state {
-        case .busy(let exchange): exchange.isReceived
-        case .visiting(let visit): visit.isReceived
-        case .fresh, .idle, .opening, .deciding, .done: false
+        case .fresh, .idle: .emptyLine
+        case .busy(let exchange) where exchange.isReceived: .nothing
+        case .visiting(let visit) where visit.isReceived: .nothing
+        case .busy, .visiting, .opening: bodyLeft.map { .body($0) } ?? .emptyLine
+        case .deciding, .leaving: .nothing
+        case .done: .noMore
         }
     }
 
     private func receive(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
+        if case .body(let piece) = part, let left = bodyLeft { bodyLeft = left - piece.readableBytes }
         switch (state, part) {
         case (.fresh, .head(let head)), (.idle, .head(let head)):
             begin(head, context: context)
@@ -160,11 +164,13 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             submit(visit, context: context)
         case (.opening(let head), .end):
             open(head, context: context)
-        case (.opening, .body), (.deciding, _), (.done, _), (.fresh, _), (.idle, _):
+        case (.opening, .body), (.deciding, _), (.leaving, _), (.done, _), (.fresh, _), (.idle, _):
             // A stream's request has no body worth reading, and nothing follows a refusal.
             break
         case (.opening, .head), (.busy, .head), (.visiting, .head):
-            preconditionFailure("the decoder began a request inside another")
+            // The inlet lets in one request at a time. Were this another, whose answer is whose could not be told.
+            assertionFailure("a request came inside another")
+            context.close(promise: nil)
         }
     }
 
@@ -176,6 +182,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             answer(refusal, context: context)
             return
         }
+        bodyLeft = HeadCheck.bodyLength(of: head)
         if StreamRoute.isStream(head) {
             // Only a GET can become a stream. Any other is answered without waiting for its body.
             guard head.method == .GET else { return open(head, context: context) }
@@ -237,15 +244,14 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func visited(_ given: FrontAnswer, context: ChannelHandlerContext) {
         guard case .visiting(let visit) = state, context.channel.isActive else { return }
         var answer = given
-        let isLast = visit.isLast || isEnding
+        let isLast = visit.isLast || isQuiescing
         if isLast { answer.headers.replaceOrAdd(name: "Connection", value: "close") }
         state = isLast ? .done : .idle
         unsent = 0
         expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
         write(answer, context: context)
-        // The service, if it is there, asked for the bytes of this request and will not ask again.
-        if isServing { isReadHeld = true }
-        if isLast { finish(context: context) } else { goOn(context: context) }
+        // The service, if it is there, asked for the bytes of this request.
+        if isLast { finish(context: context) } else { goOn(isReadOwed: isServing, context: context) }
     }
 
     /// The service has come to the point where it reads the body. Only now is a client that waits for it told to send it: a
@@ -265,19 +271,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
     }
 
-    func read(context: ChannelHandlerContext) {
-        if isReadingHeld { isReadHeld = true } else { context.read() }
-    }
-
-    /// What is here comes first. And the decoder keeps all that follows a stream's request, without a bound, until the stream has its
-    /// right to be.
-    private var isReadingHeld: Bool {
-        if case .deciding = state { true } else { !held.isEmpty }
-    }
-
-    /// The answer that is on its way is the last.
-    private var isEnding: Bool { isQuiescing || isInputOver && held.isEmpty }
-
     // MARK: Answers
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -288,7 +281,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.code >= 200:
             exchange.hasResponseBegun = true
-            if exchange.isLast || isEnding || !exchange.isReceived {
+            if exchange.isLast || isQuiescing || !exchange.isReceived {
                 // An answer that doesn't wait for the body ends the connection: what follows could not be told from it.
                 exchange.isLast = true
                 head.headers.replaceOrAdd(name: "connection", value: "close")
@@ -298,7 +291,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             expect(within: front.limits.body, context: context)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end(let trailers):
-            let isLast = exchange.isLast || isEnding || !exchange.isReceived
+            let isLast = exchange.isLast || isQuiescing || !exchange.isReceived
             state = isLast ? .done : .idle
             expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
             context.writeAndFlush(wrapOutboundOut(.end(trailers)), promise: promise)
@@ -309,32 +302,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// A request has been answered; goes on with what came behind it.
-    private func goOn(context: ChannelHandlerContext) {
-        guard held.isEmpty else {
-            // Not at once: a thousand more may be here, and an answer that is ready before the loop is done with the last one would keep
-            // it from looking at its channels.
-            return reception.pipelined.append { self.releaseHeld(context: context) }
-        }
-        readOn(context: context)
-    }
-
-    private func releaseHeld(context: ChannelHandlerContext) {
-        guard !held.isEmpty, !isAnswering else { return }
-        while !isAnswering, let part = held.popFirst() { receive(part, context: context) }
-        // The service takes what it was given when a read is complete, and the read that brought these parts has been.
-        context.fireChannelReadComplete()
-        guard held.isEmpty else { return }
-        held = []
-        readOn(context: context)
-    }
-
-    private func readOn(context: ChannelHandlerContext) {
-        if isInputClosed || isInputOver, case .idle = state {
-            finish(context: context)
-        } else if isReadHeld, !isReadingHeld {
-            isReadHeld = false
-            context.read()
-        }
+    private func goOn(isReadOwed: Bool = false, context: ChannelHandlerContext) {
+        if isInputClosed { finish(context: context) } else { inlet?.goOn(isReadOwed: isReadOwed) }
     }
 
     /// Ends the connection after what was written: our side first, so that an answer isn't lost to bytes that the peer is
@@ -342,7 +311,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func finish(context: ChannelHandlerContext) {
         if isInputClosed { return closeWhenSent(context: context) }
         state = .done
-        held = []
         context.close(mode: .output, promise: nil)
         context.read()
     }
@@ -350,7 +318,6 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// Closes when the kernel has all that was written: a channel that is closed drops what it still holds.
     private func closeWhenSent(context: ChannelHandlerContext) {
         state = .done
-        held = []
         expect(within: front.limits.close, context: context)
         whenSent(context: context) { context.close(promise: nil) }
     }
@@ -358,12 +325,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// Calls `body` when the kernel has all that was written, or never will.
     private func whenSent(context: ChannelHandlerContext, _ body: @escaping () -> Void) {
         unsent = unsentBytes(context: context)
-        guard unsent > 0 else { return body() }
-        let sent = context.eventLoop.makePromise(of: Void.self)
-        sent.futureResult.assumeIsolated().whenComplete { _ in body() }
-        // Nothing, behind everything.
-        let end = ByteBuffer()
-        context.writeAndFlush(isServing ? wrapOutboundOut(.body(.byteBuffer(end))) : NIOAny(end), promise: sent)
+        if unsent > 0, let inlet { inlet.whenSent(body) } else { body() }
     }
 
     private func unsentBytes(context: ChannelHandlerContext) -> Int {
@@ -380,7 +342,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case .visiting(let visit) where !visit.isReceived:
             // Nobody behind asks for the rest.
             context.read()
-        case .idle where !isReceivingHead && held.isEmpty:
+        case .idle where !isReceivingHead && inlet?.isEmpty == true:
             // Something has come, and it was no whole head.
             isReceivingHead = true
             expect(within: front.limits.head, context: context)
@@ -442,7 +404,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
         switch result {
         case .success(.accept(var stream)) where !isQuiescing:
-            state = .done
+            state = .leaving
             stream.hasWaited = stream.claim != nil && .now() - asked > StreamLimits.longWait
             timer?.cancel()
             front.takeOver(stream, context: context, gate: self, at: reception, hasEncoder: isServing)
@@ -463,15 +425,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             isQuiescing = true
             switch state {
             // It was sent before, so it is answered.
-            case .idle where !held.isEmpty: releaseHeld(context: context)
+            case .idle where inlet?.isEmpty == false: inlet?.passNow()
             case .fresh, .idle, .opening: closeWhenSent(context: context)
-            case .busy, .visiting, .deciding, .done: break
+            case .busy, .visiting, .deciding, .leaving, .done: break
             }
         case ChannelEvent.inputClosed:
             isInputClosed = true
             switch state {
-            case .idle where !held.isEmpty: break
             case .fresh, .idle, .opening, .deciding: closeWhenSent(context: context)
+            case .leaving: context.fireUserInboundEventTriggered(event)
             // The answer still goes out; a request that was cut short has none.
             case .busy(let exchange): if !exchange.isReceived { closeWhenSent(context: context) }
             case .visiting(let visit): if !visit.isReceived { closeWhenSent(context: context) }
@@ -488,41 +450,18 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let fault = error as? RequestFault else {
-            switch (state, error) {
-            // The decoder throws this one again, in words of ours.
-            case (_, HTTPParserError.invalidVersion): break
-            // More of what was refused; it is taken and dropped until the peer ends its side or the closing limit does.
-            case (.done, is ByteToMessageDecoderError): break
-            // The same of what came behind a stream's request.
-            case (.deciding, is ByteToMessageDecoderError): break
-            // More of what came behind whole requests, which have their answers.
-            case (_, is ByteToMessageDecoderError) where isInputOver: break
-            // The peer ends its side within a request, behind others that are whole. Its end is told next.
-            case (_, HTTPParserError.invalidEOFState) where isAnswering || !held.isEmpty: dropUnfinished()
-            // An end in the middle of a request is no mistake to answer: the connection is gone, by the peer or by us.
-            default: closeWhenSent(context: context)
-            }
+            // The decoder throws this one again, in words of ours. An end in the middle of a request is no mistake to answer: the
+            // connection is gone, by the peer or by us.
+            if case HTTPParserError.invalidVersion = error { return }
+            closeWhenSent(context: context)
             return
         }
-        // Whole requests that came before it have their answers all the same, the last of which is the connection's.
-        dropUnfinished()
-        isInputOver = isAnswering || !held.isEmpty
-        if isInputOver { return }
         switch state {
         case .fresh, .idle, .opening, .visiting: answer(HeadCheck.refusal(for: fault), context: context)
         case .busy(let exchange) where !exchange.hasResponseBegun:
             answer(HeadCheck.refusal(for: fault), context: context)
         case .busy: closeWhenSent(context: context)
-        // Behind a stream's whole request: it is for nobody, whatever it is.
-        case .deciding, .done: break
-        }
-    }
-
-    /// Of the requests that wait, the last may not be whole, and will never be.
-    private func dropUnfinished() {
-        while let last = held.last {
-            if case .end = last { break }
-            held.removeLast()
+        case .deciding, .leaving, .done: break
         }
     }
 
@@ -565,7 +504,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case .busy(let exchange): !exchange.hasResponseBegun
         case .visiting(let visit): !visit.isReceived
         case .opening: true
-        case .fresh, .idle, .deciding, .done: false
+        case .fresh, .idle, .deciding, .leaving, .done: false
         }
     }
 

@@ -69,13 +69,15 @@ struct RequestGateTests {
         }
     }
 
-    @Test("What is no HTTP behind a good request doesn't cost that its answer, and ends the connection")
+    @Test("What is no HTTP behind a good request doesn't cost that its answer, and is refused behind it")
     func badBehindGood() async throws {
         try await TestServer.run { server in
             let wire = try await server.connect()
             try await wire.send(server.request("GET", "/health") + "nonsense\r\n\r\n")
             #expect(try await wire.reply().body == "ok\n")
-            _ = await wire.rest()
+            let refusal = try await wire.reply()
+            #expect(refusal.status == 400 && refusal.header("connection") == "close")
+            #expect(await wire.rest() == "")
             #expect(!wire.wasReset && !wire.hasExpired)
         }
     }

@@ -96,14 +96,11 @@ final class HTTP2Connection: ChannelInboundHandler {
         let channel = context.channel
         let limit = idleLimit
         context.eventLoop.assumeIsolated().execute {
-            let sent = channel.eventLoop.makePromise(of: Void.self)
-            sent.futureResult.whenComplete { _ in channel.close(promise: nil) }
             let timer = channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
             channel.closeFuture.whenComplete { _ in timer.cancel() }
-            // Nothing, behind everything.
             let below = try? channel.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
-            guard let below else { return sent.succeed() }
-            below.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
+            guard let below else { return channel.close(promise: nil) }
+            below.flushed().whenComplete { _ in channel.close(promise: nil) }
         }
     }
 
