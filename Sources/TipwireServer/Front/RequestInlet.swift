@@ -143,16 +143,21 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 extension ByteBufferView {
-    /// Behind the first empty line, or all if there is none.
+    /// Behind the first empty line and those that follow it, or all if there is none.
     ///
     /// A line's end with which the bytes begin counts as an empty line: what came before may have ended with one. So does one without
-    /// its carriage return, which is for the decoder to refuse.
+    /// its carriage return, which is for the decoder to refuse. Several of them end no more than one of them does.
     var endOfEmptyLine: Int {
         withUnsafeBytes { bytes in
+            func lineEnd(at place: Int) -> Int {
+                if place < bytes.count, bytes[place] == 0x0A { return 1 }
+                return place + 1 < bytes.count && bytes[place] == 0x0D && bytes[place + 1] == 0x0A ? 2 : 0
+            }
             var line = 0
             while line < bytes.count {
-                if bytes[line] == 0x0A { return line + 1 }
-                if bytes[line] == 0x0D, line + 1 < bytes.count, bytes[line + 1] == 0x0A { return line + 2 }
+                let start = line
+                while case let length = lineEnd(at: line), length > 0 { line += length }
+                if line > start { return line }
                 guard let end = memchr(bytes.baseAddress! + line, 0x0A, bytes.count - line) else { break }
                 line = UnsafeRawPointer(end) - bytes.baseAddress! + 1
             }
