@@ -650,14 +650,14 @@ def test_a_few_who_ask_without_waiting_for_answers_keep_nobody_else_waiting(make
                 pass
 
     clients = [RawSocket(server.port) for _ in range(6)]
-    most, asked = 0, 0
+    most = []
     with all_at_once(clients, ask):
         while max(answered) < 2000:
             before = list(answered)
             assert server.get("/health", key=None).status == 200
-            asked += 1
-            most = max(most, *(now - then for now, then in zip(answered, before)))
-    assert most < 100, f"{most} answers to another one while one of {asked} waited"
+            most.append(max(now - then for now, then in zip(answered, before)))
+    # Of ten the second worst: who asks may have to wait for a processor, too. With rounds it is 5 to 8, without them 114.
+    assert sorted(most)[len(most) * 9 // 10] < 50, f"answers to another one while one of {len(most)} waited: {most}"
 
 
 @pytest.mark.parametrize("behind", [b"", frame(TEXT, b"ping")], ids=["nothing", "a word"])

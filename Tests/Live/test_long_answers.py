@@ -17,8 +17,8 @@ TIPS = 1_000
 PAUSE = 1.5
 
 
-def request(server, target):
-    return f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n\r\n".encode()
+def request(server, target, more=""):
+    return f"GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n{more}\r\n".encode()
 
 
 def long_list(server):
@@ -31,25 +31,35 @@ def long_list(server):
 
 
 @pytest.mark.parametrize("by_tls, end", [
-    (False, "half-closed"), (False, "half-closed behind a stream's request"), (False, "shutdown"), (True, "shutdown")])
+    (False, "half-closed"), (False, "half-closed behind a stream's request"), (False, "half-closed behind no HTTP"),
+    (False, "half-closed and closed"), (False, "shutdown"), (True, "shutdown"), (False, "half-closed and shutdown")])
 def test_a_long_answer_comes_whole_though_the_connection_ends(make_server, certificate, by_tls, end):
     server = make_server(certificate=certificate if by_tls else None)
     target = long_list(server)
     with RawSocket(server.port, receive_buffer=4096, context=server.context if by_tls else None) as client:
-        client.send(request(server, target))
+        client.send(request(server, target, "Connection: close\r\n" if "closed and closed" in end else ""))
         # The answer is under way, and most of it can't be in the kernel.
         assert client.fill()
-        if end == "shutdown":
-            server.process.send_signal(signal.SIGTERM)
-        else:
-            if "behind" in end:
-                client.send(upgrade_request(web.query(auth=server.admin, channel="firehose")))
+        if "stream" in end:
+            client.send(upgrade_request(web.query(auth=server.admin, channel="firehose")))
+        elif "no HTTP" in end:
+            client.send(b"nonsense\r\n\r\n")
+        elif "and shutdown" in end:
+            client.send(request(server, "/health"))
+        if "half-closed" in end:
             client.half_close()
+        if "shutdown" in end:
+            time.sleep(0.1)
+            server.process.send_signal(signal.SIGTERM)
         time.sleep(PAUSE)
         status, _, body = client.response()
         assert status == 200 and len(body) > 300_000
         assert len(json.loads(body)["data"]) == TIPS
-        assert client.rest() == b""
+        if "no HTTP" in end:
+            assert client.response()[0] == 400
+        rest = client.rest()
+        # What was sent before the shutdown may have its answer.
+        assert rest == b"" or "and shutdown" in end and rest.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_long_answer_over_http_2_comes_whole_though_the_server_shuts_down(make_server, certificate):

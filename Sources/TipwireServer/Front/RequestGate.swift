@@ -309,7 +309,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     /// Ends the connection after what was written: our side first, so that an answer isn't lost to bytes that the peer is
     /// still sending; the deadline ends the rest.
     private func finish(context: ChannelHandlerContext) {
-        if isInputClosed { return closeWhenSent(context: context) }
+        // What the peer has ended already, no half of it can be closed alone: the channel would go, with all that it holds.
+        if isInputClosed || inlet?.isEndHeld == true { return closeWhenSent(context: context) }
         state = .done
         context.close(mode: .output, promise: nil)
         context.read()
@@ -319,6 +320,8 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func closeWhenSent(context: ChannelHandlerContext) {
         state = .done
         expect(within: front.limits.close, context: context)
+        // Lets go of what is still here.
+        context.read()
         whenSent(context: context) { context.close(promise: nil) }
     }
 
@@ -419,13 +422,25 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Ends
 
+    /// The service ends its side when it has given the last answer, of which the channel may still hold some. The gate does that itself.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if case .output = mode, case .done = state {
+            promise?.succeed(())
+        } else {
+            context.close(mode: mode, promise: promise)
+        }
+    }
+
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
             switch state {
             // It was sent before, so it is answered.
-            case .idle where inlet?.isEmpty == false: inlet?.passNow()
+            case .idle where inlet?.isEmpty == false:
+                inlet?.passNow()
+                // Unless it was no whole request.
+                if case .idle = state { closeWhenSent(context: context) }
             case .fresh, .idle, .opening: closeWhenSent(context: context)
             case .busy, .visiting, .deciding, .leaving, .done: break
             }

@@ -18,7 +18,7 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
     enum Demand: Equatable {
         /// A head, or a chunked body, or their rest: both end with an empty line and not before one.
         case emptyLine
-        /// Bytes of a body, that many at most.
+        /// The rest of a body, that many bytes.
         case body(Int)
         /// Nothing before it asks for it.
         case nothing
@@ -34,18 +34,20 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
     /// Somebody asked for a read while there was something here.
     private var isReadHeld = false
     /// The peer has ended its side, which is told behind what it sent.
-    private var isEndHeld = false
+    private(set) var isEndHeld = false
 
     init(to gate: RequestGate, pipelined: Rounds<() -> Void>) {
         self.gate = gate
         self.pipelined = pipelined
-        gate.inlet = self
     }
 
     /// Nothing waits here.
     var isEmpty: Bool { held.readableBytes == 0 }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        gate.inlet = self
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
@@ -83,7 +85,7 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
             let length =
                 switch gate.demand {
                 case .emptyLine: held.readableBytesView.endOfEmptyLine
-                case .body(let rest): min(rest, held.readableBytes)
+                case .body(let rest): held.readableBytesView.endOfBody(rest)
                 case .nothing: 0
                 case .noMore: held.readableBytes
                 }
@@ -145,23 +147,45 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
 extension ByteBufferView {
     /// Behind the first empty line and those that follow it, or all if there is none.
     ///
-    /// A line's end with which the bytes begin counts as an empty line: what came before may have ended with one. So does one without
-    /// its carriage return, which is for the decoder to refuse. Several of them end no more than one of them does.
+    /// Line ends with which the bytes begin count as empty lines: what came before may have ended within one. Others are only what ends a
+    /// head or a chunked body, two CRLF. A line that ends with LF alone is for the decoder to refuse, and no reason to cut what has many of
+    /// them into as many pieces.
     var endOfEmptyLine: Int {
         withUnsafeBytes { bytes in
-            func lineEnd(at place: Int) -> Int {
-                if place < bytes.count, bytes[place] == 0x0A { return 1 }
-                return place + 1 < bytes.count && bytes[place] == 0x0D && bytes[place + 1] == 0x0A ? 2 : 0
-            }
-            var line = 0
-            while line < bytes.count {
-                let start = line
-                while case let length = lineEnd(at: line), length > 0 { line += length }
-                if line > start { return line }
-                guard let end = memchr(bytes.baseAddress! + line, 0x0A, bytes.count - line) else { break }
-                line = UnsafeRawPointer(end) - bytes.baseAddress! + 1
+            let first = bytes.endOfLineEnds(from: 0)
+            if first > 0 { return first }
+            var place = 0
+            while place < bytes.count,
+                let found = memchr(bytes.baseAddress! + place, 0x0A, bytes.count - place)
+            {
+                let end = UnsafeRawPointer(found) - bytes.baseAddress!
+                place = end + 1
+                guard bytes[end - 1] == 0x0D, place + 1 < bytes.count, bytes[place] == 0x0D, bytes[place + 1] == 0x0A
+                else { continue }
+                return bytes.endOfLineEnds(from: place)
             }
             return bytes.count
         }
+    }
+
+    /// Behind so many bytes of a body and the line ends that follow it, which an old client may send and a decoder ignores.
+    func endOfBody(_ length: Int) -> Int {
+        length <= count ? withUnsafeBytes { $0.endOfLineEnds(from: length) } : count
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func endOfLineEnds(from start: Int) -> Int {
+        var place = start
+        while place < count {
+            if self[place] == 0x0A {
+                place += 1
+            } else if self[place] == 0x0D, place + 1 < count, self[place + 1] == 0x0A {
+                place += 2
+            } else {
+                break
+            }
+        }
+        return place
     }
 }

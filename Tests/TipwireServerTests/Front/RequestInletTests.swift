@@ -15,12 +15,17 @@ struct RequestInletTests {
             // Its end was cut in two before.
             ("\r\nGET / HTTP/1.1\r\n\r\n", 2), ("\nGET / HTTP/1.1\r\n\r\n", 1), ("\n\r\nGET", 3), ("\r", 1),
             // A chunked body ends with one, and may have some in it.
-            ("5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n", 15), ("4\r\n\n\r\nx\r\n0\r\n\r\n", 6),
-            // Lines that end without a carriage return are for the decoder to refuse, one by one.
-            ("GET / HTTP/1.1\n\nGET / HTTP/1.1\n\n", 16),
+            ("5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n", 15), ("4\r\n\r\n\r\n\r\nx", 9),
+            // Lines that end without a carriage return are for the decoder to refuse.
+            ("GET / HTTP/1.1\n\nGET / HTTP/1.1\n\n", 32), ("x\n\r\nGET", 7),
         ])
     func emptyLine(bytes: String, length: Int) {
         #expect(ByteBuffer(string: bytes).readableBytesView.endOfEmptyLine == length)
+    }
+
+    @Test("A body goes in with the line ends behind it", arguments: [("abcGET", 3), ("abc\r\n\r\nGET", 7), ("ab", 2)])
+    func body(bytes: String, length: Int) {
+        #expect(ByteBuffer(string: bytes).readableBytesView.endOfBody(3) == length)
     }
 
     @Test("However the bytes come, no piece of them has more of the next request than empty lines")
