@@ -75,7 +75,7 @@ struct Refusal {
         guard let problem else { return foreign }
         return switch subject {
         case .page(let slug), .goalOrder(let slug):
-            "page '\(slug)' does not exist; create it with: tipwire page create \(slug)"
+            "page '\(slug)' does not exist, or the key is for other pages; create it with: tipwire page create \(slug)"
         case .tip(let id, let page): "page '\(page)' has no tip '\(id)'; list its tips with: tipwire tips \(page)"
         case .goal(let id, let page): Self.noGoal(id, on: page)
         case .goalAmount(let change): Self.noGoal(change.goalID, on: change.page)

@@ -23,7 +23,7 @@ import TipwireCore
         arguments: [
             (
                 Refusal.Subject.page(Slug("pally")!),
-                "page 'pally' does not exist; create it with: tipwire page create pally"
+                "page 'pally' does not exist, or the key is for other pages; create it with: tipwire page create pally"
             ),
             (
                 .tip(TipIdentifier("t1")!, on: Slug("demo")!),
@@ -35,7 +35,7 @@ import TipwireCore
             ),
             (
                 .goalOrder(of: Slug("pally")!),
-                "page 'pally' does not exist; create it with: tipwire page create pally"
+                "page 'pally' does not exist, or the key is for other pages; create it with: tipwire page create pally"
             ),
             (
                 .member(Slug("bob")!, of: Slug("demo")!),

@@ -187,7 +187,8 @@ import TipwireCore
                 .hasPrefix("page 'demo' is of another account than the key from --key") == true)
         #expect(
             try await failure("demo") { $0.page = (404, #"{"title":"Not Found","status":404}"#) }
-                == "page 'demo' does not exist; create it with: tipwire page create demo")
+                == "page 'demo' does not exist, or the key is for other pages; create it with: tipwire page create demo"
+        )
     }
 
     @Test("A refused subscription says what is wrong: the key, its scope, its page, or what was asked for")
