@@ -25,7 +25,7 @@ struct GoalCommand: AsyncParsableCommand {
         @Argument(help: "What it is for.")
         var description: String
 
-        @Option(help: "How much it takes, like 50.00.")
+        @Option(parsing: .unconditional, help: "How much it takes, like 50.00.")
         var amount: String
 
         private struct Body: Encodable {
@@ -33,7 +33,7 @@ struct GoalCommand: AsyncParsableCommand {
             let amountInCents: Int
         }
 
-        func validate() throws { try GoalCommand.validate(amount: amount) }
+        func validate() throws { try Amount.validate(amount, of: "--amount", like: "50.00") }
 
         func run() async throws {
             try await client.connected { api in
@@ -81,7 +81,7 @@ struct GoalCommand: AsyncParsableCommand {
         @Option(help: "What it is for.")
         var description: String?
 
-        @Option(help: "How much it takes, like 50.00.")
+        @Option(parsing: .unconditional, help: "How much it takes, like 50.00.")
         var amount: String?
 
         private struct Body: Encodable {
@@ -93,7 +93,7 @@ struct GoalCommand: AsyncParsableCommand {
             guard description != nil || amount != nil else {
                 throw ValidationError("give --description, --amount or both")
             }
-            if let amount { try GoalCommand.validate(amount: amount) }
+            if let amount { try Amount.validate(amount, of: "--amount", like: "50.00") }
         }
 
         func run() async throws {
@@ -148,12 +148,6 @@ struct GoalCommand: AsyncParsableCommand {
 
         func change(_ kind: GoalAmountChange.Kind, in currency: Currency) -> GoalAmountChange {
             GoalAmountChange(goalID: id, page: slug, currency: currency, kind: kind)
-        }
-    }
-
-    private static func validate(amount: String) throws {
-        guard Amount.isDecimal(amount) else {
-            throw ValidationError("--amount must be a number like 50.00, not '\(VisibleText(amount))'")
         }
     }
 

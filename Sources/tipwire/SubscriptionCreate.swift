@@ -24,7 +24,9 @@ extension SubscriptionCommand {
         @Option(help: "What to send; \(EventSubType.alerts.rawValue), tips and their replays, without it.")
         var type: String?
 
-        @Option(help: ArgumentHelp("Leave out tips of less, like 5.00, in the page's currency.", valueName: "amount"))
+        @Option(
+            parsing: .unconditional,
+            help: ArgumentHelp("Leave out tips of less, like 5.00, in the page's currency.", valueName: "amount"))
         var minimumAmount: String?
 
         @OptionGroup var secret: SecretOption
@@ -38,10 +40,7 @@ extension SubscriptionCommand {
         }
 
         func validate() throws {
-            if let minimumAmount, !Amount.isDecimal(minimumAmount) {
-                throw ValidationError(
-                    "--minimum-amount must be a number like 5.00, not '\(VisibleText(minimumAmount))'")
-            }
+            if let minimumAmount { try Amount.validate(minimumAmount, of: "--minimum-amount", like: "5.00") }
         }
 
         func run() async throws {

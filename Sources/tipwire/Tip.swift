@@ -41,9 +41,7 @@ struct TipCommand: AsyncParsableCommand {
     var rate: Double?
 
     func validate() throws {
-        guard Amount.isDecimal(amount) else {
-            throw ValidationError("--amount must be a number like 5.00, not '\(VisibleText(amount))'")
-        }
+        try Amount.validate(amount, of: "--amount", like: "5.00")
         if let count {
             guard BurstPlan.counts.contains(count) else {
                 throw ValidationError("--count must be from 1 to \(BurstPlan.counts.upperBound)")

@@ -182,7 +182,7 @@ def test_requests_that_a_client_has_sent_before_it_ended_its_side_wait_as_bytes(
         for client in crowd:
             client.send(one * requests)
             client.half_close()
-        most, asked = 0, 0
+        most = 0
         for _ in range(20):
             assert server.get("/health", key=None).status == 200
             most = max(most, server.resident() - before)

@@ -4,6 +4,8 @@ don't notice."""
 import contextlib
 import json
 import os
+import select
+import signal
 import socket
 import struct
 import threading
@@ -12,6 +14,7 @@ import time
 import pytest
 
 from support import http as web
+from support.eventstream import STREAM as EVENTS
 from support.rawsocket import (
     ODD_HEADER, BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, RawWebSocket, close_frame, frame, tip_head,
     upgrade_request)
@@ -136,6 +139,39 @@ def test_stored_tips_are_none_of_a_half_sent_body(server, slug):
     assert len(server.log(slug, before)) == 1
 
 
+# What comes where the end of a body in chunks belongs, after all of its bytes.
+CUTS = {
+    "nothing": b"", "half a last chunk": b"0\r\n", "half a trailer": b"0\r\nX: y\r\n", "half a chunk": b"5\r\n  ",
+    "a bad chunk": b"zz\r\n\r\n", "a bad trailer": b"0\r\nno colon\r\n\r\n",
+}
+TIP = b'{"grossAmountInCents":5}'
+WHOLE_BODIES = {"tips": TIP, "tips:batch": b'{"tips":[{"grossAmountInCents":5}]}'}
+
+
+@pytest.mark.parametrize("call", WHOLE_BODIES)
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_body_in_chunks_that_never_ended_is_none(server, slug, no_leak, call, cut):
+    """All of the tip is there, and nobody can tell whether it is."""
+    body, before = WHOLE_BODIES[call], server.head(slug)
+    sent = tip_head(server, slug, call=call) + b"%x\r\n%s\r\n" % (len(body), body) + CUTS[cut]
+    for earlier in (b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"):
+        for end in (RawSocket.half_close, RawSocket.close, RawSocket.reset):
+            connection = RawSocket(server.port)
+            connection.send(earlier + sent)
+            if end == RawSocket.half_close:
+                end(connection)
+                if earlier:
+                    assert connection.response()[0] == 200
+                # What was cut short has no answer; what is no HTTP may have one.
+                answer = connection.rest()
+                assert answer[9:12] == (b"400" if "bad" in cut else b""), answer
+                connection.close()
+            else:
+                end(connection)
+    assert server.is_prompt(server.admin, slug)
+    assert len(server.log(slug, before)) == 1
+
+
 # Garbage
 
 
@@ -193,9 +229,7 @@ def test_an_endless_head_is_cut_off(server, slug, no_leak, head):
 def test_a_chunked_body_without_an_end_is_cut_off(server, slug, no_leak):
     before = server.head(slug)
     with RawSocket(server.port) as connection:
-        connection.send((
-            f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").encode())
+        connection.send(tip_head(server, slug))
         for _ in range(40):
             connection.send_what_is_taken(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
         try:
@@ -393,6 +427,18 @@ def test_whoever_does_not_finish_a_request_in_time_is_cut_off(impatient, name):
     assert impatient.head(slug) == before
 
 
+@pytest.mark.parametrize("call", WHOLE_BODIES)
+def test_a_body_in_chunks_whose_end_does_not_come_in_time_is_none(impatient, call):
+    slug, body = impatient.page(), WHOLE_BODIES[call]
+    before = impatient.head(slug)
+    with RawSocket(impatient.port) as connection:
+        connection.send(tip_head(impatient, slug, call=call) + b"%x\r\n%s\r\n" % (len(body), body))
+        assert connection.response()[0] == 408
+        connection.send_what_is_taken(b"0\r\n\r\n")
+        assert connection.rest() == b""
+    assert impatient.head(slug) == before
+
+
 def test_trickling_a_head_or_a_body_buys_no_time(impatient):
     slug = impatient.page()
     before = impatient.head(slug)
@@ -570,7 +616,7 @@ def all_at_once(clients, send):
             client.reset()
 
 
-@pytest.mark.parametrize("kind", ["echoes", "control pings", "text pings", "requests"])
+@pytest.mark.parametrize("kind", ["echoes", "control pings", "text pings", "requests", "unknown addresses", "tips"])
 def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
     server = make_server("--feed-max-lag-bytes", "300000", "--feed-max-lag-seconds", "5", log_level="info")
     slug = server.page()
@@ -579,7 +625,11 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
         "control pings": frame(PING, b"x" * 125) * 4000,
         "text pings": frame(TEXT, b"ping") * 40_000,
         "requests": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 12_000,
+        "unknown addresses": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n" * 12_000,
+        # They go the short way, which has no task that could wait.
+        "tips": (tip_head(server, server.page(), TIP) + TIP) * 2_000,
     }[kind]
+    is_socket = kind in ("echoes", "control pings", "text pings")
     baseline, before = server.sockets(), server.resident()
 
     def pour(client, stop):
@@ -591,7 +641,7 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
             pass  # Full (it doesn't read on) or cut off: both are bounds.
 
     clients = [
-        RawSocket(server.port, receive_buffer=4096) if kind == "requests" else websocket(server, receive_buffer=4096)
+        websocket(server, receive_buffer=4096) if is_socket else RawSocket(server.port, receive_buffer=4096)
         for _ in range(6)]
     most = 0
     with all_at_once(clients, pour):
@@ -601,6 +651,62 @@ def test_a_flood_whose_answers_are_never_read_is_bounded(make_server, kind):
             assert server.is_prompt(server.admin, slug, 3.0)
     assert most - before < 48 << 20, f"{(most - before) >> 20} MiB more"
     wait_until_closed(server, baseline)
+
+
+@pytest.fixture
+def unread(make_server):
+    """A server, and a connection with some thousand answers, each a tip's, of which the client has taken none."""
+    server = make_server("--http-body-seconds", "2", "--http-idle-seconds", "20")
+    slug = server.page()
+    with RawSocket(server.port, receive_buffer=4096) as client:
+        client.socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            client.send((tip_head(server, slug, TIP) + TIP) * 20_000)
+        client.socket.settimeout(10)
+        yield server, client
+
+
+def stored(server):
+    return server.samples()["tipwire_tips_total"]
+
+
+def test_requests_behind_answers_that_nobody_takes_are_not_begun_and_their_connection_is_cut(unread):
+    server, client = unread
+    began = time.monotonic()
+    before = stored(server)
+    # The kernel takes megabytes, where it grows its buffers; what the server keeps itself is 64 KiB.
+    assert 100 < before < 20_000
+    end = select.poll()
+    end.register(client.socket, select.POLLRDHUP)
+    assert end.poll(8000), "the connection is still there"
+    assert time.monotonic() - began > 0.5
+    assert stored(server) == before
+
+
+def test_requests_behind_answers_that_are_taken_late_have_theirs(unread):
+    server, client = unread
+    before = stored(server)
+    for _ in range(int(before) + 50):
+        assert client.response()[0] == 201
+    assert stored(server) >= before + 50
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_shutdown_waits_for_who_takes_answers_and_not_for_who_does_not(unread, reads):
+    server, client = unread
+    before = stored(server)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    if reads:
+        for _ in range(int(before)):
+            status, headers, _ = client.response()
+            assert status == 201 and headers.get("connection") != "close"
+        # One more had its turn when there was room, and is the last.
+        status, headers, _ = client.response()
+        assert (status, headers["connection"]) == (201, "close")
+        assert client.rest() == b""
+    assert server.process.wait(10) == 0
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("word", [frame(PONG), frame(PING), frame(TEXT, b"ping")], ids=["pongs", "pings", "texts"])
@@ -658,6 +764,30 @@ def test_a_few_who_ask_without_waiting_for_answers_keep_nobody_else_waiting(make
             most.append(max(now - then for now, then in zip(answered, before)))
     # Of ten the second worst: who asks may have to wait for a processor, too. With rounds it is 5 to 8, without them 114.
     assert sorted(most)[len(most) * 9 // 10] < 50, f"answers to another one while one of {len(most)} waited: {most}"
+
+
+def test_a_body_in_chunks_of_next_to_nothing_keeps_nobody_else_waiting(make_server):
+    """Each chunk is a step through the decoder, and a client that has ended its side has all of them read at once. No key is needed."""
+    server = make_server()
+    # An empty line in each of them: it might be the end.
+    body = b"2\r\n\r\n\r\n" * 60_000 + b"0\r\n\r\n"
+    head = f"GET {EVENTS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    done = threading.Event()
+
+    def send(client, stop):
+        client.send(head + body)
+        client.half_close()
+        client.socket.settimeout(60)
+        client.rest()
+        done.set()
+
+    clients = [RawSocket(server.port) for _ in range(6)]
+    answers = 0
+    with all_at_once(clients, send):
+        while not done.is_set():
+            assert server.get("/health", key=None, timeout=60).status == 200
+            answers += 1
+    assert answers > 30
 
 
 @pytest.mark.parametrize("behind", [b"", frame(TEXT, b"ping")], ids=["nothing", "a word"])

@@ -12,6 +12,7 @@ from support import http as web
 from support.eventstream import STREAM
 from support.http2 import HTTP2
 from support.overlaypage import Overlay
+from support.server import wait_until_closed
 from support.waiting import eventually
 
 
@@ -198,7 +199,53 @@ def test_bodies_and_readers_that_stop_are_ended_and_an_idle_connection_says_good
         client.until(lambda: client.streams[number].reset is not None, "the end of a stream that isn't read")
 
 
+@pytest.mark.parametrize("call, body", [
+    ("tips", b'{"grossAmountInCents":5}'), ("tips:batch", b'{"tips":[{"grossAmountInCents":5}]}')])
+def test_a_body_without_a_length_that_never_ended_is_none(make_server, certificate, call, body):
+    server = make_server("--http-body-seconds", "1", certificate=certificate)
+    slug = server.page()
+    before, baseline = server.head(slug), server.sockets()
+    heads = bearer(server) + [("content-type", "application/json")]
+
+    def begun():
+        client = HTTP2(server)
+        number = client.open("POST", f"/api/v1/pages/{slug}/{call}", heads, body, ends=False)
+        # It has arrived when what was sent behind it has its answer.
+        assert client.call("GET", "/health").status == 200
+        return client, number
+
+    client, number = begun()
+    client.h2.reset_stream(number)
+    client.flush()
+    assert client.call("GET", "/health").status == 200
+    client.close()
+    client, number = begun()
+    client.close()
+    client, number = begun()
+    client.h2.close_connection()
+    client.flush()
+    client.close()
+    client, number = begun()
+    assert client.answer(number).status == 408
+    client.close()
+    wait_until_closed(server, baseline, slack=0)
+    assert server.is_prompt(server.admin, slug)
+    assert len(server.log(slug, before)) == 1
+    with HTTP2(server) as client:
+        assert client.call("POST", f"/api/v1/pages/{slug}/{call}", heads, body).status == 201
+
+
 # Event streams
+
+
+def test_an_event_stream_with_a_body_that_waits_for_the_word_gets_it(client, server, slug):
+    path = f"{STREAM}?{web.query(token=server.admin, page=slug)}"
+    number = client.open("GET", path, [("expect", "100-continue")], ends=False)
+    client.until(lambda: client.streams[number].informational, "a 100")
+    client.h2.send_data(number, b"none of its business", end_stream=True)
+    client.flush()
+    assert client.messages(number, 1) == [{"type": "connected"}]
+    assert (client.streams[number].status, client.streams[number].informational) == (200, [100])
 
 
 def test_an_event_stream_is_data_without_chunk_sizes(client, server, slug):

@@ -29,6 +29,8 @@ CARRIERS = {
     "a signed length": (400, head(POST, b"Content-Length: +0")),
     "a hexadecimal length": (400, head(POST, b"Content-Length: 0x0")),
     "a length that overflows": (400, head(POST, b"Content-Length: 18446744073709551616")),
+    "a length that can't be counted with": (413, head(POST, b"Content-Length: 9223372036854775808")),
+    "a body of 2^64 - 1 bytes": (413, head(POST, b"Content-Length: 18446744073709551615")),
     "length, then chunked": (400, head(POST, b"Content-Length: 6", b"Transfer-Encoding: chunked") + b"0\r\n\r\n"),
     "chunked, then length": (400, head(POST, b"Transfer-Encoding: chunked", b"Content-Length: 6") + b"0\r\n\r\n"),
     "chunked in HTTP/1.0": (400, head(b"POST /health HTTP/1.0", b"Transfer-Encoding: chunked") + b"0\r\n\r\n"),
@@ -58,6 +60,8 @@ CARRIERS = {
         405, head(b"POST / HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 0")),
     "an upgrade to HTTP/2": (
         405, head(POST, b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk")),
+    "a tunnel": (405, head(b"CONNECT /health HTTP/1.1")),
+    "a tunnel with a length": (405, head(b"CONNECT /health HTTP/1.1", b"Content-Length: 0")),
     "HTTP/1.0 that would stay": (405, head(b"POST /health HTTP/1.0", b"Connection: keep-alive")),
 }
 

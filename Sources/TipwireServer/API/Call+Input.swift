@@ -52,9 +52,8 @@ extension Call {
             throw Problem.tooLarge(limit)
         } catch let error as HTTPError where error.status == .contentTooLarge {
             throw Problem.tooLarge(limit)
-        }
-        if let length = contentLength, body.readableBytes < length {
-            // The connection ended in the middle, by the peer or at the end of a drain: nobody's mistake.
+        } catch is WholeBody.CutShort {
+            // By the peer, or at the end of a drain: nobody's mistake.
             throw Problem(
                 .serviceUnavailable, "The body did not arrive whole; send it again.", headers: [.retryAfter: "1"])
         }

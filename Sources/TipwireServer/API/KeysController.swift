@@ -98,7 +98,7 @@ struct KeysController: Sendable {
             if let page, granter.maySee(page) {
                 pages.insert(page.id)
             } else {
-                reader.fail("pages", "'\(text.prefix(Limits.slugCharacters))' is not a page of this key")
+                reader.fail("pages", "'\(text.prefix(Limits.slugCharacters))' is no page that your key may use")
             }
         }
         return pages

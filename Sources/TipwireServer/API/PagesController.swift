@@ -49,7 +49,8 @@ struct PagesController: Sendable {
                     owner: (owner ?? nil)?.id ?? call.principal.account, createdAt: clock.now()))
         } catch DirectoryRefusal.taken {
             throw Problem(
-                .conflict, "The slug '\(slug)' is taken.", errors: [FieldError(field: "slug", detail: "is taken")])
+                .conflict, "The slug '\(slug)' is taken.",
+                errors: [FieldError(field: "slug", detail: "is taken; choose another")])
         }
         return Answer.json(.created) { write(page, to: &$0) }
     }

@@ -45,7 +45,7 @@ enum SubscriptionInput {
         reader.require("page", text != nil)
         guard let text else { return nil }
         guard let page = Slug(text).flatMap(find) else {
-            reader.fail("page", "'\(text.prefix(Limits.slugCharacters))' is not a page of this key")
+            reader.fail("page", "'\(text.prefix(Limits.slugCharacters))' is no page that your key may use")
             return nil
         }
         return page

@@ -18,9 +18,9 @@ struct HTTPBackend: HTTPChannelHandler {
     init(answering routes: some HTTPResponder<AppContext>, logger: Logger) {
         responder = { request, writer, channel in
             var request = request
-            if request.headers[.expect] != nil {
-                request.body = RequestBody(asyncSequence: AnnouncedBody(body: request.body, channel: channel))
-            }
+            let body = WholeBody(
+                body: request.body, channel: channel, isAwaited: request.headers[.expect] != nil)
+            request.body = RequestBody(asyncSequence: body)
             let context = AppContext(source: ApplicationRequestContextSource(channel: channel, logger: logger))
             let response = try await routes.respond(to: request, context: context)
             try await writer.write(response: response.head, body: response.body)
@@ -52,26 +52,6 @@ struct HTTPBackend: HTTPChannelHandler {
             await handleHTTP(asyncChannel: value, logger: logger)
         } onCancel: {
             value.channel.close(promise: nil)
-        }
-    }
-}
-
-/// A body that says down the pipeline that it is wanted, when its first piece is.
-private struct AnnouncedBody: AsyncSequence, Sendable {
-    let body: RequestBody
-    let channel: any Channel
-
-    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(body: body.makeAsyncIterator(), channel: channel) }
-
-    struct AsyncIterator: AsyncIteratorProtocol {
-        var body: RequestBody.AsyncIterator
-        /// Where to say it; nil once it has been said.
-        var channel: (any Channel)?
-
-        mutating func next() async throws -> ByteBuffer? {
-            channel?.triggerUserOutboundEvent(BodyWanted(), promise: nil)
-            channel = nil
-            return try await body.next()
         }
     }
 }

@@ -12,7 +12,10 @@ enum HeadCheck {
 
     /// Whether the client waits for a 100 before it sends the body. HTTP/1.0 knows no such thing (RFC 9110, 10.1.1).
     static func awaitsContinue(_ head: HTTPRequestHead) -> Bool {
-        head.version != .http1_0 && !head.headers[canonicalForm: "expect"].isEmpty
+        guard head.version != .http1_0, !head.headers[canonicalForm: "expect"].isEmpty else { return false }
+        // By HTTP/2 a body needs no announcement.
+        return head.version == .http2 || bodyLength(of: head) ?? 0 > 0
+            || head.headers.contains(name: "transfer-encoding")
     }
 
     /// The answer to bytes that the decoder refused.
@@ -120,10 +123,15 @@ enum HeadCheck {
         return nil
     }
 
-    /// HTTP/1.1's decoder refuses all but one number; a proxy between the two must not find another body than we do.
+    /// HTTP/1.1's decoder refuses all but one number of 64 bits, and here it must be one that can be counted with; by HTTP/2 a proxy between
+    /// the two must not find another body than we do.
     private static func length(_ head: HTTPRequestHead) -> FrontAnswer? {
         let values = head.headers["content-length"]
-        guard head.version == .http2, !values.isEmpty else { return nil }
+        guard !values.isEmpty else { return nil }
+        guard head.version == .http2 else {
+            let isCountable = bodyLength(of: head) != nil
+            return isCountable ? nil : FrontAnswer(status: .payloadTooLarge, message: "The body is too large.")
+        }
         guard values.count == 1, !values[0].isEmpty, values[0].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
             return bad("The Content-Length header is not one number.")
         }

@@ -80,9 +80,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private var bodyLeft: Int?
     private var isInputClosed = false
     private var isQuiescing = false
-    private var deadline = NIODeadline.distantFuture
-    private var timer: Scheduled<Void>?
-    private var timerDeadline = NIODeadline.distantFuture
+    /// The channel holds no more unsent than it should.
+    private var isWritable = true
+    private var deadline: Deadline?
     /// Bytes have come that aren't a whole head yet; its deadline runs.
     private var isReceivingHead = true
     /// What the channel held unsent when the progress of an answer was last looked at.
@@ -109,14 +109,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        expect(within: front.limits.head, context: context)
+        deadline = Deadline(on: context.eventLoop) { self.timeIsUp(context: context) }
+        expect(within: front.limits.head)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         if case .leaving = state {} else { state = .done }
         inlet = nil
-        timer?.cancel()
-        timer = nil
+        deadline?.cancel()
+        deadline = nil
         hasSpoken()
     }
 
@@ -132,10 +133,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         receive(unwrapInboundIn(data), context: context)
     }
 
-    /// What may come next. While a whole request has no answer yet, nothing.
+    /// What may come next. While a whole request has no answer yet, nothing; nor while answers lie here that the client doesn't take.
     var demand: RequestInlet.Demand {
         switch state {
-        case .fresh, .idle: .emptyLine
+        case .fresh, .idle: isWritable ? .emptyLine : .nothing
         case .busy(let exchange) where exchange.isReceived: .nothing
         case .visiting(let visit) where visit.isReceived: .nothing
         case .busy, .visiting, .opening: bodyLeft.map { .body($0) } ?? .emptyLine
@@ -152,7 +153,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case (.busy(var exchange), .end):
             exchange.isReceived = true
             state = .busy(exchange)
-            expect(within: nil, context: context)
+            expect(within: nil)
             context.fireChannelRead(wrapInboundOut(part))
         case (.busy(var exchange), .body):
             exchange.awaitsContinue = false
@@ -187,13 +188,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             // Only a GET can become a stream. Any other is answered without waiting for its body.
             guard head.method == .GET else { return open(head, context: context) }
             state = .opening(head)
-            expect(within: front.limits.body, context: context)
+            expect(within: front.limits.body)
+            if HeadCheck.awaitsContinue(head), inlet?.isEmpty == true { goOnWithBody(context: context) }
             return
         }
-        // After a request that names another protocol the decoder reads no further, so the connection must end. HTTP/1.0
+        // After a request that names another protocol, or asks for a tunnel, the decoder reads no further, so the connection must end. HTTP/1.0
         // has several ways to keep one, none of them a standard's.
-        let isLast = !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "upgrade")
-        expect(within: front.limits.body, context: context)
+        let isLast =
+            !head.isKeepAlive || head.version != .http1_1 || head.headers.contains(name: "upgrade")
+            || head.method == .CONNECT
+        expect(within: front.limits.body)
         if let admitted = front.tips?.admit(head) {
             state = .visiting(Visit(head: head, admitted: admitted, isLast: isLast))
         } else {
@@ -219,7 +223,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: The short way
 
     private func submit(_ visit: Visit, context: ChannelHandlerContext) {
-        expect(within: nil, context: context)
+        expect(within: nil)
         visit.isReceived = true
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         if let door = front.tips {
@@ -248,27 +252,49 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         if isLast { answer.headers.replaceOrAdd(name: "Connection", value: "close") }
         state = isLast ? .done : .idle
         unsent = 0
-        expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
+        expect(within: isLast ? front.limits.close : front.limits.idle)
         write(answer, context: context)
-        // The service, if it is there, asked for the bytes of this request.
-        if isLast { finish(context: context) } else { goOn(isReadOwed: isServing, context: context) }
+        guard !isLast else { return finish(context: context) }
+        // The service, if it is there, asked for the bytes of this request and will not ask again.
+        if isServing { context.read() }
+        goOn(context: context)
+    }
+
+    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
+        switch event {
+        case is BodyWanted:
+            bodyWanted(context: context)
+            promise?.succeed(())
+        case is BodyEnd:
+            if case .busy(let exchange) = state, exchange.isReceived {
+                promise?.succeed(())
+            } else {
+                promise?.fail(ChannelError.eof)
+            }
+        default:
+            context.triggerUserOutboundEvent(event, promise: promise)
+        }
     }
 
     /// The service has come to the point where it reads the body. Only now is a client that waits for it told to send it: a
     /// request that is refused by its head alone has its answer before a byte of the body is sent.
-    func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
-        guard event is BodyWanted else {
-            context.triggerUserOutboundEvent(event, promise: promise)
-            return
-        }
-        promise?.succeed(())
+    private func bodyWanted(context: ChannelHandlerContext) {
         guard case .busy(var exchange) = state, exchange.awaitsContinue, !exchange.isReceived,
             !exchange.hasResponseBegun
         else { return }
         exchange.awaitsContinue = false
         state = .busy(exchange)
-        context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+        goOnWithBody(context: context)
+    }
+
+    /// Tells a client that holds its body back to send it.
+    private func goOnWithBody(context: ChannelHandlerContext) {
+        if isServing {
+            let head = HTTPResponseHead(version: .http1_1, status: .continue)
+            context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+        } else {
+            context.writeAndFlush(NIOAny(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+        }
     }
 
     // MARK: Answers
@@ -288,12 +314,12 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
             }
             state = .busy(exchange)
             unsent = 0
-            expect(within: front.limits.body, context: context)
+            expect(within: front.limits.body)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end(let trailers):
             let isLast = exchange.isLast || isQuiescing || !exchange.isReceived
             state = isLast ? .done : .idle
-            expect(within: isLast ? front.limits.close : front.limits.idle, context: context)
+            expect(within: isLast ? front.limits.close : front.limits.idle)
             context.writeAndFlush(wrapOutboundOut(.end(trailers)), promise: promise)
             if isLast { finish(context: context) } else { goOn(context: context) }
         case let part:
@@ -302,24 +328,39 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// A request has been answered; goes on with what came behind it.
-    private func goOn(isReadOwed: Bool = false, context: ChannelHandlerContext) {
-        if isInputClosed { finish(context: context) } else { inlet?.goOn(isReadOwed: isReadOwed) }
+    private func goOn(context: ChannelHandlerContext) {
+        if isInputClosed { return finish(context: context) }
+        // The next one's answer would only wait behind this one, which the client must take first.
+        if !isWritable { return expect(within: front.limits.body) }
+        inlet?.goOn()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isWritable = context.channel.isWritable
+        context.fireChannelWritabilityChanged()
+        guard isWritable, case .idle = state else { return }
+        if isQuiescing { return quiesce(context: context) }
+        expect(within: front.limits.idle)
+        goOn(context: context)
     }
 
     /// Ends the connection after what was written: our side first, so that an answer isn't lost to bytes that the peer is
     /// still sending; the deadline ends the rest.
     private func finish(context: ChannelHandlerContext) {
         // What the peer has ended already, no half of it can be closed alone: the channel would go, with all that it holds.
-        if isInputClosed || inlet?.isEndHeld == true { return closeWhenSent(context: context) }
+        if hasClientEnded { return closeWhenSent(context: context) }
         state = .done
         context.close(mode: .output, promise: nil)
         context.read()
     }
 
+    /// The client has ended its side, be it behind something that still waits to be let in.
+    private var hasClientEnded: Bool { isInputClosed || inlet?.isEndHeld == true }
+
     /// Closes when the kernel has all that was written: a channel that is closed drops what it still holds.
     private func closeWhenSent(context: ChannelHandlerContext) {
         state = .done
-        expect(within: front.limits.close, context: context)
+        expect(within: front.limits.close)
         // Lets go of what is still here.
         context.read()
         whenSent(context: context) { context.close(promise: nil) }
@@ -348,7 +389,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case .idle where !isReceivingHead && inlet?.isEmpty == true:
             // Something has come, and it was no whole head.
             isReceivingHead = true
-            expect(within: front.limits.head, context: context)
+            expect(within: front.limits.head)
         default:
             break
         }
@@ -357,7 +398,7 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(_ answer: FrontAnswer, isStreams: Bool = false, context: ChannelHandlerContext) {
         if !isStreams { front.responses.count(answer) }
         state = .done
-        expect(within: front.limits.close, context: context)
+        expect(within: front.limits.close)
         write(answer, context: context)
         finish(context: context)
     }
@@ -401,15 +442,15 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func decided(_ result: Result<StreamDecision, any Error>, context: ChannelHandlerContext) {
         guard case .deciding(let asked) = state, context.channel.isActive else { return }
-        if isInputClosed {
-            // The end came while an earlier request was being answered; nobody is there to listen.
+        if hasClientEnded {
+            // Nobody is there to listen.
             return closeWhenSent(context: context)
         }
         switch result {
         case .success(.accept(var stream)) where !isQuiescing:
             state = .leaving
             stream.hasWaited = stream.claim != nil && .now() - asked > StreamLimits.longWait
-            timer?.cancel()
+            deadline?.cancel()
             front.takeOver(stream, context: context, gate: self, at: reception, hasEncoder: isServing)
         case .success(.answer(let decided)):
             answer(decided, isStreams: true, context: context)
@@ -436,24 +477,21 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
             switch state {
-            // It was sent before, so it is answered.
-            case .idle where inlet?.isEmpty == false:
-                inlet?.passNow()
-                // Unless it was no whole request.
-                if case .idle = state { closeWhenSent(context: context) }
-            case .fresh, .idle, .opening: closeWhenSent(context: context)
+            case .idle: quiesce(context: context)
+            case .fresh, .opening: closeWhenSent(context: context)
             case .busy, .visiting, .deciding, .leaving, .done: break
             }
         case ChannelEvent.inputClosed:
             isInputClosed = true
             switch state {
             case .fresh, .idle, .opening, .deciding: closeWhenSent(context: context)
-            case .leaving: context.fireUserInboundEventTriggered(event)
             // The answer still goes out; a request that was cut short has none.
             case .busy(let exchange): if !exchange.isReceived { closeWhenSent(context: context) }
             case .visiting(let visit): if !visit.isReceived { closeWhenSent(context: context) }
             // Our side is being closed already, behind the last answer.
             case .done: if unsentBytes(context: context) == 0 { context.close(promise: nil) }
+            // Whom the connection is given to stands in front, and has heard it.
+            case .leaving: break
             }
         case ChannelEvent.outputClosed:
             context.fireUserInboundEventTriggered(event)
@@ -461,6 +499,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         default:
             context.fireUserInboundEventTriggered(event)
         }
+    }
+
+    /// The server is shutting down, and no request is being answered.
+    private func quiesce(context: ChannelHandlerContext) {
+        // As soon as there is room for one more answer.
+        if !isWritable, inlet?.isEmpty == false { return }
+        // What waits was sent before, so it is answered.
+        inlet?.passNow()
+        // Unless it was no whole request.
+        if case .idle = state { closeWhenSent(context: context) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -480,35 +528,16 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// Sets the time by which something must have happened. One timer serves all, and is re-armed only when it fires or when
-    /// a limit ends sooner.
-    private func expect(within limit: TimeAmount?, context: ChannelHandlerContext) {
-        deadline = limit.map { .now() + $0 } ?? .distantFuture
-        guard limit != nil, timer == nil || deadline < timerDeadline else { return }
-        timer?.cancel()
-        arm(context: context)
-    }
+    // MARK: Time
 
-    private func arm(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        timerDeadline = deadline
-        timer = context.eventLoop.scheduleTask(deadline: deadline) {
-            let (gate, context) = bound.value
-            gate.timerFired(context: context)
-        }
-    }
+    /// Sets the time by which something must have happened.
+    private func expect(within limit: TimeAmount?) { deadline?.set(within: limit) }
 
-    private func timerFired(context: ChannelHandlerContext) {
-        timer = nil
-        guard deadline != .distantFuture else { return }
-        guard deadline <= .now() else {
-            arm(context: context)
-            return
-        }
+    private func timeIsUp(context: ChannelHandlerContext) {
         if isReceivingBody {
             answer(.slowBody, context: context)
         } else if isTakingTheAnswer(context: context) {
-            expect(within: front.limits.body, context: context)
+            expect(within: front.limits.body)
         } else {
             context.close(promise: nil)
         }
@@ -531,6 +560,3 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         return left > 0 && left != unsent
     }
 }
-
-/// Said down the pipeline by the HTTP service when it begins to read a request's body.
-struct BodyWanted: Sendable {}

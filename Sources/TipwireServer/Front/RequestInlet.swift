@@ -26,11 +26,16 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
         case noMore
     }
 
+    /// Pieces that are let in before others have their turn: chunks may be as small as a byte, and each is a step through the decoder.
+    static let piecesOfTurn = 64
+
     private let gate: RequestGate
     private let pipelined: Rounds<() -> Void>
     private var context: ChannelHandlerContext?
     private var held = ByteBuffer()
     private var isPassing = false
+    /// What is here waits for its turn.
+    private var isInLine = false
     /// Somebody asked for a read while there was something here.
     private var isReadHeld = false
     /// The peer has ended its side, which is told behind what it sent.
@@ -81,20 +86,25 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
         // The decoder can't be entered twice, and who is in it already goes on below.
         if isPassing { return }
         isPassing = true
-        passing: while !isEmpty {
-            let length =
-                switch gate.demand {
-                case .emptyLine: held.readableBytesView.endOfEmptyLine
-                case .body(let rest): held.readableBytesView.endOfBody(rest)
-                case .nothing: 0
-                case .noMore: held.readableBytes
-                }
-            guard length > 0 else { break passing }
-            let piece = held.readSlice(length: length)!
-            if gate.demand != .noMore { context.fireChannelRead(wrapInboundOut(piece)) }
+        var pieces = 0
+        passing: while !isEmpty, pieces < Self.piecesOfTurn {
+            let length: Int
+            switch gate.demand {
+            case .emptyLine: length = held.readableBytesView.endOfEmptyLine
+            case .body(let rest): length = held.readableBytesView.endOfBody(rest)
+            case .nothing: break passing
+            case .noMore:
+                held.clear()
+                break passing
+            }
+            context.fireChannelRead(wrapInboundOut(held.readSlice(length: length)!))
+            pieces += 1
         }
         isPassing = false
-        guard isEmpty else { return }
+        guard isEmpty else {
+            if pieces == Self.piecesOfTurn { goOn() }
+            return
+        }
         // The memory goes back.
         held = ByteBuffer()
         if isEndHeld {
@@ -110,12 +120,15 @@ final class RequestInlet: ChannelDuplexHandler, RemovableChannelHandler {
     ///
     /// Not at once, though: a thousand more may be here, and an answer that is ready before the loop is done with the last one would
     /// keep it from looking at its channels.
-    ///
-    /// - Parameter isReadOwed: whether somebody asked for the bytes of that request and will not ask again.
-    func goOn(isReadOwed: Bool = false) {
+    func goOn() {
         guard let context else { return }
-        if isReadOwed { isReadHeld = true }
-        if isEmpty { readOn(context: context) } else { pipelined.append { self.passNow() } }
+        if isEmpty { return readOn(context: context) }
+        guard !isInLine else { return }
+        isInLine = true
+        pipelined.append {
+            self.isInLine = false
+            self.passNow()
+        }
     }
 
     func passNow() {

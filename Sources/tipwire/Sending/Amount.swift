@@ -1,3 +1,4 @@
+import ArgumentParser
 import TipwireCore
 
 /// A decimal that someone typed, as minor units; each way it can be wrong has its own words.
@@ -6,6 +7,13 @@ enum Amount {
     static func isDecimal(_ text: String) -> Bool {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         return parts.allSatisfy { part in !part.isEmpty && part.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+    }
+
+    /// Refuses what can't be an amount in any currency, as an option's value that is more than 0.
+    static func validate(_ text: String, of option: String, like example: String) throws {
+        if isDecimal(text) { return }
+        let rule = isSignedDecimal(text) ? "more than 0, a number" : "a number"
+        throw ValidationError("\(option) must be \(rule) like \(example), not '\(VisibleText(text))'")
     }
 
     /// The same, perhaps with a sign in front.

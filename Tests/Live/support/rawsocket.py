@@ -128,11 +128,12 @@ def upgrade_request(query, path="/", more=""):
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n").encode()
 
 
-def tip_head(server, slug, body):
-    """The head of the request that sends a tip; how much of the body follows is the test's business."""
+def tip_head(server, slug, body=None, call="tips"):
+    """The head of the request that sends a tip, with None as its body one in chunks. How much of it follows is the test's business."""
+    length = "Transfer-Encoding: chunked" if body is None else f"Content-Length: {len(body)}"
     return (
-        f"POST /api/v1/pages/{slug}/tips HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+        f"POST /api/v1/pages/{slug}/{call} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.admin}\r\n"
+        f"Content-Type: application/json\r\n{length}\r\n\r\n").encode()
 
 
 class RawWebSocket(RawSocket):

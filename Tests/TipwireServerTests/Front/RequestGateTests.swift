@@ -165,6 +165,27 @@ struct RequestGateTests {
         }
     }
 
+    @Test(
+        "A stream's request whose body waits for the word is told to send it, and becomes the stream",
+        arguments: [false, true], ["Content-Length: 4\r\n", "Transfer-Encoding: chunked\r\n"])
+    func streamsExpectation(isUsed: Bool, framing: String) async throws {
+        try await TestServer.run { server in
+            let wire = try await server.connect()
+            if isUsed {
+                try await wire.send(server.request("GET", "/nowhere"))
+                #expect(try await wire.reply().status == 404)
+            }
+            let target = "/?auth=\(server.admin)&channel=firehose"
+            let upgrade =
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nExpect: 100-continue\r\n"
+            try await wire.send(server.request("GET", target, headers: upgrade + framing))
+            #expect(try await wire.reply().head == "HTTP/1.1 100 Continue\r\n\r\n")
+            try await wire.send(framing.contains("chunked") ? "4\r\nbody\r\n0\r\n\r\n" : "body")
+            #expect(try await wire.reply().status == 101)
+        }
+    }
+
     @Test("A peer that ends its side after a request still gets the answer, then the end")
     func halfClose() async throws {
         try await TestServer.run { server in

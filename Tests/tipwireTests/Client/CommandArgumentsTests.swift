@@ -13,12 +13,18 @@ import Testing
         #expect(adjust.goal.id == "g1")
     }
 
-    @Test("A tip's amount below nothing is refused as one, not as missing")
-    func negativeTip() throws {
-        let failure = #expect(throws: (any Error).self) {
-            _ = try Tipwire.parseAsRoot(["tip", "demo", "--amount", "-5"])
-        }
-        #expect(Tipwire.message(for: try #require(failure)).contains("must be a number like 5.00, not '-5'"))
+    @Test(
+        "An amount below nothing is refused as one, not as missing",
+        arguments: [
+            ["tip", "demo", "--amount", "-5"], ["goal", "add", "demo", "Webcam", "--amount", "-5"],
+            ["goal", "edit", "demo", "g1", "--amount", "-5"],
+            ["subscription", "create", "demo", "https://example.com/", "--minimum-amount", "-5"],
+        ])
+    func negative(arguments: [String]) throws {
+        let failure = #expect(throws: (any Error).self) { _ = try Tipwire.parseAsRoot(arguments) }
+        let message = Tipwire.message(for: try #require(failure))
+        #expect(message.contains("must be more than 0, a number like 5"))
+        #expect(message.contains("not '-5'"))
     }
 
     @Test(

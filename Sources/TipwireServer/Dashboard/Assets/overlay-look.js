@@ -199,7 +199,7 @@ export async function tellTrouble(note, state, key) {
     const isThere = await fetch('/health', { cache: 'no-store' }).then(({ ok }) => ok, () => false);
     if (latest.name === 'live') return;
     const refused = key
-        ? 'Tipwire refuses this overlay’s key. Make a new link in the dashboard, under Overlays.'
+        ? 'Tipwire refuses this overlay’s key for this page. Make a new link in the dashboard, under Overlays.'
         : 'This address has no key. Make a link in the dashboard, under Overlays.';
     note.textContent = isThere ? refused : 'The Tipwire server can’t be reached. Trying again.';
     note.hidden = false;

@@ -116,7 +116,7 @@ function drawWarning() {
     at('warning-what').textContent = !isNew ? 'No alert box is connected.'
         : made?.kind === 'alerts' ? 'Your link hasn’t been opened yet.' : 'No alert box has connected yet.';
     at('warning-do').textContent = isNew
-        ? `Until one does, no screen shows the tips that come in. ${made ? 'Add the' : 'Make a'} link ${made ? '' : 'and add it '}to OBS.`
+        ? `No screen shows the tips that come in until there is one. ${made ? 'Add the' : 'Make a'} link ${made ? '' : 'and add it '}to OBS.`
         : 'Tips that come in now wait ten minutes for one. Is OBS open, and is the source in the scene?';
 }
 

@@ -39,7 +39,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let front: FrontContext
     private var state = State.fresh
-    private var timer: Scheduled<Void>?
+    private var deadline: Deadline?
     /// The client has sent all that it wanted to.
     private var isRequestWhole = false
     /// The peer has taken some of the answer since the last look.
@@ -47,10 +47,19 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
 
     init(front: FrontContext) { self.front = front }
 
-    func handlerRemoved(context: ChannelHandlerContext) { expect(false, context: context) }
+    func handlerAdded(context: ChannelHandlerContext) {
+        deadline = Deadline(on: context.eventLoop) { self.timeIsUp(context: context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { leave() }
+
+    private func leave() {
+        deadline?.cancel()
+        deadline = nil
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
-        expect(false, context: context)
+        leave()
         state = .done
         context.fireChannelInactive()
     }
@@ -64,7 +73,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
         case (.fresh, .head(let request)):
             begin(request, context: context)
         case (.busy(var exchange), _):
-            if case .end = part, !exchange.hasResponseBegun { expect(false, context: context) }
+            if case .end = part, !exchange.hasResponseBegun { expect(false) }
             exchange.awaitsContinue = false
             state = .busy(exchange)
             context.fireChannelRead(data)
@@ -90,10 +99,12 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
         }
         var request = received
         request.path = head.uri
-        expect(true, context: context)
+        expect(true)
         if StreamRoute.isStream(head) {
             // Only a GET can become a stream. Any other is answered without waiting for its body.
-            if head.method == .GET { state = .opening(head) } else { open(head, context: context) }
+            guard head.method == .GET else { return open(head, context: context) }
+            state = .opening(head)
+            if HeadCheck.awaitsContinue(head) { goOnWithBody(context: context) }
             return
         }
         do {
@@ -107,14 +118,26 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
-        guard event is BodyWanted else {
+        switch event {
+        case is BodyWanted:
+            bodyWanted(context: context)
+            promise?.succeed(())
+        case is BodyEnd:
+            if case .busy = state, isRequestWhole { promise?.succeed(()) } else { promise?.fail(ChannelError.eof) }
+        default:
             context.triggerUserOutboundEvent(event, promise: promise)
-            return
         }
-        promise?.succeed(())
+    }
+
+    private func bodyWanted(context: ChannelHandlerContext) {
         guard case .busy(var exchange) = state, exchange.awaitsContinue, !exchange.hasResponseBegun else { return }
         exchange.awaitsContinue = false
         state = .busy(exchange)
+        goOnWithBody(context: context)
+    }
+
+    /// Tells a client that holds its body back to send it.
+    private func goOnWithBody(context: ChannelHandlerContext) {
         context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
     }
 
@@ -129,7 +152,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
         case .head:
             exchange.hasResponseBegun = true
             state = .busy(exchange)
-            expect(true, context: context)
+            expect(true)
             context.write(data, promise: promise)
         case .body(var bytes):
             let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -165,7 +188,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(_ answer: FrontAnswer, isStreams: Bool = false, context: ChannelHandlerContext) {
         if !isStreams { front.responses.count(answer) }
         state = .done
-        expect(true, context: context)
+        expect(true)
         context.write(wrapOutboundOut(.head(answer.response)), promise: nil)
         if answer.body.readableBytes > 0 { context.write(wrapOutboundOut(.body(answer.body)), promise: nil) }
         writeEnd(NIOAny(HTTPResponsePart.end(nil)), promise: nil, context: context)
@@ -189,7 +212,7 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
         switch result {
         case .success(.accept(let stream)):
             state = .done
-            expect(false, context: context)
+            expect(false)
             front.takeOver(stream, context: context, gate: self)
         case .success(.answer(let decided)):
             answer(decided, isStreams: true, context: context)
@@ -201,26 +224,19 @@ final class HTTP2Gate: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Time
 
     /// Starts the limit for what the peer must do next, send its body or take the answer, or ends it.
-    private func expect(_ isExpected: Bool, context: ChannelHandlerContext) {
-        timer?.cancel()
-        timer = nil
-        guard isExpected else { return }
+    private func expect(_ isExpected: Bool) {
         hasProgressed = false
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: front.limits.body) {
-            let (gate, context) = bound.value
-            gate.timerFired(context: context)
-        }
+        deadline?.set(within: isExpected ? front.limits.body : nil)
     }
 
-    private func timerFired(context: ChannelHandlerContext) {
+    private func timeIsUp(context: ChannelHandlerContext) {
         switch state {
         case .opening:
             answer(.slowBody, context: context)
         case .busy(let exchange) where !exchange.hasResponseBegun:
             answer(.slowBody, context: context)
         case .busy, .done:
-            if hasProgressed { expect(true, context: context) } else { context.close(promise: nil) }
+            if hasProgressed { expect(true) } else { context.close(promise: nil) }
         case .fresh, .deciding:
             context.close(promise: nil)
         }
