@@ -126,6 +126,20 @@ def test_a_whole_request_that_waits_for_its_turn_is_answered_before_what_is_none
             assert status == 201, (number, status, body)
 
 
+@pytest.mark.parametrize("before", [0, 1, 5])
+def test_a_stream_is_refused_though_the_client_has_ended_its_side(make_server, before):
+    server = make_server()
+    refused = upgrade_request(web.query(auth="tw_" + "0" * 64, channel="firehose"))
+    for _ in range(5):
+        with RawSocket(server.port) as client:
+            client.send(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * before + refused)
+            client.half_close()
+            for _ in range(before):
+                assert client.response()[0] == 200
+            assert client.response()[0] == 401
+            assert client.rest() == b""
+
+
 def test_what_follows_the_last_answer_of_a_connection_is_kept_nowhere(make_server):
     server = make_server()
     before = server.resident()

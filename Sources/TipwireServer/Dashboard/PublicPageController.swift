@@ -22,7 +22,12 @@ struct PublicPageController: Sendable {
     @Sendable func show(_ request: Request, _ context: AppContext) async throws -> Response {
         let text = try context.parameters.require("slug")
         guard let page = Slug(text).flatMap({ slug in directory.look { $0.page(slug: slug) } }) else {
-            return answer(.notFound, title: "No such page", content: "<h1>There is no such page</h1>")
+            return answer(
+                .notFound, title: "No such page",
+                content: """
+                    <h1>There is no such page</h1>
+                    <p class="muted">Its address may be mistyped, or whoever made it has taken it down.</p>
+                    """)
         }
         let goals = try await store.goals(page: page.id).listed
         // What is to come first; what was reached, the latest first.

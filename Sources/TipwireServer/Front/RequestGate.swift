@@ -442,11 +442,10 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func decided(_ result: Result<StreamDecision, any Error>, context: ChannelHandlerContext) {
         guard case .deciding(let asked) = state, context.channel.isActive else { return }
-        if hasClientEnded {
-            // Nobody is there to listen.
-            return closeWhenSent(context: context)
-        }
         switch result {
+        case .success(.accept) where hasClientEnded:
+            // Nobody is there to listen.
+            closeWhenSent(context: context)
         case .success(.accept(var stream)) where !isQuiescing:
             state = .leaving
             stream.hasWaited = stream.claim != nil && .now() - asked > StreamLimits.longWait
@@ -484,7 +483,9 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         case ChannelEvent.inputClosed:
             isInputClosed = true
             switch state {
-            case .fresh, .idle, .opening, .deciding: closeWhenSent(context: context)
+            case .fresh, .idle, .opening: closeWhenSent(context: context)
+            // It may be a refusal, which is an answer like any other.
+            case .deciding: break
             // The answer still goes out; a request that was cut short has none.
             case .busy(let exchange): if !exchange.isReceived { closeWhenSent(context: context) }
             case .visiting(let visit): if !visit.isReceived { closeWhenSent(context: context) }
