@@ -63,6 +63,8 @@ let package = Package(
         // What the kernel has for sockets and Swift has no name for: epoll, and of io_uring sending alone, for which a library would be
         // larger than this use.
         .target(name: "CTipwireSockets"),
+        // glibc's settings of its allocator, which Swift's own module for it leaves out.
+        .systemLibrary(name: "CMalloc"),
         // How bytes that are ready get into sockets, and the sockets that need no channel.
         .target(
             name: "TipwireSockets",
@@ -103,7 +105,7 @@ let package = Package(
             name: "TipwireServer",
             dependencies: [
                 "TipwireCore", "TipwireWire", "TipwireStore", "TipwirePostgres", "TipwireSockets", "TipwireHub",
-                "TipwireWebhooks", "TipwireNATS",
+                "TipwireWebhooks", "TipwireNATS", "CMalloc",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -238,7 +240,7 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets {
+for target in package.targets where target.type != .system {
     target.swiftSettings =
         (target.swiftSettings ?? []) + [
             .enableUpcomingFeature("ExistentialAny"),

@@ -36,6 +36,7 @@ struct ServeCommand: AsyncParsableCommand {
                 label: "tipwire", level: configuration.log.level, format: configuration.log.format)
             for warning in invocation.warnings { logger.warning("\(warning)") }
             let program = CommandLine.arguments.first ?? "tipwire"
+            MemoryArenas.fit()
             EventLoopCount.fit()
             try await Server(configuration, isDemo: invocation.isDemo, program: program, logger: logger).run()
         } catch let error as ExitCode {

@@ -416,6 +416,19 @@ def test_there_is_an_event_loop_for_each_processor_that_it_may_run_on(make_serve
     assert loops(told) == 3
 
 
+def test_its_threads_share_a_few_arenas_of_memory(make_server, tmp_path):
+    """By default each has one of its own, and what was freed in one is lost to all others."""
+    def arenas(server):
+        server.is_prompt(server.admin, server.page())
+        # glibc maps them where 64 MiB divide the address; the first one is the heap that every process has.
+        lines = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text().splitlines()
+        starts = [int(line.split("-")[0], 16) for line in lines if " rw-p 00000000 00:00 0" in line]
+        return 1 + sum(start % (64 << 20) == 0 for start in starts)
+
+    assert 2 <= arenas(make_server(data=tmp_path / "few")) <= max(4, 2 * len(os.sched_getaffinity(0)))
+    assert arenas(make_server(data=tmp_path / "told", env={"MALLOC_ARENA_MAX": "1"})) == 1
+
+
 def test_a_low_descriptor_limit_is_one_warning_and_no_reason_not_to_start(make_server):
     # As many event loops as on a small machine: each takes descriptors.
     server = make_server(
